@@ -1,0 +1,4 @@
+from chassis.main import main
+from gateway_edge.service import SERVICE
+
+main(SERVICE)

@@ -1,0 +1,13 @@
+"""The configuration: its schema, and how a file becomes settings or a list of everything that is wrong with it."""
+
+from chassis.config.catalog import Catalog, Route
+from chassis.config.decode import decode, encode, parse_settings
+from chassis.config.document import ConfigError, Problem
+from chassis.config.rules import list_unbuilt
+from chassis.config.schema import Settings
+from chassis.config.units import Duration, Secret, Size
+
+__all__ = [
+    "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size",
+    "decode", "encode", "list_unbuilt", "parse_settings",
+]  # fmt: skip

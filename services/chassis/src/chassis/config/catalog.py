@@ -1,0 +1,51 @@
+"""Which public model names exist and which targets answer for them: one pure look-up, used by the edge and provider-svc."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis.config.schema import Model, Provider, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a public model name stands for. `name` is the entry of the configuration that matched."""
+
+    name: str
+    targets: tuple[Target, ...]
+
+
+class Catalog:
+    """Resolves public model names: an exact entry, then the longest wildcard, then `<provider>/<model>`."""
+
+    def __init__(self, models: Sequence[Model], providers: Sequence[Provider]) -> None:
+        self._exact = {model.name: model for model in models if not model.name.endswith("*")}
+        wildcards = (model for model in models if model.name.endswith("*"))
+        self._wildcards = sorted(wildcards, key=lambda model: len(model.name), reverse=True)
+        self._providers = {provider.name: provider for provider in providers}
+
+    @property
+    def names(self) -> list[str]:
+        """The public names, wildcards included, in the configuration's order within each kind."""
+        return [*self._exact, *(model.name for model in self._wildcards)]
+
+    def find_route(self, model: str) -> Route | None:
+        """The route of a public model name; None when nothing answers for it."""
+        if (entry := self._exact.get(model)) is not None:
+            return Route(entry.name, tuple(entry.targets) or self._passed_on(model))
+        for entry in self._wildcards:
+            if model.startswith(stem := entry.name[:-1]) and len(model) > len(stem):
+                targets = tuple(_fill(target, model[len(stem) :]) for target in entry.targets)
+                return Route(entry.name, targets or self._passed_on(model))
+        targets = self._passed_on(model)
+        return Route(model, targets) if targets else None
+
+    def _passed_on(self, model: str) -> tuple[Target, ...]:
+        """The target that `<provider>/<model>` names itself."""
+        provider, _, upstream_model = model.partition("/")
+        if upstream_model and provider in self._providers:
+            return (Target(provider=provider, model=upstream_model),)
+        return ()
+
+
+def _fill(target: Target, matched: str) -> Target:
+    return Target(provider=target.provider, model=target.model.replace("*", matched), weight=target.weight)

@@ -1,0 +1,246 @@
+"""The configuration file, section by section. Field names, defaults and units are what users write.
+
+Unknown keys are errors. Lists of providers, models, pipelines and tenants start empty here; `launcher.defaults` adds
+what a first start needs. What is accepted but cannot be enforced yet is refused in `chassis.config.rules`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from chassis.config.units import Duration, Secret, Size
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping of the file: immutable, and an unknown key in it is an error."""
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """Certificate, key and, where peers are verified, their authority: paths to PEM files."""
+
+    cert: str = ""
+    key: str = ""
+    ca: str = ""
+
+
+class Cors(Section, frozen=True, kw_only=True):
+    """Browser origins that may call."""
+
+    origins: list[str] = []
+
+
+class HttpDoor(Section, frozen=True, kw_only=True):
+    """The port that clients use."""
+
+    host: str = "127.0.0.1"
+    port: Port = 4003
+    max_body: Size = Size(64 << 20)
+    tls: Tls | None = None
+    cors: Cors = Cors()
+    trusted_proxies: list[str] = []
+
+
+class AdminDoor(Section, frozen=True, kw_only=True):
+    """The port that operators use: health, metrics. Never public."""
+
+    host: str = "127.0.0.1"
+    port: Port = 4004
+
+
+class WebSocketDoor(Section, frozen=True, kw_only=True):
+    """The WebSocket port."""
+
+    port: Port = 4005
+    max_frame_size: Size = Size(64 << 20)
+    heartbeat_interval: Duration = Duration(30)
+    resume_window: Duration = Duration(60)
+
+
+class Drain(Section, frozen=True, kw_only=True):
+    """Stopping: wait `delay` for balancers to notice, then up to `grace` for running calls."""
+
+    delay: Duration = Duration(0)
+    grace: Duration = Duration(10)
+
+
+class Edge(Section, frozen=True, kw_only=True):
+    """The edge: doors, processes, draining."""
+
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    http: HttpDoor = HttpDoor()
+    admin: AdminDoor = AdminDoor()
+    websocket: WebSocketDoor = WebSocketDoor()
+    drain: Drain = Drain()
+    key_pepper: Secret | None = None
+    call_timeout: Duration = Duration(600)
+
+
+class Encryption(Section, frozen=True, kw_only=True):
+    """Encryption of stored answers."""
+
+    master_key: Secret | None = None
+    tenants: list[str] = []
+
+
+class Cache(Section, frozen=True, kw_only=True):
+    """The answer cache. `when: deterministic` keeps answers to requests with `temperature: 0` or a `seed` only."""
+
+    enabled: bool = True
+    when: Literal["deterministic", "always"] = "deterministic"
+    max_size: Count = 10_000
+    max_bytes: Size = Size(256 << 20)
+    default_ttl: Duration = Duration(300)
+    warm_on_startup: bool = False
+    store: str = "memory"
+    encryption: Encryption | None = None
+
+
+class RateLimit(Section, frozen=True, kw_only=True):
+    """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`."""
+
+    store: str = "memory"
+    when_down: Literal["open", "closed"] = "open"
+
+
+class Audit(Section, frozen=True, kw_only=True):
+    """The audit store, and the bound of each edge worker's spool; at the bound new calls are refused."""
+
+    store: str = "sqlite"
+    spool_max_bytes: Size = Size(256 << 20)
+
+
+class Peer(Section, frozen=True, kw_only=True):
+    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it."""
+
+    listen: str = "unix"
+    endpoints: list[str] = []
+    replicas: Count = 1
+
+
+class Mesh(Section, frozen=True, kw_only=True):
+    """How the services reach each other."""
+
+    cache: Peer = Peer()
+    ratelimit: Peer = Peer()
+    provider: Peer = Peer()
+    audit: Peer = Peer()
+    tls: Tls | None = None
+
+
+class Timeouts(Section, frozen=True, kw_only=True):
+    """How long a provider may take to accept a connection, to send its first byte, between two bytes, in all."""
+
+    connect: Duration = Duration(5)
+    first_byte: Duration = Duration(60)
+    idle: Duration = Duration(60)
+    total: Duration = Duration(600)
+
+
+class Retries(Section, frozen=True, kw_only=True):
+    """How often a call that has not begun to answer is tried again."""
+
+    attempts: Annotated[int, Meta(ge=0, le=10)] = 0
+
+
+class Simulation(Section, frozen=True, kw_only=True):
+    """How the simulated provider behaves: the time before its first byte, the pause between two events, how many words
+    it answers, and the HTTP status it fails with (0: it does not fail)."""
+
+    latency: Duration = Duration(0)
+    pace: Duration = Duration(0)
+    words: Annotated[int, Meta(ge=1, le=100_000)] = 24
+    status: Annotated[int, Meta(ge=0, le=599)] = 0
+
+
+class Provider(Section, frozen=True, kw_only=True):
+    """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client."""
+
+    name: Name
+    kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
+    base_url: str = ""
+    api_key: Secret | None = None
+    dialects: list[Literal["chat", "embeddings", "responses", "messages"]] = []
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    simulation: Simulation = Simulation()
+
+
+class Target(Section, frozen=True, kw_only=True):
+    """One provider and one of its models; `*` stands for what the route's own `*` matched."""
+
+    provider: str
+    model: str
+    weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+
+
+class Model(Section, frozen=True, kw_only=True):
+    """A public model name and the targets that answer for it. A name may end in `*`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    targets: list[Target] = []
+    fallbacks: list[str] = []
+
+
+class Budget(Section, frozen=True, kw_only=True):
+    """Money in a period."""
+
+    usd: Annotated[float, Meta(gt=0)]
+    per: Literal["day", "week", "month"]
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """How much a tenant or key may do; absent: not limited."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrency: Count | None = None
+    budget: Budget | None = None
+
+
+class Key(Section, frozen=True, kw_only=True):
+    """A key: its secret (16-256 printable characters) or the hash that stands for it."""
+
+    name: Name
+    secret: Secret | None = None
+    hash: str | None = None
+    limits: Limits = Limits()
+
+
+class Tenant(Section, frozen=True, kw_only=True):
+    """Whom keys, limits, cache and records belong to."""
+
+    name: Name
+    pipeline: str = "default"
+    limits: Limits = Limits()
+    keys: list[Key] = []
+    keys_file: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class Telemetry(Section, frozen=True, kw_only=True):
+    """Where traces go (`http://host:4317`, OTLP over gRPC; null: nowhere) and which share of calls is traced."""
+
+    otlp_endpoint: str | None = None
+    sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
+
+
+PipelineStep = str | dict[str, dict[str, Any] | None]  # a middleware's name, or the name with its options
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    edge: Edge = Edge()
+    cache: Cache = Cache()
+    ratelimit: RateLimit = RateLimit()
+    audit: Audit = Audit()
+    mesh: Mesh = Mesh()
+    providers: list[Provider] = []
+    models: list[Model] = []
+    pipelines: dict[str, list[PipelineStep]] = {}
+    tenants: list[Tenant] = []
+    telemetry: Telemetry = field(default_factory=Telemetry)

@@ -1,0 +1,45 @@
+"""What every piece of work in the mesh carries with it: its deadline and its place in a trace.
+
+Bound once where a call enters a process (the edge's door, the chassis' server), read wherever a hop is made.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class TraceContext(NamedTuple):
+    """Where in which trace we are: 32 and 16 hex digits, and whether spans are recorded."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+NO_TRACE = TraceContext("0" * 32, "0" * 16, sampled=False)
+
+
+@dataclass(slots=True)
+class CallContext:
+    """One call's context in this process. `deadline` is a `Clock.monotonic` time; None for work without one."""
+
+    trace: TraceContext = NO_TRACE
+    deadline: float | None = None
+
+
+_current: ContextVar[CallContext] = ContextVar("runestone_call")
+
+
+def bind(call: CallContext) -> None:
+    """Makes `call` the context of the running task and of tasks it starts from now on."""
+    _current.set(call)
+
+
+def current() -> CallContext:
+    """The running task's context; one without deadline or trace for background work."""
+    return _current.get(None) or CallContext()

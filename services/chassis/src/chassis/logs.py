@@ -1,0 +1,31 @@
+"""One structured line per event: JSON for machines, aligned text on a terminal."""
+
+import logging
+import sys
+from typing import Any, cast
+
+import structlog
+
+Logger = structlog.typing.FilteringBoundLogger
+
+
+def configure(*, level: str = "info", as_json: bool | None = None) -> None:
+    """Sets the process's log format once. `as_json` None: JSON unless stderr is a terminal."""
+    use_json = not sys.stderr.isatty() if as_json is None else as_json
+    renderer: Any = structlog.processors.JSONRenderer() if use_json else structlog.dev.ConsoleRenderer(pad_event_to=0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=use_json),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(service: str) -> Logger:
+    """The logger of one service; each line names it."""
+    return cast("Logger", structlog.get_logger(service=service))

@@ -1,0 +1,60 @@
+"""Prometheus metrics of one service; `IntrospectionService.GetMetrics` and the admin port expose them.
+
+Every service in a process has a registry of its own, so that one process or many give the same metrics. Label sets are
+bounded: a label never takes a value that a client can choose freely.
+"""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+LATENCY_BUCKETS = (
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    120,
+    300,
+    600,
+)
+
+
+class Metrics:
+    """Makes and exposes the metrics of one service, all named `runestone_*`."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(namespace="runestone", registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
+        """A number that only grows."""
+        return Counter(f"runestone_{name}", help_text, labels, registry=self._registry)
+
+    def gauge(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Gauge:
+        """A number that is measured."""
+        return Gauge(f"runestone_{name}", help_text, labels, registry=self._registry)
+
+    def histogram(
+        self, name: str, help_text: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS
+    ) -> Histogram:
+        """A distribution; seconds unless its name says otherwise."""
+        return Histogram(f"runestone_{name}", help_text, labels, registry=self._registry, buckets=buckets)
+
+    def exposition(self) -> bytes:
+        """All metrics in the Prometheus text format 0.0.4."""
+        return generate_latest(self._registry)

@@ -1,0 +1,138 @@
+"""What a service is given to stand on, and how it is started and stopped.
+
+A service is a value: a name and a `build(runtime)`. `Runtime` opens what `build` asks for, serves, and stops in the right
+order: not ready first, then no new calls, then running ones, then what was opened, in reverse, then telemetry.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chassis.client import Channel
+from chassis.clock import Clock, SystemClock
+from chassis.health import Facts
+from chassis.introspection import IntrospectionServicer
+from chassis.logs import get_logger
+from chassis.metrics import Metrics
+from chassis.server import AddServicer, Server
+from chassis.snapshots import SnapshotFeed
+from chassis.tracing import Tracing
+from runestone.introspection.v1 import introspection_pb2, introspection_pb2_grpc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a service runs: where its gRPC server listens, where its peers are, where it may write."""
+
+    listen: str
+    data_dir: Path
+    peers: dict[str, str] = field(default_factory=dict)
+    worker: int = 0
+    sockets: dict[str, int] = field(default_factory=dict)
+
+
+class Runtime:
+    """One running service. `build` reads the public attributes and calls `serve`, `connect`, `open` and `spawn`."""
+
+    def __init__(self, service: str, place: Place, snapshots: SnapshotFeed, *, clock: Clock | None = None) -> None:
+        self.service = service
+        self.place = place
+        self.snapshots = snapshots
+        self.settings = snapshots.current.settings
+        self.clock = clock or SystemClock()
+        self.log = get_logger(service)
+        self.metrics = Metrics()
+        self.facts = Facts()
+        self.facts.declare("listening")
+        telemetry = self.settings.telemetry
+        self.tracing = Tracing(service, otlp_endpoint=telemetry.otlp_endpoint, sample_ratio=telemetry.sample_ratio)
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = Server(
+            facts=self.facts, tracing=self.tracing, metrics=self.metrics, log=self.log, clock=self.clock
+        )
+        self._stops: list[Callable[[float], Awaitable[None]]] = []
+
+    def serve(self, add_to_server: AddServicer, servicer: object, service_name: str) -> None:
+        """Adds a servicer to the service's gRPC server."""
+        self._server.add(add_to_server, servicer, service_name)
+
+    def connect(self, peer: str, *, timeout: float = 600.0) -> Channel:
+        """A channel to another service; `timeout` (seconds) bounds every call on it. Closed when the service stops."""
+        channel = Channel(self.place.peers[peer], tracing=self.tracing, timeout=timeout, clock=self.clock)
+        self._stack.push_async_callback(channel.close)
+        return channel
+
+    async def open(self, resource: Any) -> Any:
+        """Enters an async context manager; it is left, in reverse order, when the service stops."""
+        return await self._stack.enter_async_context(resource)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Runs background work that is cancelled and awaited when the service stops. If it crashes it is logged and
+        the service is no longer ready."""
+        task = asyncio.create_task(work, name=f"{self.service}:{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._note_end)
+
+    def on_stop(self, stop: Callable[[float], Awaitable[None]]) -> None:
+        """Adds a door to close before the gRPC server: called with the grace in seconds."""
+        self._stops.append(stop)
+
+    async def start(self) -> None:
+        """Listens; ready as soon as every fact holds."""
+        self.serve(
+            introspection_pb2_grpc.add_IntrospectionServiceServicer_to_server,
+            IntrospectionServicer(self.service, self.facts, self.metrics, self.snapshots),
+            introspection_pb2.DESCRIPTOR.services_by_name["IntrospectionService"].full_name,
+        )
+        await self._server.start(self.place.listen)
+        self.facts.say("listening", holds=True)
+        self.facts.watch(self._publish_soon)
+        await self._server.publish_health()
+        self.log.debug("listening", address=self.place.listen)
+
+    async def stop(self, grace: float) -> None:
+        """Stops in order; running calls have up to `grace` seconds."""
+        self.facts.say("listening", holds=False, detail="stopping")
+        await self._server.publish_health()
+        for stop in reversed(self._stops):
+            await stop(grace)
+        await self._server.stop(grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        await asyncio.to_thread(self.tracing.shutdown)
+        self.log.debug("stopped")
+
+    def _publish_soon(self) -> None:
+        self.spawn(self._server.publish_health(), "health")
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error("background work crashed", task=task.get_name(), exc_info=error)
+            self.facts.declare(task.get_name(), detail=f"crashed: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as a value: its name, and its composition root."""
+
+    name: str
+    build: Callable[[Runtime], Awaitable[None]]
+
+
+async def start_service(service: Service, place: Place, snapshots: SnapshotFeed) -> Runtime:
+    """Builds and starts `service`; what was opened is closed again when building fails."""
+    runtime = Runtime(service.name, place, snapshots)
+    try:
+        await service.build(runtime)
+        await runtime.start()
+    except BaseException:
+        await runtime.stop(0)
+        raise
+    return runtime

@@ -1,0 +1,192 @@
+"""The gRPC server that every service stands on.
+
+What surrounds each rpc is visible in `Server._around`: places, deadline, trace, metrics, log. Errors become statuses in
+`_Guarded`, in one place. Servicers raise `RunestoneError` and know nothing of this.
+"""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from chassis import context as call_context
+from chassis.clock import Clock, SystemClock
+from chassis.context import CallContext
+from chassis.deadline import LEAST
+from chassis.errors import CODES, Reason, RunestoneError, to_status
+from chassis.health import Facts
+from chassis.limiter import ConcurrencyLimiter
+from chassis.logs import Logger
+from chassis.metrics import Metrics
+from chassis.tracing import TRACEPARENT, Tracing
+
+Context = grpc.aio.ServicerContext[Any, Any]
+AddServicer = Callable[[Any, grpc.aio.Server], None]
+
+UNGUARDED = ("/grpc.health.v1.Health/", "/grpc.reflection.")  # probes must pass when the service is full
+MAX_MESSAGE = 72 * 1024 * 1024  # the largest body the edge accepts, and room for its envelope
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def server_options() -> list[tuple[str, int]]:
+    """Message sizes, keepalive and connection age, the counterpart of `client.channel_options`.
+
+    Channels do not resolve names again while they are healthy: ageing connections give new replicas their share. The
+    grace lets the longest call end.
+    """
+    age_ms = random.randint(60_000, 300_000)  # noqa: S311  jitter, not secrecy
+    return [
+        ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.max_send_message_length", MAX_MESSAGE),
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_connection_age_ms", age_ms),
+        ("grpc.max_connection_age_grace_ms", 660_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+class Server:
+    """One service's gRPC server: guarded servicers, health out of `facts`, reflection.
+
+    `add` servicers, then `start`, then `stop`. It starts NOT_SERVING and serves when all facts hold.
+    """
+
+    def __init__(
+        self,
+        *,
+        facts: Facts,
+        tracing: Tracing,
+        metrics: Metrics,
+        log: Logger,
+        clock: Clock | None = None,
+        max_running: int = 10_000,
+    ) -> None:
+        self.limiter = ConcurrencyLimiter(max_running)
+        self._facts = facts
+        self._tracing = tracing
+        self._log = log
+        self._clock = clock or SystemClock()
+        self._durations = metrics.histogram("rpc_server_seconds", "Time spent in an rpc", ("method", "code"))
+        metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
+        self._health = health_aio.HealthServicer()
+        self._names: list[str] = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        self._server = grpc.aio.server(interceptors=[_GuardInterceptor(self)], options=server_options())
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def add(self, add_to_server: AddServicer, servicer: object, service_name: str) -> None:
+        """Registers a servicer with its generated `add_..._to_server`; `service_name` is shown by reflection."""
+        add_to_server(servicer, self._server)
+        self._names.append(service_name)
+
+    async def start(self, address: str) -> int:
+        """Listens on `unix:/path` or `host:port` (port 0: a free one). Returns the port, 1 for a unix socket."""
+        reflection.enable_server_reflection(self._names, self._server)
+        await self._health.set("", NOT_SERVING)
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        return port
+
+    async def publish_health(self) -> None:
+        """Tells health watchers how the facts stand now."""
+        await self._health.set("", SERVING if self._facts.is_ready else NOT_SERVING)
+
+    async def stop(self, grace: float) -> None:
+        """NOT_SERVING at once, no new calls, then up to `grace` seconds for running ones before they are cancelled."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    @contextmanager
+    def around(self, method: str, context: Context) -> Iterator[None]:
+        """What surrounds every rpc, outermost first."""
+        with self.limiter:
+            metadata: dict[str, Any] = dict(context.invocation_metadata() or ())
+            self._bind_call(metadata, context)
+            with self._measured(method), self._tracing.span(method.strip("/"), kind="server"):
+                yield
+
+    def _bind_call(self, metadata: dict[str, Any], context: Context) -> None:
+        left = context.time_remaining()
+        if left is not None and left < LEAST:
+            raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call arrived with no time left")
+        deadline = None if left is None else self._clock.monotonic() + left
+        call_context.bind(CallContext(self._tracing.begin(metadata.get(TRACEPARENT)), deadline))
+
+    @contextmanager
+    def _measured(self, method: str) -> Iterator[None]:
+        """Observes duration and code; logs what failed, and every rpc at debug."""
+        started, code = self._clock.monotonic(), "OK"
+        try:
+            yield
+        except RunestoneError as error:
+            code = CODES[error.reason].name
+            self._log.warning("rpc failed", method=method, reason=error.reason, message=error.message)
+            raise
+        except BaseException as error:
+            code = "UNKNOWN" if isinstance(error, Exception) else "CANCELLED"
+            raise
+        finally:
+            seconds = self._clock.monotonic() - started
+            self._durations.labels(method, code).observe(seconds)
+            self._log.debug("rpc", method=method, code=code, ms=round(seconds * 1000, 2))
+
+    async def abort(self, method: str, context: Context, error: Exception) -> None:
+        """Ends the rpc with the status of `error`; an error that nobody expected is INTERNAL, and logged with traceback."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if not isinstance(error, RunestoneError):
+            self._log.error("rpc crashed", method=method, exc_info=error)
+            error = RunestoneError(Reason.INTERNAL, "internal error; the service's log has the details")
+        await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+class _GuardInterceptor(grpc.aio.ServerInterceptor):
+    """Puts `Server.around` about every handler; each method's handler is wrapped once."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(self, continuation: Callable[..., Awaitable[Any]], details: Any) -> Any:
+        method = details.method
+        handler = self._wrapped.get(method)
+        if handler is None:
+            handler = await continuation(details)
+            if handler is not None and not method.startswith(UNGUARDED):
+                handler = self._wrapped[method] = guard(self._server, method, handler)
+        return handler
+
+
+def guard(server: Server, method: str, handler: Any) -> Any:
+    """`handler` with everything that surrounds an rpc around it."""
+
+    async def unary(request: Any, context: Context) -> Any:
+        try:
+            with server.around(method, context):
+                return await (handler.unary_unary or handler.stream_unary)(request, context)
+        except Exception as error:  # noqa: BLE001  the outermost border of the rpc
+            await server.abort(method, context, error)
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            with server.around(method, context):
+                async for message in (handler.unary_stream or handler.stream_stream)(request, context):
+                    yield message
+        except Exception as error:  # noqa: BLE001  the outermost border of the rpc
+            await server.abort(method, context, error)
+
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[handler.request_streaming, handler.response_streaming]
+    behaviour = stream if handler.response_streaming else unary
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
