@@ -6,7 +6,7 @@ which cost more than the work.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Self, TypeVar, cast
 
@@ -25,7 +25,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 T = TypeVar("T")
 
 
-def closing(answers: AsyncIterator[T]) -> "aclosing[AsyncGenerator[T]]":
+def closing(answers: AsyncIterable[T]) -> "aclosing[AsyncGenerator[T]]":
     """The answers of a streaming rpc, as a context that cancels the rpc when it is left:
     `async with closing(stub.Call(request)) as answers`."""
     return aclosing(cast("AsyncGenerator[T]", answers))
