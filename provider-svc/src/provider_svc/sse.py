@@ -1,0 +1,125 @@
+"""Server-sent events as bytes: cutting a stream into whole events, and reading one (WHATWG HTML, section 9.2).
+
+Relayed bytes are never taken apart: the splitter only says where events end, so that all that are there travel together.
+A line ends with LF, CRLF or CR, but CR alone is not mixed with LF inside one blank line: no provider does, and to allow
+it would hold every event back until the next byte has come.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from chassis.errors import Reason, RunestoneError
+
+MAX_EVENT = 16 << 20  # bytes; a larger event is not a chat chunk but a fault or an attack
+
+_BOM = b"\xef\xbb\xbf"
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
+_LONGEST_BLANK_LINE = 4
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class Frames(NamedTuple):
+    """Whole events: their bytes with their blank lines, and where each ends in them. The last end equals len(body)."""
+
+    body: bytes
+    ends: tuple[int, ...]
+
+    def split(self) -> Iterator[bytes]:
+        """Each event's own bytes, for where events must be read and not only relayed."""
+        start = 0
+        for end in self.ends:
+            yield self.body[start:end]
+            start = end
+
+
+class Event(NamedTuple):
+    """One event's fields; `data` is its data lines joined by LF. Both are empty for a comment."""
+
+    name: bytes
+    data: bytes
+
+
+class Splitter:
+    """Cuts one upstream's byte stream into whole events, whatever way the network cut it."""
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
+        self._rest = bytearray()
+        self._may_have_bom = True
+
+    @property
+    def rest(self) -> bytes:
+        """What has come of an event that has not ended."""
+        return bytes(self._rest)
+
+    def feed(self, block: bytes) -> Frames | None:
+        """All events that are whole now; None when none is.
+
+        Raises PROVIDER_INVALID_ANSWER for an event larger than the bound.
+        """
+        if self._may_have_bom and (block := self._strip_bom(block)) == b"":
+            return None
+        held = len(self._rest)
+        data: bytes | bytearray = block
+        if held:
+            self._rest += block
+            data = self._rest
+        ends = find_ends(data, max(0, held - _LONGEST_BLANK_LINE + 1))
+        last = ends[-1] if ends else 0
+        self._check_sizes(len(data), ends)
+        frames = Frames(bytes(data[:last]), tuple(ends)) if ends else None
+        if not held:
+            self._rest += block[last:]
+        else:
+            del self._rest[:last]
+        return frames
+
+    def _strip_bom(self, block: bytes) -> bytes:
+        """`block` with what was held before it, less a byte order mark; empty while that is not certain."""
+        start = bytes(self._rest) + block
+        self._rest.clear()
+        if len(start) < len(_BOM) and _BOM.startswith(start):
+            self._rest += start
+            return b""
+        self._may_have_bom = False
+        return start.removeprefix(_BOM)
+
+    def _check_sizes(self, size: int, ends: list[int]) -> None:
+        if size <= self._max_event:
+            return
+        largest = max(end - start for start, end in zip([0, *ends], [*ends, size], strict=True))
+        if largest > self._max_event:
+            raise RunestoneError(
+                Reason.PROVIDER_INVALID_ANSWER, f"the provider sent an event larger than {self._max_event} bytes"
+            )
+
+
+def find_ends(data: bytes | bytearray, start: int = 0) -> list[int]:
+    """The position behind each blank line of `data`, searching from `start`."""
+    if data.find(b"\r", start) >= 0:
+        return [match.end() for match in _BLANK_LINE.finditer(data, start)]
+    ends = []
+    found = data.find(b"\n\n", start)
+    while found >= 0:
+        ends.append(found + 2)
+        found = data.find(b"\n\n", found + 2)
+    return ends
+
+
+def read_event(frame: bytes) -> Event:
+    """The fields of one event; unknown fields and comments are left out."""
+    if frame.startswith(b"data:") and frame.find(b"\n") == len(frame) - 2 and b"\r" not in frame:
+        return Event(b"", _value(frame[5:-2]))  # the shape of nearly every event
+    name, data = b"", []
+    for line in _LINE_END.split(frame):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(_value(value))
+        elif field == b"event":
+            name = _value(value)
+    return Event(name, b"\n".join(data))
+
+
+def _value(text: bytes) -> bytes:
+    return text[1:] if text.startswith(b" ") else text
