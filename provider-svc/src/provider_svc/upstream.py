@@ -8,10 +8,10 @@ an answer early aborts its socket instead of draining it. `traceparent` is not s
 import asyncio
 import io
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any, Never
+from typing import Any, Never, Self
 from weakref import WeakSet
 
 import aiohttp
@@ -23,7 +23,9 @@ from chassis.config.schema import Timeouts
 from chassis.errors import Reason, RunestoneError
 
 READ_BUFFER = 64 << 10  # bytes that aiohttp reads ahead before it stops reading the socket (it stops at twice this)
+MAX_ANSWER = 64 << 20  # bytes of a whole document; must fit in one gRPC message
 MAX_ERROR_BODY = 64 << 10
+PATIENCE_FOR_END = 0.1  # seconds; the end of a body nearly always comes with its last event
 _LARGE = 1 << 20  # larger bodies are written in pieces, so that they do not hold up the loop
 
 _transport: ContextVar[asyncio.BaseTransport | None] = ContextVar("provider_svc_transport", default=None)
@@ -118,21 +120,27 @@ class Answer:
         """The HTTP headers; names match in any case."""
         return self._response.headers
 
-    async def blocks(self) -> AsyncGenerator[bytes]:
-        """The body as it comes, in blocks of at most a few hundred KiB.
+    def blocks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, in blocks of at most a few hundred KiB; may be left at any point.
 
         Raises PROVIDER_TIMEOUT (idle or total), PROVIDER_STREAM_CUT when the connection breaks before the body's end,
         PROVIDER_INVALID_ANSWER when the body cannot be decoded.
         """
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         content = self._response.content
         while True:
             self._check_total()
             with _reading(self._name):
                 block = content.read_nowait(-1) or await self._wait_for_block()
             if block:
-                yield block
-            elif content.at_eof():
-                return
+                return block
+            if content.at_eof():
+                raise StopAsyncIteration
 
     async def read(self, bound: int) -> bytes:
         """The whole body. Raises PROVIDER_INVALID_ANSWER when it is larger than `bound` bytes, and what `blocks` raises."""
@@ -158,6 +166,16 @@ class Answer:
         except RunestoneError:
             pass
         return bytes(body[:MAX_ERROR_BODY])
+
+    async def finish(self) -> None:
+        """Reads what stands behind an answer's last event, so that the connection can be used again; gives up soon, as
+        the answer is whole already."""
+        try:
+            async with asyncio.timeout(PATIENCE_FOR_END):
+                async for _ in self.blocks():
+                    pass
+        except (TimeoutError, RunestoneError):
+            return
 
     async def _wait_for_block(self) -> bytes:
         left = self._expires - time.monotonic()

@@ -1,0 +1,1 @@
+"""The provider for OpenAI and for everything that speaks its Chat Completions."""

@@ -1,0 +1,89 @@
+"""What is read of OpenAI's answers: usage, finish reasons and errors. Everything else passes unread, but well-formed."""
+
+from typing import Annotated
+
+import msgspec
+import orjson
+
+from runestone.common.v1.usage_pb2 import Usage
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
+
+
+class Choice(msgspec.Struct):
+    """One of an answer's choices."""
+
+    finish_reason: str | None = None
+
+
+class Document(msgspec.Struct):
+    """A whole answer, or one chunk of a stream."""
+
+    choices: list[Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    error: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def has_error(self) -> bool:
+        """Whether there is an error object; the official SDKs raise on any truthy value."""
+        return bool(self.error != _NULL and orjson.loads(self.error))
+
+    @property
+    def finish_reason(self) -> str:
+        """The first choice's; empty when it has not stopped or does not say."""
+        return (self.choices and self.choices[0].finish_reason) or ""
+
+    @property
+    def is_usage_only(self) -> bool:
+        """Whether this is the extra chunk that `stream_options.include_usage` asks for."""
+        return self.choices == [] and self.usage != _NULL
+
+
+class InputDetails(msgspec.Struct):
+    """Of which the input tokens are made up."""
+
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+
+
+class OutputDetails(msgspec.Struct):
+    """Of which the output tokens are made up."""
+
+    reasoning_tokens: Count = None
+
+
+class Tokens(msgspec.Struct):
+    """OpenAI's usage object."""
+
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
+
+
+_NULL = msgspec.Raw(b"null")
+_NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = InputDetails(), OutputDetails()
+
+decode_document = msgspec.json.Decoder(Document).decode
+_decode_tokens = msgspec.json.Decoder(Tokens | None).decode
+
+
+def read_usage(raw: msgspec.Raw) -> Usage | None:
+    """The usage object as the mesh counts; None when it is absent or is not one. What is not said stays unset."""
+    if raw == _NULL:
+        return None
+    try:
+        tokens = _decode_tokens(raw)
+    except msgspec.DecodeError:
+        return None
+    if tokens is None:
+        return None
+    inputs = tokens.prompt_tokens_details or _NO_INPUT_DETAILS
+    outputs = tokens.completion_tokens_details or _NO_OUTPUT_DETAILS
+    return Usage(
+        input_tokens=tokens.prompt_tokens,
+        output_tokens=tokens.completion_tokens,
+        cache_read_input_tokens=inputs.cached_tokens,
+        cache_write_input_tokens=inputs.cache_write_tokens,
+        reasoning_output_tokens=outputs.reasoning_tokens,
+    )
