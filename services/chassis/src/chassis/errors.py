@@ -158,15 +158,15 @@ def to_status(error: RunestoneError) -> Status:
 
 def from_rpc(failure: grpc.aio.AioRpcError) -> RunestoneError:
     """What the callee raised; for statuses that are not ours, what their code means."""
+    error = RunestoneError(REASONS.get(failure.code(), Reason.INTERNAL), failure.details() or failure.code().name)
     for key, value in failure.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            return _from_status(Status.FromString(value))
-    reason = REASONS.get(failure.code(), Reason.INTERNAL)
-    return RunestoneError(reason, failure.details() or failure.code().name)
+            _read_details(error, Status.FromString(value))
+    return error
 
 
-def _from_status(status: Status) -> RunestoneError:
-    error = RunestoneError(Reason.INTERNAL, status.message)
+def _read_details(error: RunestoneError, status: Status) -> None:
+    """Adds to `error` what our own details say; those of another domain leave the code's meaning as it is."""
     info, hint = ErrorInfo(), RetryInfo()
     for detail in status.details:
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:
@@ -176,7 +176,6 @@ def _from_status(status: Status) -> RunestoneError:
             error.upstream_status = int(info.metadata.get("upstream_status", 0))
         elif detail.Unpack(hint):
             error.retry_after = hint.retry_delay.ToNanoseconds() / 1e9
-    return error
 
 
 def _pack(message: ErrorInfo | RetryInfo) -> AnyMessage:
