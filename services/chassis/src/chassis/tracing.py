@@ -6,6 +6,7 @@ unsampled call creates no span object anywhere: its trace context is a small val
 
 import os
 import random
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -21,27 +22,20 @@ TRACEPARENT = "traceparent"
 Kind = Literal["internal", "server", "client"]
 Attributes = Mapping[str, str | int | float | bool]
 
+# Later versions may add fields behind the flags; these four keep their meaning.
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
 def parse_traceparent(header: str | None) -> TraceContext | None:
     """The context in a `traceparent` header; None for an absent or malformed one, which then starts a new trace."""
-    if header is None or len(header) < 55:
+    match = _TRACEPARENT.fullmatch(header or "")
+    if match is None:
         return None
-    version, trace_id, span_id, flags = header[:2], header[3:35], header[36:52], header[53:55]
-    try:
-        if int(trace_id, 16) == 0 or int(span_id, 16) == 0 or int(version, 16) == 0xFF:
-            return None
-        sampled = bool(int(flags, 16) & 1)
-    except ValueError:
+    version, trace_id, span_id, flags, more = match.groups()
+    if version == "ff" or (version == "00" and more) or not int(trace_id, 16) or not int(span_id, 16):
         return None
-    if (
-        header != header.lower()
-        or header[2] + header[35] + header[52] != "---"
-        or (version == "00" and len(header) != 55)
-    ):
-        return None
-    return TraceContext(trace_id, span_id, sampled)
+    return TraceContext(trace_id, span_id, bool(int(flags, 16) & 1))
 
 
 class Tracing:
