@@ -95,18 +95,23 @@ class Runtime:
         self.log.debug("listening", address=self.place.listen)
 
     async def stop(self, grace: float) -> None:
-        """Stops in order; running calls have up to `grace` seconds."""
+        """Stops in order; running calls have up to `grace` seconds. Every step is taken, even when one before it fails;
+        then that error is raised."""
         self.facts.say("listening", holds=False, detail="stopping")
         await self._server.publish_health()
-        for stop in reversed(self._stops):
-            await stop(grace)
-        await self._server.stop(grace)
+        async with AsyncExitStack() as last_to_first:
+            last_to_first.push_async_callback(asyncio.to_thread, self.tracing.shutdown)
+            last_to_first.push_async_callback(self._stack.aclose)
+            last_to_first.push_async_callback(self._end_background_work)
+            last_to_first.push_async_callback(self._server.stop, grace)
+            for stop in self._stops:
+                last_to_first.push_async_callback(stop, grace)
+        self.log.debug("stopped")
+
+    async def _end_background_work(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._stack.aclose()
-        await asyncio.to_thread(self.tracing.shutdown)
-        self.log.debug("stopped")
 
     def _publish_soon(self) -> None:
         self.spawn(self._server.publish_health(), "health")

@@ -6,7 +6,7 @@ What surrounds each rpc is visible in `Server._around`: places, deadline, trace,
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import grpc
@@ -87,10 +87,16 @@ class Server:
         self._names.append(service_name)
 
     async def start(self, address: str) -> int:
-        """Listens on `unix:/path` or `host:port` (port 0: a free one). Returns the port, 1 for a unix socket."""
+        """Listens on `unix:/path` or `host:port` (port 0: a free one). Returns the port, 1 for a unix socket.
+
+        Raises OSError when the address cannot be had.
+        """
         reflection.enable_server_reflection(self._names, self._server)
         await self._health.set("", NOT_SERVING)
-        port = self._server.add_insecure_port(address)
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: gRPC's line above says why") from error
         await self._server.start()
         return port
 
@@ -177,8 +183,9 @@ def guard(server: Server, method: str, handler: Any) -> Any:
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             with server.around(method, context):
-                async for message in (handler.unary_stream or handler.stream_stream)(request, context):
-                    yield message
+                async with aclosing((handler.unary_stream or handler.stream_stream)(request, context)) as messages:
+                    async for message in messages:
+                        yield message
         except Exception as error:  # noqa: BLE001  the outermost border of the rpc
             await server.abort(method, context, error)
 
