@@ -1,4 +1,4 @@
-from chassis.main import main
 from audit_svc.service import SERVICE
+from chassis.main import main
 
 main(SERVICE)
