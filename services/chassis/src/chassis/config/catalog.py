@@ -8,7 +8,8 @@ from chassis.config.schema import Model, Provider, Target
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a public model name stands for. `name` is the entry of the configuration that matched."""
+    """What a public model name stands for. `name` is the entry of the configuration that
+    matched, or `<provider>/*`: never a string of the client's own, so that it may label a metric."""
 
     name: str
     targets: tuple[Target, ...]
@@ -37,7 +38,7 @@ class Catalog:
                 targets = tuple(_fill(target, model[len(stem) :]) for target in entry.targets)
                 return Route(entry.name, targets or self._passed_on(model))
         targets = self._passed_on(model)
-        return Route(model, targets) if targets else None
+        return Route(f"{targets[0].provider}/*", targets) if targets else None
 
     def _passed_on(self, model: str) -> tuple[Target, ...]:
         """The target that `<provider>/<model>` names itself."""

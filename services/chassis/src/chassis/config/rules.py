@@ -144,9 +144,10 @@ def _check_pipelines(settings: Settings) -> Iterator[Finding]:
             yield from _check_step(step, ("pipelines", name, index))
         if steps and "authenticate" not in map(step_name, steps):
             yield ("pipelines", name), "leaves out `authenticate`; this version has no `auth: none`"
-    known = {*settings.pipelines, *BUILT_IN_PIPELINES}
+        if name not in BUILT_IN_PIPELINES:
+            yield ("pipelines", name), "a pipeline of your own cannot be chosen yet; this version has `default` only"
     for index, tenant in enumerate(settings.tenants):
-        if tenant.pipeline not in known:
+        if tenant.pipeline not in BUILT_IN_PIPELINES:
             yield ("tenants", index, "pipeline"), f"there is no pipeline {tenant.pipeline!r}"
 
 

@@ -47,7 +47,7 @@ class AuditRecord(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     BYTES_SENT_FIELD_NUMBER: _builtins.int
-    TRACE_ID_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     SNAPSHOT_VERSION_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
@@ -82,8 +82,8 @@ class AuditRecord(_message.Message):
     """Why the model stopped, in the client dialect's words."""
     bytes_sent: _builtins.int
     """Bytes of answer sent to the client."""
-    trace_id: _builtins.str
-    """The W3C trace id, 32 hex digits."""
+    traceparent: _builtins.str
+    """The call's W3C traceparent: its second part is the trace id to look for. The appender's own spans join that trace."""
     snapshot_version: _builtins.str
     """The snapshot that the call ran under."""
     client_address: _builtins.str
@@ -126,13 +126,13 @@ class AuditRecord(_message.Message):
         usage: _usage_pb2.Usage | None = ...,
         finish_reason: _builtins.str = ...,
         bytes_sent: _builtins.int = ...,
-        trace_id: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
         snapshot_version: _builtins.str = ...,
         client_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "trace_id", b"trace_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A fault of the gateway itself; the log has the traceback."""
     ERROR_REASON_UNIMPLEMENTED: _ErrorReason.ValueType  # 27
     """This service does not have the method."""
+    ERROR_REASON_CALL_EXISTS: _ErrorReason.ValueType  # 28
+    """A call with this id is running already; attach to it or choose another id."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused or failed. Travels as the `reason` of a google.rpc.ErrorInfo (without the prefix
@@ -143,6 +145,8 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 26
 """A fault of the gateway itself; the log has the traceback."""
 ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 27
 """This service does not have the method."""
+ERROR_REASON_CALL_EXISTS: ErrorReason.ValueType  # 28
+"""A call with this id is running already; attach to it or choose another id."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

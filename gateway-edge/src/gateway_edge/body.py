@@ -1,0 +1,65 @@
+"""A JSON request body, decoded once, with nothing in it that two readers could read differently.
+
+Strict: UTF-8, no NaN, no lone surrogates, bounded depth (orjson), an object, and no top-level key twice: otherwise `model`
+could be authorised as one thing and sent upstream as another.
+"""
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+
+from chassis.errors import Reason, RunestoneError
+
+T = TypeVar("T")
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_KEY = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*')
+_SEPARATOR = re.compile(rb"\s*,")
+_VALIDATION = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?", re.DOTALL)
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """The body's object. Raises INVALID_REQUEST when it is not one, or ambiguous."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RunestoneError(Reason.INVALID_REQUEST, f"the request body is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RunestoneError(Reason.INVALID_REQUEST, "the request body must be a JSON object")
+    if has_duplicate_keys(body):
+        raise RunestoneError(Reason.INVALID_REQUEST, "the request body has a top-level key twice")
+    return document
+
+
+def has_duplicate_keys(body: bytes) -> bool:
+    """Whether the object in `body`, which is valid JSON, has a top-level key twice.
+
+    Decoding to a mapping keeps one slice a key; walking `body` along those slices comes to its end only when no member
+    was dropped. The walk compares memory, so a large body costs little.
+    """
+    position = body.index(b"{") + 1
+    members = list(_members.decode(body).values())
+    for index, value in enumerate(members):
+        key = _KEY.match(body, position)
+        if key is None or not body.startswith(raw := bytes(value), key.end()):
+            return True
+        position = key.end() + len(raw)
+        if index < len(members) - 1:
+            separator = _SEPARATOR.match(body, position)
+            if separator is None:
+                return True
+            position = separator.end()
+    return body[position:].strip() != b"}"
+
+
+def read_as(document: dict[str, Any], kind: type[T]) -> T:
+    """`document` as `kind`. Raises INVALID_REQUEST with the path of the first member that does not fit."""
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        parts = _VALIDATION.fullmatch(str(error))
+        what, path = (parts["what"], parts["path"] or "") if parts else (str(error), "")
+        message = f"{path}: {what}" if path else what
+        raise RunestoneError(Reason.INVALID_REQUEST, message, param=path) from error

@@ -1,0 +1,85 @@
+"""One call on its way through the edge: what arrived, what the middleware found out, how it ended."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.config import Route, Settings
+from chassis.context import TraceContext
+from chassis.errors import RunestoneError
+from gateway_edge.chat import ChatRequest
+from gateway_edge.reply import Reply
+from gateway_edge.stopwatch import Stopwatch
+from gateway_edge.tenants import Principal
+from runestone.common.v1.usage_pb2 import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What is known of a call before anything is done with it. `read_body` reads it once, bounded in bytes and time;
+    `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch."""
+
+    endpoint: str
+    headers: Mapping[str, str]
+    client_address: str
+    received_at: float
+    started_at: float
+    read_body: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How the call went, filled in as it goes; settled and recorded on every way out."""
+
+    cache: str = ""
+    provider: str = ""
+    provider_model: str = ""
+    attempts: int = 0
+    usage: Usage | None = None
+    finish_reason: str = ""
+    is_complete: bool = False
+    error: RunestoneError | None = None
+
+
+@dataclass(slots=True)
+class Question:
+    """A validated request: the client's bytes, the same decoded, the typed view, and the route that its model names."""
+
+    body: bytes
+    document: dict[str, Any]
+    chat: ChatRequest
+    route: Route
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the client wants events."""
+        return bool(self.chat.stream)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
+    them out; those after it may rely on them (`caller`, `asked`)."""
+
+    id: str
+    arrival: Arrival
+    reply: Reply
+    settings: Settings
+    snapshot_version: str
+    trace: TraceContext
+    stopwatch: Stopwatch
+    outcome: Outcome = field(default_factory=Outcome)
+    principal: Principal | None = None
+    question: Question | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """Who calls; only after `authenticate`."""
+        assert self.principal is not None, "authenticate comes first"
+        return self.principal
+
+    @property
+    def asked(self) -> Question:
+        """What is asked; only after `validate`."""
+        assert self.question is not None, "validate comes first"
+        return self.question

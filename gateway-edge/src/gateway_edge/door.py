@@ -1,0 +1,147 @@
+"""The HTTP door: a request in, a call through its pipeline, an answer or an error out. Every call leaves one log line."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from aiohttp import web
+
+from chassis import context
+from chassis.clock import Clock
+from chassis.context import CallContext
+from chassis.errors import Reason, RunestoneError
+from chassis.ids import NewId
+from chassis.logs import Logger
+from chassis.tracing import Tracing
+from gateway_edge.call import Arrival, Call
+from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.http_errors import http_status
+from gateway_edge.http_reply import HttpReply
+from gateway_edge.intake import read_body, read_timeout
+from gateway_edge.middleware.base import Pipeline
+from gateway_edge.policy import Policy
+from gateway_edge.stopwatch import Stopwatch
+from gateway_edge.ways import Ways
+
+
+class Door:
+    """Turns aiohttp requests into calls. `handle` is the handler of an `aiohttp.web.Server` made with
+    `handler_cancellation=True`: a client that leaves cancels it, and with it everything down to the provider's socket."""
+
+    def __init__(
+        self,
+        ways: Callable[[], Ways],
+        *,
+        clock: Clock,
+        new_id: NewId,
+        tracing: Tracing,
+        metrics: EdgeMetrics,
+        log: Logger,
+    ) -> None:
+        self._ways = ways
+        self._clock = clock
+        self._new_id = new_id
+        self._tracing = tracing
+        self._metrics = metrics
+        self._log = log
+        self._running = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request."""
+        ways = self._ways()
+        way = ways.find(request.method, request.path)
+        call, reply = self._open_call(request, ways.policy, way.pipeline.names)
+        self._enter()
+        try:
+            span_name = f"{request.method} {way.path}"
+            with self._tracing.span(span_name, kind="server", attributes={"runestone.request_id": call.id}):
+                call.trace = context.current().trace
+                await self._answer(call, reply, way.pipeline)
+        finally:
+            self._leave()
+            self._note_end(call, reply, way.path)
+            await reply.abandon()
+        return reply.response
+
+    async def wait_until_empty(self, patience: float) -> None:
+        """Returns when no call is running, or after `patience` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), patience)
+
+    def _enter(self) -> None:
+        self._running += 1
+        self._empty.clear()
+
+    def _leave(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._empty.set()
+
+    async def _answer(self, call: Call, reply: HttpReply, pipeline: Pipeline) -> None:
+        try:
+            await pipeline(call)
+        except RunestoneError as error:
+            await self._tell(call, reply, error)
+        except (asyncio.CancelledError, ConnectionError):
+            call.outcome.error = RunestoneError(Reason.CANCELLED, "the client went away")
+            raise
+        except Exception:  # noqa: BLE001  the outermost border of a call; logged with its traceback
+            self._log.exception("call crashed", request_id=call.id)
+            await self._tell(call, reply, RunestoneError(Reason.INTERNAL, "internal error; quote the request id"))
+
+    @staticmethod
+    async def _tell(call: Call, reply: HttpReply, error: RunestoneError) -> None:
+        call.outcome.error = error
+        await reply.fail(error)
+
+    def _open_call(self, request: web.BaseRequest, policy: Policy, names: tuple[str, ...]) -> tuple[Call, HttpReply]:
+        edge = policy.settings.edge
+        received_at = self._clock.monotonic()
+        trace = self._tracing.begin(request.headers.get("traceparent"))
+        timeout = read_timeout(request.headers, edge.call_timeout)
+        context.bind(CallContext(trace, received_at + timeout))
+        stopwatch = Stopwatch(names)
+        reply = HttpReply(request, stopwatch.server_timing)
+        arrival = Arrival(
+            endpoint=request.path,
+            headers=request.headers,
+            client_address=request.remote or "",
+            received_at=received_at,
+            started_at=self._clock.time(),
+            read_body=lambda: read_body(request, edge.http.max_body, timeout),
+        )
+        call = Call(
+            id=self._new_id(),
+            arrival=arrival,
+            reply=reply,
+            settings=policy.settings,
+            snapshot_version=policy.version,
+            trace=trace,
+            stopwatch=stopwatch,
+        )
+        reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
+        return call, reply
+
+    def _note_end(self, call: Call, reply: HttpReply, path: str) -> None:
+        """Metrics and the call's one log line."""
+        outcome = call.outcome
+        status = http_status(outcome.error) if outcome.error else 200
+        seconds = self._clock.monotonic() - call.arrival.received_at
+        self._metrics.note_call(call, path, status, seconds)
+        self._log.info(
+            "call",
+            request_id=call.id,
+            endpoint=path,
+            status=status,
+            reason=outcome.error.reason if outcome.error else None,
+            tenant=call.principal.tenant if call.principal else None,
+            model=call.question.chat.model if call.question else None,
+            provider=outcome.provider or None,
+            cache=outcome.cache or None,
+            ms=round(seconds * 1000, 2),
+            bytes=reply.bytes_sent,
+            trace_id=call.trace.trace_id,
+            version=call.snapshot_version,
+        )

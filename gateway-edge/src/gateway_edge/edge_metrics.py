@@ -1,0 +1,28 @@
+"""What the edge counts. Labels are bounded: paths are routes, models are configured route names."""
+
+from chassis.metrics import Metrics
+from gateway_edge.call import Call
+
+
+class EdgeMetrics:
+    """The edge's metrics, bound once."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._calls = metrics.counter(
+            "calls", "Calls by route, status and cache outcome", ("endpoint", "status", "cache")
+        )
+        self._seconds = metrics.histogram("call_seconds", "From arrival to the last byte", ("endpoint",))
+        self._first_byte = metrics.histogram("call_first_byte_seconds", "From arrival to the first byte", ("endpoint",))
+        self._stages = metrics.histogram("middleware_seconds", "Exclusive time of each middleware", ("middleware",))
+        self._models = metrics.counter("model_calls", "Calls by configured model name", ("model", "status"))
+
+    def note_call(self, call: Call, path: str, status: int, seconds: float) -> None:
+        """Counts a call that has ended."""
+        self._calls.labels(path, status, call.outcome.cache or "none").inc()
+        self._seconds.labels(path).observe(seconds)
+        if call.reply.first_byte_at is not None:
+            self._first_byte.labels(path).observe(call.reply.first_byte_at - call.arrival.received_at)
+        for name, spent in call.stopwatch.read():
+            self._stages.labels(name).observe(spent)
+        if call.question is not None:
+            self._models.labels(call.question.route.name, status).inc()

@@ -1,0 +1,114 @@
+"""The call itself: one rpc to provider-svc, whose events go to the client as they come."""
+
+from collections.abc import AsyncIterable
+from typing import Protocol
+
+from chassis.client import closing
+from chassis.errors import Reason, RunestoneError, from_message
+from gateway_edge.call import Call
+from gateway_edge.middleware.base import Proceed
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
+from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
+
+PATIENCE = 2.0  # a provider-svc that was killed is back within this
+
+
+class Models(Protocol):
+    """What this middleware needs of provider-svc: `ProviderServiceStub`."""
+
+    def Call(self, request: CallRequest, /) -> AsyncIterable[CallResponse]:  # noqa: N802  the rpc's name
+        """Begins a call; leaving its events cancels it."""
+
+
+class Connection(Protocol):
+    """What it needs to know of the way there."""
+
+    async def is_connected_within(self, timeout: float) -> bool:
+        """Whether provider-svc can be reached, waiting up to `timeout` seconds."""
+
+
+class CallProvider:
+    """Asks provider-svc and relays. A client that leaves cancels the rpc, and with it the provider's socket.
+
+    Nothing is sent twice: before the rpc it waits a little for a provider-svc that is restarting, after it began a
+    failure is the client's to hear of.
+    """
+
+    name = "call"
+
+    def __init__(self, models: Models, connection: Connection) -> None:
+        self._models = models
+        self._connection = connection
+
+    async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of every pipeline
+        """Answers the call or raises what went wrong."""
+        if not await self._connection.is_connected_within(PATIENCE):
+            raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
+        relay = _Relay(call)
+        async with closing(self._models.Call(_request(call))) as responses:
+            async for response in responses:
+                for event in response.events:
+                    await relay.take(event)
+        await relay.finish()
+
+
+def _request(call: Call) -> CallRequest:
+    question = call.asked
+    return CallRequest(
+        call_id=call.id,
+        tenant=call.caller.tenant,
+        dialect=DIALECT_OPENAI_CHAT,
+        model=question.chat.model,
+        stream=question.is_stream,
+        body=question.body,
+    )
+
+
+class _Relay:
+    """Events in, reply out: a stream as it comes, a unary answer when it is whole."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._is_stream = call.asked.is_stream
+        self._document = b""
+
+    async def take(self, event: CallEvent) -> None:
+        match event.WhichOneof("event"):
+            case "data" if self._is_stream:
+                await self._call.reply.write(event.data.body)
+            case "data":
+                self._document += event.data.body
+            case "accepted":
+                self._accept(event.accepted)
+            case "completed":
+                self._complete(event.completed)
+            case "failed":
+                self._fail(event.failed)
+
+    async def finish(self) -> None:
+        if not self._call.outcome.is_complete:
+            raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "the answer ended before it was whole")
+        if self._is_stream:
+            await self._call.reply.close()
+        else:
+            await self._call.reply.send(self._document)
+
+    def _accept(self, accepted: Accepted) -> None:
+        outcome, headers = self._call.outcome, self._call.reply.headers
+        outcome.provider, outcome.provider_model, outcome.attempts = accepted.provider, accepted.model, accepted.attempt
+        headers["x-runestone-provider"] = accepted.provider
+        headers["x-runestone-model"] = accepted.model
+        headers["x-runestone-attempts"] = str(accepted.attempt)
+        if self._is_stream:
+            self._call.reply.expect_events()
+
+    def _complete(self, completed: Completed) -> None:
+        outcome = self._call.outcome
+        outcome.usage = completed.usage if completed.HasField("usage") else None
+        outcome.finish_reason = completed.finish_reason
+        outcome.is_complete = True
+
+    def _fail(self, failed: Failed) -> None:
+        if failed.HasField("usage"):
+            self._call.outcome.usage = failed.usage
+        raise from_message(failed.error)

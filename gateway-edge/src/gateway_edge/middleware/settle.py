@@ -1,0 +1,34 @@
+"""What it came to: tokens and time, counted on every way out."""
+
+from chassis.metrics import Metrics
+from gateway_edge.call import Call
+from gateway_edge.middleware.base import Proceed
+
+DIRECTIONS = ("input", "output")
+
+
+class Settle:
+    """Counts what the call used: done, failed, cancelled or cut. A hit uses nothing of the provider."""
+
+    name = "settle"
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._tokens = metrics.counter("tokens", "Tokens that providers counted", ("provider", "direction"))
+        self._unmetered = metrics.counter("calls_unmetered", "Provider answers without usage", ("provider",))
+
+    async def __call__(self, call: Call, proceed: Proceed) -> None:
+        """Settles after the rest."""
+        try:
+            await proceed(call)
+        finally:
+            self._settle(call)
+
+    def _settle(self, call: Call) -> None:
+        outcome = call.outcome
+        if not outcome.attempts:
+            return
+        if outcome.usage is None:
+            self._unmetered.labels(outcome.provider).inc()
+            return
+        for direction in DIRECTIONS:
+            self._tokens.labels(outcome.provider, direction).inc(getattr(outcome.usage, f"{direction}_tokens"))

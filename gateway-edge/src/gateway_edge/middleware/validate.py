@@ -1,0 +1,29 @@
+"""What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route."""
+
+from chassis.config import Catalog
+from chassis.errors import Reason, RunestoneError
+from gateway_edge.body import decode_object, read_as
+from gateway_edge.call import Call, Question
+from gateway_edge.chat import ChatRequest
+from gateway_edge.middleware.base import Proceed
+
+
+class Validate:
+    """Turns the body into a question, or refuses with 400, 404, 408 or 413."""
+
+    name = "validate"
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    async def __call__(self, call: Call, proceed: Proceed) -> None:
+        """Sets `call.question`."""
+        body = await call.arrival.read_body()
+        document = decode_object(body)
+        chat = read_as(document, ChatRequest)
+        route = self._catalog.find_route(chat.model)
+        if route is None:
+            message = f"the model {chat.model!r} does not exist or you may not use it"
+            raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
+        call.question = Question(body, document, chat, route)
+        await proceed(call)

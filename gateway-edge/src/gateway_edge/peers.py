@@ -1,0 +1,51 @@
+"""The services that the edge calls, and what it knows of each: stub, breaker, fallback."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.breaker import Breaker
+from chassis.clock import Clock
+from chassis.runtime import Runtime
+from gateway_edge.local_limits import LocalLimits
+from gateway_edge.middleware.cache import AnswerCache
+from gateway_edge.middleware.call_provider import Connection, Models
+from gateway_edge.middleware.rate_limit import Limiter
+from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
+from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
+from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
+
+# A part that is slower than this is treated as down: the call does better without it.
+CACHE_TIMEOUT = 0.25
+LIMITER_TIMEOUT = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peers:
+    """Everything outside the edge that a pipeline uses."""
+
+    models: Models
+    provider: Connection
+    cache: AnswerCache
+    cache_breaker: Breaker
+    limiter: Limiter
+    limiter_breaker: Breaker
+    local_limits: LocalLimits
+    clock: Clock
+    spawn: Callable[[Coroutine[Any, Any, None], str], None]
+
+
+def connect_peers(runtime: Runtime) -> Peers:
+    """Channels to all services; none has to be up yet."""
+    provider = runtime.connect("provider")
+    return Peers(
+        models=ProviderServiceStub(provider),
+        provider=provider,
+        cache=CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT)),
+        cache_breaker=Breaker(clock=runtime.clock),
+        limiter=RateLimitServiceStub(runtime.connect("ratelimit", timeout=LIMITER_TIMEOUT)),
+        limiter_breaker=Breaker(clock=runtime.clock),
+        local_limits=LocalLimits(runtime.clock, share=runtime.settings.edge.workers),
+        clock=runtime.clock,
+        spawn=runtime.spawn,
+    )

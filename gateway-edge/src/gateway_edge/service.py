@@ -1,0 +1,45 @@
+"""The edge's composition root: peers, spool, pipelines, door."""
+
+from chassis.ids import new_call_id
+from chassis.runtime import Runtime, Service
+from gateway_edge.door import Door
+from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.listener import HttpListener
+from gateway_edge.middleware.record import Record
+from gateway_edge.middleware.settle import Settle
+from gateway_edge.peers import connect_peers
+from gateway_edge.pipeline import Standing, lay_pipelines
+from gateway_edge.settings import EdgeSettings
+from gateway_edge.shipper import Shipper
+from gateway_edge.spool import Spool
+from gateway_edge.ways import WaysInForce
+from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
+
+AUDIT_TIMEOUT = 10.0
+
+
+async def build(runtime: Runtime) -> None:
+    """Opens the edge: records first, so that no call is without one; the door last."""
+    settings = EdgeSettings.of(runtime)
+    spool = Spool(settings.spool_dir, settings.worker, settings.spool_max_bytes)
+    audit = AuditServiceStub(runtime.connect("audit", timeout=AUDIT_TIMEOUT))
+    shipper = Shipper(spool, audit, runtime.clock, runtime.log, runtime.metrics)
+    runtime.spawn(shipper.run(), "audit shipper")
+
+    peers = connect_peers(runtime)
+    standing = Standing(record=Record(spool, runtime.clock), settle=Settle(runtime.metrics))
+    ways = WaysInForce(runtime, lambda policy: lay_pipelines(policy, peers, standing))
+    door = Door(
+        ways,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
+        metrics=EdgeMetrics(runtime.metrics),
+        log=runtime.log,
+    )
+    listener = await runtime.open(HttpListener(door, settings))
+    runtime.on_stop(listener.drain)
+    runtime.log.info("listening", port=listener.port, worker=settings.worker)
+
+
+SERVICE = Service("edge", build)

@@ -1,0 +1,35 @@
+"""What the edge needs to know before it can open its doors; everything else is read from each snapshot."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """Where it listens (an inherited socket's descriptor, or host and port), how it drains, where it spools."""
+
+    host: str
+    port: int
+    socket: int | None
+    drain_delay: float
+    drain_grace: float
+    spool_dir: Path
+    spool_max_bytes: int
+    worker: int
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> "EdgeSettings":
+        """Read from the first snapshot and the place: listening addresses do not change at run time."""
+        edge, place = runtime.settings.edge, runtime.place
+        return cls(
+            host=edge.http.host,
+            port=edge.http.port,
+            socket=place.sockets.get("http"),
+            drain_delay=edge.drain.delay,
+            drain_grace=edge.drain.grace,
+            spool_dir=place.data_dir / "spool",
+            spool_max_bytes=runtime.settings.audit.spool_max_bytes,
+            worker=place.worker,
+        )
