@@ -34,6 +34,7 @@ MEANINGS: dict[Reason, HttpMeaning] = {
     Reason.ROUTE_NOT_FOUND: HttpMeaning(404, _BAD, "unknown_url"),
     Reason.MODEL_NOT_FOUND: HttpMeaning(404, _BAD, "model_not_found"),
     Reason.NOT_FOUND: HttpMeaning(404, _BAD, "not_found"),
+    Reason.CALL_EXISTS: HttpMeaning(409, _BAD, "call_exists"),
     Reason.REQUEST_TIMEOUT: HttpMeaning(408, "timeout_error", "request_timeout"),
     Reason.BODY_TOO_LARGE: HttpMeaning(413, _BAD, "body_too_large"),
     Reason.RATE_LIMITED: HttpMeaning(429, "rate_limit_error", "rate_limit_exceeded", should_retry=True),

@@ -1,0 +1,97 @@
+"""The JSON door: what is refused, and that nothing ambiguous gets through."""
+
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import Reason, RunestoneError
+from gateway_edge.body import decode_object, has_duplicate_keys, read_as
+from gateway_edge.chat import ChatRequest
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+objects = st.dictionaries(st.text(), json_values, max_size=5)
+
+
+@given(objects, st.booleans(), st.sampled_from([None, 2]))
+def test_every_object_without_duplicates_passes(document: dict, ascii_only: bool, indent: int | None) -> None:
+    body = json.dumps(document, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        with pytest.raises(RunestoneError):
+            decode_object(body)
+    else:
+        assert decode_object(body) == decoded
+        assert not has_duplicate_keys(body)
+
+
+@given(objects.filter(bool), st.data())
+def test_a_duplicate_top_level_key_is_always_seen(document: dict, data: st.DataObject) -> None:
+    """Wherever the second one stands and whatever its value, even the same."""
+    key = data.draw(st.sampled_from(list(document)))
+    members = [(name, value) for name, value in document.items()]
+    members.insert(data.draw(st.integers(0, len(members))), (key, data.draw(json_values)))
+    body = ("{" + ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members) + "}").encode()
+    assert has_duplicate_keys(body)
+
+
+def test_the_same_key_spelt_with_an_escape_is_a_duplicate() -> None:
+    with pytest.raises(RunestoneError, match="twice"):
+        decode_object(b'{"model": "cheap", "mod\\u0065l": "expensive"}')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"nul",
+        b'{"a": NaN}',
+        b'{"a": "\xff"}',
+        b'{"a": "\\ud800"}',
+        b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+    ids=["empty", "open", "list", "string", "word", "nan", "bad utf-8", "lone surrogate", "deep"],
+)
+def test_what_is_not_one_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(RunestoneError) as refusal:
+        decode_object(body)
+    assert refusal.value.reason is Reason.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("document", "param"),
+    [
+        ({"messages": [{"role": "user", "content": "hi"}]}, ""),
+        ({"model": 7, "messages": [{"role": "user", "content": "hi"}]}, "model"),
+        ({"model": "m", "messages": []}, "messages"),
+        ({"model": "m", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"model": "m", "messages": [{"role": "king", "content": "hi"}]}, "messages[0].role"),
+        ({"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 3}, "temperature"),
+        ({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": "yes"}, "stream"),
+    ],
+)
+def test_a_wrong_type_is_named_by_its_path(document: dict, param: str) -> None:
+    with pytest.raises(RunestoneError) as refusal:
+        read_as(document, ChatRequest)
+    assert refusal.value.reason is Reason.INVALID_REQUEST
+    assert refusal.value.param == param
+
+
+def test_unknown_members_pass() -> None:
+    """A provider's new field works on the day it appears."""
+    document = {"model": "m", "messages": [{"role": "user", "content": "hi", "name": "x"}], "brand_new": {"a": 1}}
+    assert read_as(document, ChatRequest).model == "m"

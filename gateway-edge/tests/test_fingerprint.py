@@ -1,0 +1,60 @@
+"""The cache key: everything that may change an answer changes it, nothing else does."""
+
+import json
+from typing import Any
+
+import orjson
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from chassis.config import Route
+from chassis.config.schema import Target
+from gateway_edge.fingerprint import DENIED, fingerprint, hash_parts
+
+ROUTE = Route("fast", (Target(provider="sim", model="simulated"),))
+BASE = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def key_of(document: dict[str, Any], tenant: str = "acme", dialect: str = "openai_chat", route: Route = ROUTE) -> bytes:
+    return fingerprint(tenant=tenant, dialect=dialect, route=route, document=document)
+
+
+@given(st.text(min_size=1, max_size=8), values)
+def test_any_member_that_is_not_denied_changes_the_key(name: str, value: Any) -> None:
+    assume(name not in DENIED)
+    assume(name not in BASE or BASE[name] != value)
+    assert key_of({**BASE, name: value}) != key_of(BASE)
+
+
+@given(st.sampled_from(sorted(DENIED)), values)
+def test_a_denied_member_never_changes_the_key(name: str, value: Any) -> None:
+    assert key_of({**BASE, name: value}) == key_of(BASE)
+
+
+@given(st.permutations(list(BASE.items())), st.sampled_from([None, 1, 4]))
+def test_order_and_whitespace_do_not_change_the_key(members: list[tuple[str, Any]], indent: int | None) -> None:
+    assert key_of(orjson.loads(json.dumps(dict(members), indent=indent))) == key_of(BASE)
+
+
+def test_tenant_dialect_route_and_target_change_the_key() -> None:
+    other_target = Route("fast", (Target(provider="sim", model="other"),))
+    other_route = Route("slow", ROUTE.targets)
+    keys = {
+        key_of(BASE),
+        key_of(BASE, tenant="other"),
+        key_of(BASE, dialect="x"),
+        key_of(BASE, route=other_route),
+        key_of(BASE, route=other_target),
+    }
+    assert len(keys) == 5
+
+
+@given(st.lists(st.binary(max_size=6), max_size=5), st.lists(st.binary(max_size=6), max_size=5))
+def test_no_two_lists_of_parts_collide(first: list[bytes], second: list[bytes]) -> None:
+    assert (hash_parts(first) == hash_parts(second)) == (first == second)
