@@ -1,30 +1,32 @@
 """The generic cell rate algorithm (ITU-T I.371, https://brandur.org/rate-limiting): a limit is one timestamp.
 
 Pure: time and state in, decision and new state out. ratelimit-svc decides with it (its Redis script is the same
-arithmetic), and so does the edge while ratelimit-svc cannot be asked. Times are whole microseconds, which Lua's numbers
-carry exactly.
+arithmetic), and so does the edge while ratelimit-svc cannot be asked. Nothing is lost to fractions: seven a minute are
+seven, and a rate above one a microsecond holds too.
 """
 
 from dataclasses import dataclass
 
+# States are kept in units of 10^-12 microseconds: fine enough that an exact fraction can be rounded to them and found
+# again, and the same for every rate, so that a state survives a change of its rate.
+FINE = 10**12
+MAX_QUANTITY = 10**11
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `quantity` in any `period` (microseconds), no more than `burst` at once."""
+    """At most `quantity` in any `period` (microseconds), no more than `burst` at once. Each is at least 1, and the
+    quantity at most `MAX_QUANTITY`."""
 
     quantity: int
     period: int
     burst: int
 
-    @property
-    def interval(self) -> float:
-        """Microseconds between two calls at the sustained rate."""
-        return self.period / self.quantity
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`remaining` could still be used at once. Times in microseconds; `retry_after` is None when admitted, or when never."""
+    """`arrival` is the state to keep; `remaining` could still be used at once; `reset_after` and `retry_after` are in
+    microseconds. `retry_after` is None when admitted, or when it never will be."""
 
     is_admitted: bool
     arrival: int
@@ -34,21 +36,31 @@ class Decision:
 
 
 def decide(rate: Rate, arrival: int | None, now: int, amount: int) -> Decision:
-    """Whether `amount` may be used at `now` (microseconds), given the stored theoretical arrival time.
+    """Whether `amount` may be used at `now` (microseconds); an amount of 0 only asks how the limit stands.
 
-    The new state is `arrival` of the decision; a refusal leaves it as it was.
+    `arrival` is the theoretical arrival time that an earlier decision gave, in units of 1/FINE microseconds; None for a
+    subject that is not known, which has all of its burst. A refusal leaves it as it was, unless it is further ahead than
+    the rate can owe: a clock that stepped back, or a rate that was changed, costs one burst and not the size of the step.
     """
-    interval = rate.interval
-    tolerance = interval * rate.burst
-    before = max(arrival or 0, now)
-    after = before + interval * amount
-    wait = after - tolerance - now
-    admitted = wait <= 0
-    kept = after if admitted else before
+    # In units of 1/quantity microseconds every number is whole, and one use costs exactly `period`.
+    instant, tolerance = now * rate.quantity, rate.period * rate.burst
+    known = instant if arrival is None else _nearest(arrival * rate.quantity, FINE)
+    before = min(max(known, instant), instant + tolerance)
+    after = before + rate.period * amount
+    wait = after - tolerance - instant
+    kept = after if wait <= 0 else before
     return Decision(
-        is_admitted=admitted,
-        arrival=round(kept),
-        remaining=max(0, int((tolerance - (kept - now)) / interval + 1e-9)),
-        reset_after=max(0, round(kept - now)),
-        retry_after=None if admitted or amount > rate.burst else max(1, -int(-wait // 1)),
+        is_admitted=wait <= 0,
+        arrival=_nearest(kept * FINE, rate.quantity),
+        remaining=(instant + tolerance - kept) // rate.period,
+        reset_after=_round_up(kept - instant, rate.quantity),
+        retry_after=None if wait <= 0 or amount > rate.burst else _round_up(wait, rate.quantity),
     )
+
+
+def _nearest(dividend: int, divisor: int) -> int:
+    return (2 * dividend + divisor) // (2 * divisor)
+
+
+def _round_up(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)
