@@ -56,6 +56,7 @@ class Reason(_NamedEnum):
     EVENTS_LOST = enum.auto()
     INTERNAL = enum.auto()
     UNIMPLEMENTED = enum.auto()
+    CALL_EXISTS = enum.auto()
 
     @property
     def number(self) -> "error_pb2.ErrorReason.ValueType":
@@ -98,6 +99,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.EVENTS_LOST: grpc.StatusCode.OUT_OF_RANGE,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
     Reason.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.CALL_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
 }
 
 # What a status without our ErrorInfo means: it comes from gRPC itself or from a peer that is not ours.

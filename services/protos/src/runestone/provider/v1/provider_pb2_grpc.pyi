@@ -20,7 +20,7 @@ class ProviderServiceStub:
     """Begins an upstream call and subscribes to its events.
 
     Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
-    model), ALREADY_EXISTS (the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
+    model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
     stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
     While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
     sent again elsewhere, a call that it did see accepted must not.
@@ -50,7 +50,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Begins an upstream call and subscribes to its events.
 
         Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
-        model), ALREADY_EXISTS (the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
+        model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
         stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
         While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
         sent again elsewhere, a call that it did see accepted must not.
