@@ -9,14 +9,18 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from chassis import logs
 from chassis.client import Channel
-from chassis.config import ConfigError, parse_settings
-from chassis.runtime import Place, Service, start_service
+from chassis.config import ConfigError, Settings, parse_settings
+from chassis.runtime import Place, Runtime, Service, start_service
 from chassis.snapshots import Snapshot, SnapshotFeed, SnapshotWatch, snapshot_version
 from chassis.tracing import Tracing
+
+ReadSettings = Callable[[str], Settings]
 
 
 def main(service: Service) -> None:
@@ -31,32 +35,55 @@ def main(service: Service) -> None:
         sys.exit(f"{service.name}: cannot start: {error}")
 
 
-async def run(service: Service, options: argparse.Namespace) -> None:
-    """Starts, waits for the word to stop, stops."""
+async def run(service: Service, options: argparse.Namespace, read_settings: ReadSettings = parse_settings) -> None:
+    """Starts, waits for the word to stop, stops; the word may come before the start is over.
+
+    `read_settings` makes settings of the text of `options.config`.
+    """
     stop_asked = asyncio.Event()
     _listen_for_stop(stop_asked, has_lifeline=options.lifeline)
-    place = _read_place(options)
-    async with _Snapshots(service.name, options) as feed:
-        runtime = await start_service(service, place, feed)
-        gc.collect()
-        gc.freeze()
-        await stop_asked.wait()
-        await runtime.stop(options.grace)
+    async with AsyncExitStack() as stack:
+        runtime = await _unless(stop_asked, _start(service, options, read_settings, stack))
+        if runtime is not None:
+            gc.collect()
+            gc.freeze()
+            await stop_asked.wait()
+            await runtime.stop(options.grace)
+
+
+async def _start(
+    service: Service, options: argparse.Namespace, read_settings: ReadSettings, stack: AsyncExitStack
+) -> Runtime:
+    feed = await stack.enter_async_context(_Snapshots(service.name, options, read_settings))
+    return await start_service(service, _read_place(options), feed)
+
+
+async def _unless(stop_asked: asyncio.Event, start: Coroutine[None, None, Runtime]) -> Runtime | None:
+    """What `start` gives; None, once it is cancelled and over, when the word to stop comes first."""
+    starting, stopping = asyncio.create_task(start), asyncio.create_task(stop_asked.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if starting.done():
+        return starting.result()
+    starting.cancel()
+    await asyncio.wait((starting,))
+    return None
 
 
 class _Snapshots:
     """The process's snapshots, from the ControlService or from a file; followed while the context is open."""
 
-    def __init__(self, service: str, options: argparse.Namespace) -> None:
+    def __init__(self, service: str, options: argparse.Namespace, read_settings: ReadSettings) -> None:
         self._service = service
         self._options = options
+        self._read_settings = read_settings
         self._channel: Channel | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> SnapshotFeed:
         if self._options.control is None:
             text = self._options.config.read_text() if self._options.config else ""
-            settings = parse_settings(text)
+            settings = self._read_settings(text)
             return SnapshotFeed(Snapshot(snapshot_version(settings), settings))
         self._channel = Channel(self._options.control, tracing=Tracing(self._service))
         watch = SnapshotWatch(self._channel, self._service, logs.get_logger(self._service))
@@ -103,4 +130,10 @@ def _listen_for_stop(stop_asked: asyncio.Event, *, has_lifeline: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_asked.set)
     if has_lifeline:
-        loop.add_reader(sys.stdin.fileno(), stop_asked.set)
+        loop.add_reader(sys.stdin.fileno(), _end_lifeline, stop_asked)
+
+
+def _end_lifeline(stop_asked: asyncio.Event) -> None:
+    """An end of file stays readable: watched on, it would keep the loop busy while the last calls run."""
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    stop_asked.set()
