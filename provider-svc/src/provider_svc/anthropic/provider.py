@@ -1,0 +1,66 @@
+"""The provider of kind `anthropic`: OpenAI chat clients on Anthropic's Messages API."""
+
+from collections.abc import AsyncGenerator
+
+from chassis.clock import Clock
+from chassis.config.schema import Provider as ProviderSettings
+from provider_svc.anthropic.members import wants_usage
+from provider_svc.anthropic.relay import Relay
+from provider_svc.anthropic.request import messages_body
+from provider_svc.anthropic.response import chat_completion
+from provider_svc.anthropic.stream import ChatStream
+from provider_svc.failures import failure_of_status
+from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.upstream import MAX_ANSWER, Answer, Upstream
+
+PATH = "/v1/messages"
+
+# The last version that takes temperature and top_p, on the models that have them; 2026-10-21 refuses both on all.
+VERSION = "2023-06-01"
+
+
+class AnthropicProvider:
+    """Calls the Messages API. `name` is the provider's in the configuration; `upstream` is closed with it."""
+
+    def __init__(self, name: str, settings: ProviderSettings, upstream: Upstream, clock: Clock) -> None:
+        self.name = name
+        self._upstream = upstream
+        self._clock = clock
+        key = settings.api_key
+        self._headers = {"anthropic-version": VERSION} | ({"x-api-key": key.reveal()} if key is not None else {})
+
+    async def call(self, call: UpstreamCall) -> AsyncGenerator[Begun | Chunk]:
+        """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for what cannot be translated."""
+        wanted = wants_usage(call.members)
+        body = messages_body(call.members, model=call.model, stream=call.stream)
+        async with self._upstream.post(PATH, body, self._headers) as answer:
+            if answer.status != 200:
+                error = await answer.read_error()
+                raise failure_of_status(answer.status, answer.headers, error, self._clock.time())
+            yield Begun(answer.status, answer.headers.get("request-id", ""))
+            if not call.stream:
+                yield await self._read_document(answer, call)
+                return
+            stream = ChatStream(created=self._now(), include_usage=wanted, meter=call.meter)
+            relay = Relay(stream)
+            async for block in answer.blocks():
+                for chunk in relay.feed(block):
+                    yield chunk
+                if stream.is_done:
+                    break
+            relay.end()
+            await answer.finish()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._upstream.close()
+
+    async def _read_document(self, answer: Answer, call: UpstreamCall) -> Chunk:
+        document = chat_completion(await answer.read(MAX_ANSWER), created=self._now(), meter=call.meter)
+        return Chunk(document, (len(document),))
+
+    def _now(self) -> int:
+        return int(self._clock.time())
+
+    def __repr__(self) -> str:
+        return f"AnthropicProvider({self.name}, {self._upstream!r})"
