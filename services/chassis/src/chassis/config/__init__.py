@@ -5,9 +5,9 @@ from chassis.config.decode import decode, encode, parse_settings
 from chassis.config.document import ConfigError, Problem
 from chassis.config.rules import list_unbuilt
 from chassis.config.schema import Settings
-from chassis.config.units import Duration, Secret, Size
+from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 __all__ = [
-    "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size",
+    "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size", "StoreUrl",
     "decode", "encode", "list_unbuilt", "parse_settings",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import msgspec
 from chassis.config.document import ConfigError, Document, KeyPath, Problem, read_document
 from chassis.config.rules import find_contradictions
 from chassis.config.schema import Settings
-from chassis.config.units import Duration, Secret, Size
+from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 T = TypeVar("T")
 
@@ -22,8 +22,10 @@ def parse_settings(text: str, **reading: Any) -> Settings:
 def settle_document(document: Document) -> Settings:
     """The settings in a document. Raises ConfigError with every problem, each with its line and path."""
     problems = list(document.problems)
+    unread = {problem.path for problem in problems}
     for path, message in find_type_errors(document.values, Settings):
-        problems.append(Problem(path, message, document.line_of(path)))
+        if path not in unread:
+            problems.append(Problem(path, message, document.line_of(path)))
     if not problems:
         settings = convert(document.values, Settings)
         problems += [Problem(path, message, document.line_of(path)) for path, message in find_contradictions(settings)]
@@ -43,6 +45,8 @@ def encode(settings: Settings, *, reveal: bool) -> bytes:
     def encode_unit(value: Any) -> Any:
         if isinstance(value, Secret):
             return value.reveal() if reveal else repr(value)
+        if isinstance(value, StoreUrl):
+            return str(value) if reveal else value.masked
         if isinstance(value, Duration):
             return float(value)
         return int(value)
@@ -108,6 +112,6 @@ def _shape_for(value: Any, kind: Any) -> Any:
 def _decode_unit(kind: type, value: Any) -> Any:
     if kind in (Duration, Size):
         return kind.parse(value)
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
+    if kind in (Secret, StoreUrl) and isinstance(value, str):
+        return kind(value)
     raise ValueError("Expected a string")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from chassis.config.units import Duration, Secret, Size
+from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
@@ -95,21 +95,21 @@ class Cache(Section, frozen=True, kw_only=True):
     max_bytes: Size = Size(256 << 20)
     default_ttl: Duration = Duration(300)
     warm_on_startup: bool = False
-    store: str = "memory"
+    store: StoreUrl = StoreUrl("memory")
     encryption: Encryption | None = None
 
 
 class RateLimit(Section, frozen=True, kw_only=True):
     """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`."""
 
-    store: str = "memory"
+    store: StoreUrl = StoreUrl("memory")
     when_down: Literal["open", "closed"] = "open"
 
 
 class Audit(Section, frozen=True, kw_only=True):
     """The audit store, and the bound of each edge worker's spool; at the bound new calls are refused."""
 
-    store: str = "sqlite"
+    store: StoreUrl = StoreUrl("sqlite")
     spool_max_bytes: Size = Size(256 << 20)
 
 

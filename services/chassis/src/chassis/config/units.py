@@ -3,6 +3,8 @@
 import re
 
 _NUMBER = re.compile(r"\s*(\d[\d_]*(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
+_PASSWORD = re.compile(r"((?:://[^:@/]*:)|(?:[?&]password=))(?:.*(?=@)|[^@&]+)")
+_LARGEST = 2**63 - 1
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -30,12 +32,26 @@ class Size(int):
 
 
 def _parse(value: object, units: "dict[str, float] | dict[str, int]", expected: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2] not in units:
+    number = value
+    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)) and match[2] in units:
+        number = float(match[1].replace("_", "")) * units[match[2]]
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= _LARGEST:
         raise ValueError(f"Expected {expected}")
-    return float(match[1].replace("_", "")) * units[match[2]]
+    return number
+
+
+class StoreUrl(str):
+    """Where a store is: `memory`, `redis://user:password@host`. Its `repr` and `masked` hide the password."""
+
+    __slots__ = ()
+
+    @property
+    def masked(self) -> str:
+        """The address with `***` for its password."""
+        return _PASSWORD.sub(r"\1***", self)
+
+    def __repr__(self) -> str:
+        return repr(self.masked)
 
 
 class Secret:
