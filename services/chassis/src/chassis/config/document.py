@@ -11,6 +11,7 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"\$\{(FILE:)?([^}]+)\}")
 
 
@@ -60,12 +61,16 @@ def read_document(text: str, environment: Mapping[str, str] = os.environ) -> Doc
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = None if root is None else _Reader(document, environment).read(root, ())
+        document.values = {} if values is None else values
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         document.problems.append(Problem((), f"not YAML: {error.problem}", line))
-        return document
-    if root is not None:
-        document.values = _Reader(document, environment).read(root, ())
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        document.problems.append(Problem((), f"not YAML: {error.reason}", line))
+    except RecursionError:
+        document.problems.append(Problem((), "nested too deeply, or contains itself"))
     return document
 
 
@@ -81,7 +86,16 @@ class _Reader:
             return dict(self._read_members(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        value = self._scalars.construct_object(node)
+        return self._read_scalar(node, path)
+
+    def _read_scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        kind = node.tag.rpartition(":")[2]
+        try:
+            value = self._scalars.construct_object(node)
+        except yaml.constructor.ConstructorError as error:
+            return self._report(path, error.problem or "not YAML")
+        except (ValueError, LookupError, AttributeError):  # what PyYAML lets through, by type: `2026-99-99`, `!!bool x`
+            return self._report(path, f"looks like a {kind} but is none; quote it if it is text")
         return self._resolve(value, path) if isinstance(value, str) else value
 
     def _read_members(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:
@@ -104,9 +118,14 @@ class _Reader:
                 self._report(path, f"the environment has no {name}")
             except OSError as error:
                 self._report(path, f"cannot read {name}: {error.strerror}")
+            except ValueError:
+                self._report(path, f"cannot read {name}: not UTF-8 text")
             return ""
 
-        return _REFERENCE.sub(replacement, value)
+        resolved = _REFERENCE.sub(replacement, value)
+        if not resolved.isascii() and _SURROGATE.search(resolved):
+            self._report(path, "holds half a surrogate pair, or bytes that are not UTF-8")
+        return resolved
 
     def _report(self, path: KeyPath, message: str, line: int | None = None) -> None:
         self._document.problems.append(Problem(path, message, line or self._document.line_of(path)))

@@ -4,13 +4,15 @@ A setting that would promise something (a budget, encryption) is an error until 
 yet built is a notice, said once at start.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from chassis.config.document import KeyPath
 from chassis.config.schema import Limits, PipelineStep, Settings
-from chassis.keys import HASH_PREFIX
+from chassis.keys import HASH_PREFIX, hash_key
 
+_HASH = re.compile(HASH_PREFIX + "[0-9a-f]{64}")
 Finding = tuple[KeyPath, str]
 
 STEPS = ("authenticate", "validate", "rate_limit", "cache", "usage", "audit", "request_logger")
@@ -120,6 +122,7 @@ def _check_stores(settings: Settings) -> Iterator[Finding]:
 
 def _check_keys(settings: Settings) -> Iterator[Finding]:
     """A key has a secret or a hash, and no two keys are the same."""
+    pepper = settings.edge.key_pepper.reveal() if settings.edge.key_pepper else None
     seen: dict[str, str] = {}
     for number, tenant in enumerate(settings.tenants):
         for index, key in enumerate(tenant.keys):
@@ -130,9 +133,9 @@ def _check_keys(settings: Settings) -> Iterator[Finding]:
                 secret = key.secret.reveal()
                 if not 16 <= len(secret) <= 256 or not (secret.isascii() and secret.isprintable()) or " " in secret:
                     yield (*path, "secret"), "must be 16 to 256 printable ASCII characters without spaces"
-            elif not (key.hash or "").startswith(HASH_PREFIX) or len(key.hash or "") != len(HASH_PREFIX) + 64:
+            elif not _HASH.fullmatch(key.hash or ""):
                 yield (*path, "hash"), f"must be {HASH_PREFIX} and 64 hex digits"
-            identity = key.secret.reveal() if key.secret else key.hash or ""
+            identity = hash_key(key.secret.reveal(), pepper) if key.secret else key.hash or ""
             if identity and identity in seen:
                 yield path, f"is the same key as {seen[identity]}"
             seen[identity] = f"{tenant.name}/{key.name}"
