@@ -231,9 +231,9 @@ class GetStatisticsResponse(_message.Message):
     store: _builtins.str
     """Which store keeps the answers: "memory" or "redis"."""
     entries: _builtins.int
-    """Answers kept now."""
+    """Answers kept now; in a shared store, keys in its database, whoever wrote them."""
     bytes: _builtins.int
-    """Bytes of answers kept now, as the store counts them."""
+    """Bytes of answers kept now, their keys and bookkeeping included; in a shared store, memory that it uses in all."""
     max_entries: _builtins.int
     """The bound on entries; 0 when the store bounds itself."""
     max_bytes: _builtins.int
@@ -245,7 +245,7 @@ class GetStatisticsResponse(_message.Message):
     stores: _builtins.int
     """Answers stored."""
     evictions: _builtins.int
-    """Answers dropped to stay within a bound, not counting expiry."""
+    """Answers that this service dropped to stay within a bound, not counting expiry; 0 when the store bounds itself."""
     def __init__(
         self,
         *,

@@ -61,8 +61,9 @@ class CacheServiceServicer:
     def LookUp(self, request, context):
         """Looks an answer up. A miss is an outcome, not an error.
 
-        UNAVAILABLE when the store does not answer. The caller must fail open: it treats every error as a miss, asks the
-        provider, marks the answer `x-cache: BYPASS` and does not store it.
+        INVALID_ARGUMENT when the fingerprint is not 32 bytes; UNAVAILABLE when the store does not answer. The caller must
+        fail open: it treats every error as a miss, asks the provider, marks the answer `x-cache: BYPASS` and does not store
+        it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,15 +72,17 @@ class CacheServiceServicer:
     def Store(self, request, context):
         """Keeps an answer, replacing one with the same fingerprint.
 
-        INVALID_ARGUMENT when the fingerprint is not 32 bytes or the answer is empty; an answer larger than the cache's
-        bound is not kept and `stored` says so. The caller does not wait for it and ignores errors: a lost store is a later miss.
+        INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
+        larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
+        does not wait for it and ignores errors: a lost store is a later miss.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatistics(self, request, context):
-        """Says how the cache is doing since the service started. Failing has no effect on calls.
+        """Says how the cache is doing since the service started. UNAVAILABLE when the store does not answer, which has no
+        effect on calls.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

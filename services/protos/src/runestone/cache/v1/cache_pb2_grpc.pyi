@@ -21,17 +21,21 @@ class CacheServiceStub:
     LookUp: _aio.UnaryUnaryMultiCallable[_cache_pb2.LookUpRequest, _cache_pb2.LookUpResponse]
     """Looks an answer up. A miss is an outcome, not an error.
 
-    UNAVAILABLE when the store does not answer. The caller must fail open: it treats every error as a miss, asks the
-    provider, marks the answer `x-cache: BYPASS` and does not store it.
+    INVALID_ARGUMENT when the fingerprint is not 32 bytes; UNAVAILABLE when the store does not answer. The caller must
+    fail open: it treats every error as a miss, asks the provider, marks the answer `x-cache: BYPASS` and does not store
+    it.
     """
     Store: _aio.UnaryUnaryMultiCallable[_cache_pb2.StoreRequest, _cache_pb2.StoreResponse]
     """Keeps an answer, replacing one with the same fingerprint.
 
-    INVALID_ARGUMENT when the fingerprint is not 32 bytes or the answer is empty; an answer larger than the cache's
-    bound is not kept and `stored` says so. The caller does not wait for it and ignores errors: a lost store is a later miss.
+    INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
+    larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
+    does not wait for it and ignores errors: a lost store is a later miss.
     """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetStatisticsRequest, _cache_pb2.GetStatisticsResponse]
-    """Says how the cache is doing since the service started. Failing has no effect on calls."""
+    """Says how the cache is doing since the service started. UNAVAILABLE when the store does not answer, which has no
+    effect on calls.
+    """
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps answers by the fingerprint of their question. The caller computes the fingerprint and decides what is worth
@@ -46,8 +50,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_cache_pb2.LookUpResponse]:
         """Looks an answer up. A miss is an outcome, not an error.
 
-        UNAVAILABLE when the store does not answer. The caller must fail open: it treats every error as a miss, asks the
-        provider, marks the answer `x-cache: BYPASS` and does not store it.
+        INVALID_ARGUMENT when the fingerprint is not 32 bytes; UNAVAILABLE when the store does not answer. The caller must
+        fail open: it treats every error as a miss, asks the provider, marks the answer `x-cache: BYPASS` and does not store
+        it.
         """
 
     @_abc_1.abstractmethod
@@ -58,8 +63,9 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_cache_pb2.StoreResponse]:
         """Keeps an answer, replacing one with the same fingerprint.
 
-        INVALID_ARGUMENT when the fingerprint is not 32 bytes or the answer is empty; an answer larger than the cache's
-        bound is not kept and `stored` says so. The caller does not wait for it and ignores errors: a lost store is a later miss.
+        INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
+        larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
+        does not wait for it and ignores errors: a lost store is a later miss.
         """
 
     @_abc_1.abstractmethod
@@ -68,6 +74,8 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.GetStatisticsRequest,
         context: _aio.ServicerContext[_cache_pb2.GetStatisticsRequest, _abc.Awaitable[_cache_pb2.GetStatisticsResponse]],
     ) -> _abc.Awaitable[_cache_pb2.GetStatisticsResponse]:
-        """Says how the cache is doing since the service started. Failing has no effect on calls."""
+        """Says how the cache is doing since the service started. UNAVAILABLE when the store does not answer, which has no
+        effect on calls.
+        """
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _aio.Server) -> None: ...

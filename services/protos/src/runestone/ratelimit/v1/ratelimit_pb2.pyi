@@ -58,7 +58,7 @@ class Limit(_message.Message):
     name: _builtins.str
     """What is counted, for messages and metrics: "requests_per_minute"."""
     quantity: _builtins.int
-    """How much is allowed in a period; at least 1."""
+    """How much is allowed in a period; 1 to 10^11."""
     burst: _builtins.int
     """How much may be used at once; 0 means `quantity`."""
     amount: _builtins.int
@@ -71,7 +71,7 @@ class Limit(_message.Message):
 
     @_builtins.property
     def period(self) -> _duration_pb2.Duration:
-        """The period; greater than zero."""
+        """The period, in whole microseconds; at least 1. Using up the burst must not take more than a century to make good."""
 
     def __init__(
         self,

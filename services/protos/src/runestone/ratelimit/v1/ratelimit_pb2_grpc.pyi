@@ -20,8 +20,9 @@ class RateLimitServiceStub:
     """Reserves under every given limit, or under none of them.
 
     A refusal is an outcome, not an error: it says which limit and exactly how long to wait. INVALID_ARGUMENT when a
-    limit makes no sense (no subject, quantity or period). UNAVAILABLE when the store does not answer: the caller then
-    applies the limit's own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
+    limit makes no sense (no subject, quantity or period; the same subject and name twice) or there are more than 32.
+    UNAVAILABLE when the store does not answer, or has no room for a new subject: the caller then applies the limit's
+    own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
     """
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -36,8 +37,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reserves under every given limit, or under none of them.
 
         A refusal is an outcome, not an error: it says which limit and exactly how long to wait. INVALID_ARGUMENT when a
-        limit makes no sense (no subject, quantity or period). UNAVAILABLE when the store does not answer: the caller then
-        applies the limit's own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
+        limit makes no sense (no subject, quantity or period; the same subject and name twice) or there are more than 32.
+        UNAVAILABLE when the store does not answer, or has no room for a new subject: the caller then applies the limit's
+        own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
         """
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _aio.Server) -> None: ...
