@@ -1,0 +1,35 @@
+"""What `up` does: configuration, logs, an event loop, the mesh in it."""
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+
+from chassis import logs
+from launcher.cli.loading import load_configuration
+from launcher.configuration import find_data_dir
+from launcher.launch import Launch, launch
+from launcher.status import Board
+
+
+def run_mesh(config: Path | None, data_dir: Path | None, one_process: bool, log_level: str) -> None:
+    """Runs the mesh until it is told to stop. Raises LaunchError when it cannot start or go on."""
+    where = find_data_dir(data_dir)
+    loaded = load_configuration(config, where)
+    logs.configure(level=log_level)
+    order = Launch(
+        settings=loaded.settings,
+        data_dir=where,
+        key_file=loaded.key_file,
+        is_one_process=one_process,
+        log_level=log_level,
+    )
+    work = launch(order, Board(Console()))
+    if one_process:
+        import uvloop  # noqa: PLC0415  only a loop that carries calls needs it
+
+        uvloop.run(work)
+    else:
+        # A launcher that supervises does little work, and asyncio's own loop starts children by vfork where it can,
+        # which gRPC's threads do not notice.
+        asyncio.run(work)

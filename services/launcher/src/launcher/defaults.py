@@ -1,0 +1,52 @@
+"""What a first start needs beyond the file. Pure: settings and environment in, settings out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from msgspec.structs import replace
+
+from chassis.config import Secret, Settings
+from chassis.config.schema import Key, Model, Provider, Target, Tenant
+
+SIMULATED_MODEL = "simulated"
+SIMULATED_PROVIDER = "sim"
+DEVELOPMENT = "development"
+
+# The environment's credentials and the kind (and name) of the provider that each brings.
+CREDENTIALS: dict[str, Literal["openai", "anthropic"]] = {"OPENAI_API_KEY": "openai", "ANTHROPIC_API_KEY": "anthropic"}
+
+
+def add_providers(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """`settings` with the simulated model, and with the makers whose key stands in the environment.
+
+    What the file defines under the same name stays as it is.
+    """
+    providers, models = list(settings.providers), list(settings.models)
+    known = {provider.name: provider for provider in providers}
+    for provider, model in _offered(environment):
+        if provider.name not in known:
+            providers.append(provider)
+        elif known[provider.name].kind != "simulated":
+            continue  # the name means something else in this file
+        if all(model.name != other.name for other in models):
+            models.append(model)
+    return replace(settings, providers=providers, models=models)
+
+
+def _offered(environment: Mapping[str, str]) -> Iterator[tuple[Provider, Model]]:
+    target = Target(provider=SIMULATED_PROVIDER, model=SIMULATED_MODEL)
+    yield Provider(name=SIMULATED_PROVIDER, kind="simulated"), Model(name=SIMULATED_MODEL, targets=[target])
+    for variable, maker in CREDENTIALS.items():
+        if secret := environment.get(variable, "").strip():
+            yield Provider(name=maker, kind=maker, api_key=Secret(secret)), Model(name=f"{maker}/*")
+
+
+def needs_development_tenant(settings: Settings) -> bool:
+    """Whether nobody could call: the file names no tenant."""
+    return not settings.tenants
+
+
+def add_development_tenant(settings: Settings, key_hash: str) -> Settings:
+    """`settings` with the tenant `development`, who has one key; `key_hash` is as `chassis.keys.hash_key` gives it."""
+    tenant = Tenant(name=DEVELOPMENT, keys=[Key(name=DEVELOPMENT, hash=key_hash)])
+    return replace(settings, tenants=[*settings.tenants, tenant])

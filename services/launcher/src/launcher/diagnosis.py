@@ -1,0 +1,125 @@
+"""What `runestone doctor` looks at. Each check is a function that gives findings; none shows a secret."""
+
+import asyncio
+import os
+import shutil
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from chassis.config import Settings
+from launcher.errors import LaunchError
+from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, read_key
+from launcher.meshfile import MeshFile
+
+OLDEST_PYTHON = (3, 11)
+PATIENCE = 2.0  # seconds for each address that is tried
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+def check_tools() -> Iterator[Finding]:
+    """Python and uv."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    is_new_enough = sys.version_info >= OLDEST_PYTHON
+    yield Finding("python", Verdict.OK if is_new_enough else Verdict.FAIL, version)
+    uv = shutil.which("uv") or shutil.which("uv", path=".tools/bin")
+    yield Finding("uv", Verdict.OK if uv else Verdict.WARN, "found" if uv else "not found; `make` installs its own")
+
+
+def check_ports(settings: Settings, mesh: MeshFile | None) -> Iterator[Finding]:
+    """The HTTP and the admin port are free, or used by our own mesh."""
+    ours = {mesh.http.port, mesh.admin.port} if mesh else set()
+    for name, door in (("http", settings.edge.http), ("admin", settings.edge.admin)):
+        where = f"{door.host}:{door.port}"
+        if door.port and door.port in ours:
+            yield Finding(f"port {name}", Verdict.OK, f"{where}: used by the running mesh")
+        elif reason := _why_taken(door.host, door.port):
+            yield Finding(f"port {name}", Verdict.FAIL, f"{where}: {reason}")
+        else:
+            yield Finding(f"port {name}", Verdict.OK, f"{where}: free")
+
+
+def check_data_dir(data_dir: Path) -> Iterator[Finding]:
+    """The data directory can be written, and its keys are readable by their owner only."""
+    nearest = next(path for path in (data_dir, *data_dir.absolute().parents) if path.exists())
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        yield Finding("data directory", Verdict.FAIL, f"{data_dir}: {error.strerror}")
+    else:
+        yield Finding("data directory", Verdict.OK, f"{data_dir}{'' if data_dir.exists() else ' (made at start)'}")
+    for name in (DEVELOPMENT_KEY, ADMIN_KEY):
+        if (data_dir / name).exists():
+            yield check_key_file(data_dir / name)
+
+
+def check_key_file(path: Path) -> Finding:
+    """It holds a key, and nobody else can read it."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding(path.name, Verdict.FAIL, f"others can read it (mode {mode:o}): chmod 600 {path}")
+    try:
+        read_key(path)
+    except LaunchError as error:
+        return Finding(path.name, Verdict.FAIL, str(error))
+    return Finding(path.name, Verdict.OK, f"mode {mode:o}")
+
+
+def check_credentials(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Providers that need a key have one."""
+    for provider in settings.providers:
+        name = f"provider {provider.name}"
+        if provider.api_key is not None and provider.api_key.reveal():
+            yield Finding(name, Verdict.OK, f"{provider.kind}, with a key")
+        elif provider.kind in ("openai", "anthropic"):
+            hint = (
+                f"; ${provider.kind.upper()}_API_KEY is set"
+                if environment.get(f"{provider.kind.upper()}_API_KEY")
+                else ""
+            )
+            yield Finding(name, Verdict.FAIL, f"{provider.kind}, without api_key{hint}")
+        else:
+            yield Finding(name, Verdict.OK, provider.kind)
+
+
+async def can_connect(host: str, port: int) -> str:
+    """Empty when something accepts connections there, else why not; within `PATIENCE`."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError) as error:
+        return str(error) or "no answer"
+    writer.close()
+    return ""
+
+
+def _why_taken(host: str, port: int) -> str:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -1,0 +1,86 @@
+"""What the launcher knows about its parts: it asks each one's IntrospectionService, briefly, all at once."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from chassis.client import Channel
+from chassis.errors import RunestoneError
+from chassis.health import Fact
+from chassis.tracing import Tracing
+from launcher.plan import Part
+from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
+from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
+
+PATIENCE = 1.0  # seconds; a part that hangs is shown as not ready, nobody waits for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """How one process stands. `error` says why it could not be asked; then it is not ready and the rest is empty."""
+
+    name: str
+    address: str
+    is_ready: bool = False
+    pid: int = 0
+    version: str = ""
+    facts: tuple[Fact, ...] = ()
+    error: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not ready, in one line; empty when it is."""
+        missing = (
+            f"{fact.name} ({fact.detail})" if fact.detail else fact.name for fact in self.facts if not fact.holds
+        )
+        return self.error or ", ".join(missing)
+
+
+class Inspector:
+    """Asks every part. A context manager: the channels are closed at its end."""
+
+    def __init__(self, parts: Sequence[Part], *, patience: float = PATIENCE) -> None:
+        self._parts = parts
+        self._patience = patience
+        self._stubs: dict[str, IntrospectionServiceStub] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for part in self._parts:
+            channel = Channel(part.address, tracing=Tracing("launcher"), timeout=self._patience)
+            await self._stack.enter_async_context(channel)
+            self._stubs[part.name] = IntrospectionServiceStub(channel)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    async def statuses(self) -> list[PartStatus]:
+        """The status of every part, in the plan's order, after at most `patience` seconds."""
+        return await asyncio.gather(*map(self._ask, self._parts))
+
+    async def expositions(self) -> list[tuple[Part, bytes | None]]:
+        """Every part's metrics; None for a part that does not answer within `patience` seconds."""
+        return list(zip(self._parts, await asyncio.gather(*map(self._read_metrics, self._parts)), strict=True))
+
+    async def _ask(self, part: Part) -> PartStatus:
+        try:
+            answer = await self._stubs[part.name].GetStatus(GetStatusRequest())
+        except RunestoneError as error:
+            return PartStatus(name=part.name, address=part.address, error=f"does not answer ({error.reason})")
+        return PartStatus(
+            name=part.name,
+            address=part.address,
+            is_ready=answer.ready,
+            pid=answer.process_id,
+            version=answer.snapshot_version,
+            facts=tuple(Fact(fact.name, fact.holds, fact.detail) for fact in answer.facts),
+        )
+
+    async def _read_metrics(self, part: Part) -> bytes | None:
+        try:
+            return (await self._stubs[part.name].GetMetrics(GetMetricsRequest())).exposition
+        except RunestoneError:
+            return None

@@ -1,0 +1,169 @@
+"""The whole mesh on one machine, from the lock to the last socket: the composition root of `runestone up`."""
+
+import asyncio
+import gc
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from chassis.clock import SystemClock
+from chassis.config import Settings, list_unbuilt
+from chassis.logs import get_logger
+from chassis.metrics import Metrics
+from launcher.admin import AdminPort
+from launcher.backoff import RestartPolicy
+from launcher.control import Publisher, serving_control
+from launcher.doors import Doors
+from launcher.ending import Ending, obeying_signals
+from launcher.errors import LaunchError
+from launcher.inspection import Inspector
+from launcher.meshfile import HttpAddress, MeshFile, remove_mesh_file, write_mesh_file
+from launcher.one_process import OneProcess
+from launcher.plan import Plan, make_plan, socket_address
+from launcher.rundir import data_lock, run_directory
+from launcher.status import Board, describe_mesh
+from launcher.supervisor import Supervisor, Surroundings
+from launcher.topology import TOPOLOGY, Node
+
+
+class Runner(Protocol):
+    """What runs the parts: many processes or one."""
+
+    async def start(self) -> None:
+        """Starts all; raises LaunchError when that cannot be."""
+
+    async def stop(self, grace: float) -> None:
+        """Stops all, callers first; running calls have `grace` seconds."""
+
+    def kill(self) -> None:
+        """Ends all now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What to run: complete settings (see `configuration.load`), where to keep data, as one process or many.
+
+    `key_file` is where a key is that can be used for a first call.
+    """
+
+    settings: Settings
+    data_dir: Path
+    key_file: Path | None = None
+    is_one_process: bool = False
+    log_level: str = "info"
+    topology: Sequence[Node] = TOPOLOGY
+    restarts: RestartPolicy = field(default_factory=RestartPolicy)
+
+
+async def launch(order: Launch, board: Board) -> None:
+    """Runs the mesh until SIGTERM or SIGINT, then stops it in order.
+
+    Raises LaunchError when it cannot start (a port is taken, another mesh runs here) or when a part keeps ending.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data_lock(order.data_dir))
+        run_dir = stack.enter_context(run_directory())
+        edge = order.settings.edge
+        doors = Doors(edge.http.host, edge.http.port, 1 if order.is_one_process else edge.workers)
+        stack.callback(doors.close)
+        publisher, metrics, ending = Publisher(order.settings), Metrics(), Ending()
+        control = socket_address(run_dir, "control")
+        await stack.enter_async_context(serving_control(publisher, control, metrics))
+        plan = make_plan(order.topology, _fit(order), run_dir)
+        inspector = await stack.enter_async_context(Inspector(plan.parts))
+        admin = AdminPort(edge.admin, inspector, version=lambda: publisher.current.version, metrics=metrics)
+        await stack.enter_async_context(admin)
+        ground = _Ground(plan=plan, control=control, doors=doors, publisher=publisher, metrics=metrics)
+        runner = _make_runner(order, ground, ending)
+        stack.enter_context(obeying_signals(ending, runner.kill))
+        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
+        stack.callback(remove_mesh_file, order.data_dir)
+        await runner.start()
+        _say_notices(order, board)
+        mesh = MeshFile(
+            pid=os.getpid(),
+            version=publisher.current.version,
+            control=control,
+            http=HttpAddress(edge.http.host, doors.port),
+            admin=admin.address,
+            services=plan.addresses | {part.name: part.address for part in plan.parts},
+            started_at=time.time(),
+        )
+        await _run_until_end(order, board, inspector, mesh, ending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What a runner stands on."""
+
+    plan: Plan
+    control: str
+    doors: Doors
+    publisher: Publisher
+    metrics: Metrics
+
+
+def _make_runner(order: Launch, ground: _Ground, ending: Ending) -> Runner:
+    if order.is_one_process:
+        return OneProcess(ground.plan.stages, order.data_dir, ground.publisher, ground.doors)
+    restarts = ground.metrics.counter("part_restarts", "Parts that ended and were started again", ("part",))
+    grace = order.settings.edge.drain.grace
+    return Supervisor(
+        ground.plan.stages,
+        Surroundings(control=ground.control, data_dir=order.data_dir, grace=grace, log_level=order.log_level),
+        ground.doors,
+        policy=order.restarts,
+        clock=SystemClock(),
+        log=get_logger("launcher"),
+        on_restart=lambda part: restarts.labels(part).inc(),
+        on_loss=ending.fail,
+    )
+
+
+def _fit(order: Launch) -> Settings:
+    """One process has one edge."""
+    edge = order.settings.edge
+    return replace(order.settings, edge=replace(edge, workers=1)) if order.is_one_process else order.settings
+
+
+def _say_notices(order: Launch, board: Board) -> None:
+    if unbuilt := list_unbuilt(order.settings):
+        board.say(f"accepted, but without effect in this version: {', '.join(unbuilt)}")
+    if order.is_one_process and order.settings.edge.workers > 1:
+        board.say("edge.workers has no effect with --one-process")
+
+
+async def _run_until_end(order: Launch, board: Board, inspector: Inspector, mesh: MeshFile, ending: Ending) -> None:
+    announcing = asyncio.create_task(_announce(order, board, inspector, mesh))
+    announcing.add_done_callback(_fail_with(ending))
+    try:
+        await ending.wait()
+    finally:
+        announcing.cancel()
+        await asyncio.wait([announcing])
+
+
+async def _announce(order: Launch, board: Board, inspector: Inspector, mesh: MeshFile) -> None:
+    await board.wait_until_ready(inspector.statuses)
+    write_mesh_file(order.data_dir, mesh)
+    if order.is_one_process:
+        gc.collect()
+        gc.freeze()
+    for line in describe_mesh(mesh.http, mesh.admin, order.key_file):
+        board.say(line)
+
+
+def _fail_with(ending: Ending) -> "Callable[[asyncio.Task[None]], None]":
+    """An announcement that cannot be made (the disk is full) is no reason to run on unfound."""
+
+    def note_end(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            ending.fail(LaunchError(f"cannot announce the mesh: {error}"))
+
+    return note_end

@@ -1,0 +1,63 @@
+"""`<data-dir>/mesh.json`: how the other commands find a running mesh. Holds addresses, never keys."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from launcher.errors import LaunchError
+from launcher.rundir import is_locked
+
+NAME = "mesh.json"
+
+
+class HttpAddress(msgspec.Struct, frozen=True):
+    """Where a port listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients on the same machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  only compared
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
+    `control` and `services` are gRPC targets, by the process's name (`cache`, `edge-0`)."""
+
+    pid: int
+    version: str
+    control: str
+    http: HttpAddress
+    admin: HttpAddress
+    services: dict[str, str]
+    started_at: float
+
+
+def write_mesh_file(data_dir: Path, mesh: MeshFile) -> None:
+    """Replaces the file in one step: a reader sees the old one or the new one, never half of it."""
+    descriptor, draft = tempfile.mkstemp(prefix=f".{NAME}.", dir=data_dir)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(mesh), indent=2) + b"\n")
+    Path(draft).replace(data_dir / NAME)
+
+
+def remove_mesh_file(data_dir: Path) -> None:
+    """Removes the file, where there is one."""
+    (data_dir / NAME).unlink(missing_ok=True)
+
+
+def find_mesh(data_dir: Path) -> MeshFile:
+    """The mesh that runs on `data_dir`. Raises LaunchError when none does: a file that a killed launcher left is not one."""
+    if not is_locked(data_dir):
+        raise LaunchError(f"no mesh runs on {data_dir}; start one with `runestone up`, or name its --data-dir")
+    try:
+        return msgspec.json.decode((data_dir / NAME).read_bytes(), type=MeshFile)
+    except FileNotFoundError as error:
+        raise LaunchError(f"the mesh on {data_dir} is still starting, or stopping; try again") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise LaunchError(f"cannot read {data_dir / NAME}: {error}") from error

@@ -1,0 +1,118 @@
+"""From the topology and the configuration to the processes to run: each one's name, address and peers. Pure."""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.config import Settings
+from chassis.config.schema import Peer
+from launcher.errors import LaunchError
+from launcher.topology import Node, list_stages
+
+DEFAULT_PORTS = {"cache": 50051, "ratelimit": 50052, "provider": 50053, "audit": 50054}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One running copy of a service: `edge-0` of `edge`. Addresses are gRPC targets."""
+
+    name: str
+    node: Node
+    worker: int
+    address: str
+    peers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, callees before callers, and where each service is reached, the ones that run elsewhere included."""
+
+    stages: list[list[Part]]
+    addresses: dict[str, str]
+
+    @property
+    def parts(self) -> list[Part]:
+        """Every process, callees first."""
+        return [part for stage in self.stages for part in stage]
+
+
+def make_plan(nodes: Sequence[Node], settings: Settings, run_dir: Path) -> Plan:
+    """The processes of the mesh. A service with `mesh.<name>.endpoints` runs elsewhere: it is called there, not started.
+
+    Raises LaunchError for a topology or for endpoints that cannot be.
+    """
+    stages = list_stages(nodes)
+    addresses = {node.name: address_for_callers(node, settings, run_dir) for node in nodes if not node.has_door}
+    return Plan(
+        [
+            [part for node in stage if not _peer(node, settings).endpoints for part in _copies(node, settings, addresses, run_dir)]
+            for stage in stages
+        ],
+        addresses,
+    )  # fmt: skip
+
+
+def _copies(node: Node, settings: Settings, addresses: dict[str, str], run_dir: Path) -> Iterator[Part]:
+    peers = {name: addresses[name] for name in node.peers}
+    for worker in range(settings.edge.workers if node.has_door else 1):
+        name = f"{node.name}-{worker}" if node.has_door else node.name
+        listen = _peer(node, settings).listen
+        address = socket_address(run_dir, name) if listen == "unix" else listen
+        yield Part(name=name, node=node, worker=worker, address=with_port(address, node.name), peers=peers)
+
+
+def address_for_callers(node: Node, settings: Settings, run_dir: Path) -> str:
+    """Where callers find the service: its endpoints, else where it listens on this machine."""
+    peer = _peer(node, settings)
+    if peer.endpoints:
+        return join_endpoints(node.name, peer.endpoints)
+    if peer.listen == "unix":
+        return socket_address(run_dir, node.name)
+    return as_loopback(with_port(peer.listen, node.name))
+
+
+def join_endpoints(service: str, endpoints: Sequence[str]) -> str:
+    """One gRPC target for all of a service's endpoints; calls are spread over them, round robin.
+
+    Raises LaunchError for several that are not IP addresses: gRPC takes one name, which may stand for many addresses.
+    """
+    addresses = [with_port(endpoint, service) for endpoint in endpoints]
+    if len(addresses) == 1:
+        return addresses[0]
+    kinds = {_ip_version(address) for address in addresses}
+    if len(kinds) != 1 or None in kinds:
+        raise LaunchError(
+            f"mesh.{service}.endpoints: several must be IP addresses of one kind; or give one DNS name that stands for all"
+        )
+    return f"ipv{kinds.pop()}:{','.join(addresses)}"
+
+
+def with_port(address: str, service: str) -> str:
+    """`address` with the service's default port where it has none: `10.0.0.7` becomes `10.0.0.7:50051`."""
+    if address.startswith(("unix:", "dns:")) or service not in DEFAULT_PORTS:
+        return address
+    host_end = address.rfind("]") + 1
+    return address if ":" in address[host_end:] else f"{address}:{DEFAULT_PORTS[service]}"
+
+
+def as_loopback(address: str) -> str:
+    """Where a server that listens on every address is found from the same machine."""
+    host, _, port = address.rpartition(":")
+    return {"0.0.0.0": f"127.0.0.1:{port}", "[::]": f"[::1]:{port}"}.get(host, address)  # noqa: S104  only compared
+
+
+def socket_address(run_dir: Path, name: str) -> str:
+    """The unix socket of one process."""
+    return f"unix:{run_dir}/{name}.sock"
+
+
+def _ip_version(address: str) -> int | None:
+    try:
+        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
+    except ValueError:
+        return None
+
+
+def _peer(node: Node, settings: Settings) -> Peer:
+    return getattr(settings.mesh, node.name, None) or Peer()

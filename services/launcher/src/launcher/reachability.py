@@ -1,0 +1,75 @@
+"""What `runestone doctor` asks others: Redis, the collector of traces, the running mesh. Every wait is bounded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from chassis.config import Settings
+from launcher.diagnosis import PATIENCE, Finding, Verdict, can_connect
+from launcher.meshfile import MeshFile
+
+OTLP_PORT = 4317
+
+
+async def check_neighbours(settings: Settings, mesh: MeshFile | None) -> AsyncIterator[Finding]:
+    """Everything that is asked over a connection."""
+    for section, store in (("cache", settings.cache.store), ("ratelimit", settings.ratelimit.store)):
+        if store.startswith(("redis://", "rediss://")):
+            yield await check_redis(section, store)
+    if endpoint := settings.telemetry.otlp_endpoint:
+        yield await check_collector(endpoint)
+    if mesh is None:
+        yield Finding("mesh", Verdict.WARN, "not running; start it with `runestone up`")
+        return
+    async for finding in check_mesh(mesh):
+        yield finding
+
+
+async def check_redis(section: str, url: str) -> Finding:
+    """It answers PING; the address is shown without user and password."""
+    shown = _hide_user(url)
+    client = redis.asyncio.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
+    try:
+        async with asyncio.timeout(2 * PATIENCE):
+            await client.ping()
+    except (RedisError, OSError, ValueError) as error:
+        return Finding(f"{section} store", Verdict.FAIL, f"{shown}: {type(error).__name__}")
+    finally:
+        await client.aclose()
+    return Finding(f"{section} store", Verdict.OK, f"{shown}: answers")
+
+
+async def check_collector(endpoint: str) -> Finding:
+    """Something listens there. Calls do not depend on it: a warning at worst."""
+    address = urlsplit(endpoint)
+    shown = _hide_user(endpoint)
+    reason = await can_connect(address.hostname or "", address.port or OTLP_PORT)
+    return Finding("traces", Verdict.WARN if reason else Verdict.OK, f"{shown}: {reason or 'reachable'}")
+
+
+async def check_mesh(mesh: MeshFile) -> AsyncIterator[Finding]:
+    """The launcher answers on its admin port, and each part is ready."""
+    limits = aiohttp.ClientTimeout(total=2 * PATIENCE)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=limits) as session,
+            session.get(f"{mesh.admin.url}/health/readiness") as response,
+        ):
+            readiness = await response.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        yield Finding("mesh", Verdict.FAIL, f"{mesh.admin.url} does not answer: {type(error).__name__}")
+        return
+    yield Finding("mesh", Verdict.OK, f"running (pid {mesh.pid}, snapshot {mesh.version})")
+    for name, part in readiness["parts"].items():
+        missing = [f"{fact} ({it['detail']})" for fact, it in part["facts"].items() if not it["holds"]]
+        detail = part.get("error") or ", ".join(missing) or f"ready (pid {part['pid']})"
+        yield Finding(name, Verdict.OK if part["ready"] else Verdict.FAIL, detail)
+
+
+def _hide_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

@@ -1,0 +1,117 @@
+"""One service as a process of its own, without a launcher: addresses come from the configuration's `mesh` section.
+
+The edge brings the operators' port along, which in a mesh of one machine is the launcher's.
+"""
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chassis import logs
+from chassis.config import ConfigError, Settings
+from chassis.errors import RunestoneError
+from chassis.main import run
+from chassis.metrics import Metrics
+from chassis.runtime import Runtime, Service
+from launcher.admin import AdminPort
+from launcher.configuration import find_config, find_data_dir, load, read_text
+from launcher.errors import LaunchError
+from launcher.inspection import Inspector
+from launcher.one_process import load_service
+from launcher.plan import DEFAULT_PORTS, Part, join_endpoints, socket_address, with_port
+from launcher.rundir import run_directory
+from launcher.topology import TOPOLOGY, Node
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """The command line of `serve`; empty `listen`, and peers that are not named, come from the configuration."""
+
+    service: str
+    listen: str = ""
+    peers: list[str]
+    sockets: list[str]
+    config: Path | None
+    control: str | None
+    data_dir: Path | None
+    worker: int
+    grace: float
+    log_level: str
+    lifeline: bool
+
+
+def serve_alone(options: ServeOptions) -> None:
+    """Runs the service until SIGTERM, SIGINT or the end of its lifeline. Raises LaunchError when it cannot start."""
+    import uvloop  # noqa: PLC0415  not every platform has it
+
+    logs.configure(level=options.log_level)
+    node = next(node for node in TOPOLOGY if node.name == options.service)
+    data_dir = find_data_dir(options.data_dir)
+    config = None if options.control else find_config(options.config)
+    options = replace(options, data_dir=data_dir, config=config)
+
+    def read_settings(text: str) -> Settings:
+        return load(text, data_dir).settings
+
+    try:
+        with run_directory() as run_dir:
+            settings = Settings() if options.control else read_settings(read_text(config))
+            arguments = _make_arguments(options, node, settings, run_dir)
+            uvloop.run(run(_with_admin_port(node), arguments, read_settings))
+    except ConfigError as error:
+        raise LaunchError("\n".join(f"{config}: {problem}" for problem in error.problems)) from error
+    except (OSError, TimeoutError, RunestoneError) as error:
+        raise LaunchError(f"{node.name} cannot start: {error}") from error
+
+
+def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_dir: Path) -> argparse.Namespace:
+    named = [peer.partition("=")[0] for peer in options.peers]
+    found = [f"{name}={find_peer(name, settings)}" for name in node.peers if name not in named]
+    return argparse.Namespace(
+        listen=options.listen or find_listen(node, settings, run_dir),
+        peer=[*options.peers, *found],
+        socket=options.sockets,
+        config=options.config,
+        control=options.control,
+        data_dir=options.data_dir,
+        worker=options.worker,
+        grace=options.grace,
+        lifeline=options.lifeline,
+    )
+
+
+def find_listen(node: Node, settings: Settings, run_dir: Path) -> str:
+    """Where a service on its own listens: `mesh.<name>.listen`, or its default port on loopback.
+
+    The edge's gRPC server only says how the edge is, to its own admin port: a private socket.
+    """
+    if node.has_door:
+        return socket_address(run_dir, node.name)
+    listen = getattr(settings.mesh, node.name).listen
+    return with_port(LOOPBACK if listen == "unix" else listen, node.name)
+
+
+def find_peer(name: str, settings: Settings) -> str:
+    """Where a peer is called: `mesh.<name>.endpoints`, or its default port on loopback."""
+    endpoints = getattr(settings.mesh, name).endpoints
+    return join_endpoints(name, endpoints) if endpoints else f"{LOOPBACK}:{DEFAULT_PORTS[name]}"
+
+
+def _with_admin_port(node: Node) -> Service:
+    """The node's service; the one with the door also opens the operators' port, before anything else."""
+    service = load_service(node.module)
+    if not node.has_door:
+        return service
+
+    async def build(runtime: Runtime) -> None:
+        part = Part(name=node.name, node=node, worker=runtime.place.worker, address=runtime.place.listen, peers={})
+        inspector = await runtime.open(Inspector([part]))
+        settings = runtime.settings.edge.admin
+        await runtime.open(
+            AdminPort(settings, inspector, version=lambda: runtime.snapshots.current.version, metrics=Metrics())
+        )
+        await service.build(runtime)
+
+    return Service(service.name, build)

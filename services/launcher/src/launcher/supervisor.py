@@ -1,0 +1,89 @@
+"""The mesh as many processes: all started at once, each kept alive, stopped callers first."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.clock import Clock
+from chassis.logs import Logger
+from launcher.backoff import RestartPolicy
+from launcher.child import Child, Command
+from launcher.doors import Doors
+from launcher.errors import LaunchError
+from launcher.plan import Part
+
+MARGIN = 5.0  # seconds beyond its grace that a process has to close what it opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every child's command line says: `control` is the ControlService's address, `grace` is in seconds."""
+
+    control: str
+    data_dir: Path
+    grace: float
+    log_level: str
+
+
+def write_command(part: Part, around: Surroundings, descriptors: Sequence[int] = ()) -> Command:
+    """The command of one part; the door's descriptor, where it has one, becomes its socket `http`."""
+    arguments = [
+        *(sys.executable, "-m", part.node.module),
+        *("--control", around.control, "--listen", part.address),
+        *(word for name, address in part.peers.items() for word in ("--peer", f"{name}={address}")),
+        *("--data-dir", str(around.data_dir), "--worker", str(part.worker)),
+        *(word for number in descriptors for word in ("--socket", f"http={number}")),
+        *("--grace", f"{around.grace:g}", "--log-level", around.log_level, "--lifeline"),
+    ]
+    return Command(name=part.name, arguments=arguments, descriptors=descriptors)
+
+
+class Supervisor:
+    """Keeps one child for every part. `on_loss` is called once a part is given up; the rest runs on until `stop`."""
+
+    def __init__(
+        self,
+        stages: Sequence[Sequence[Part]],
+        around: Surroundings,
+        doors: Doors,
+        *,
+        policy: RestartPolicy,
+        clock: Clock,
+        log: Logger,
+        on_restart: Callable[[str], None],
+        on_loss: Callable[[LaunchError], None],
+    ) -> None:
+        def make_child(part: Part) -> Child:
+            descriptors = [doors.descriptors[part.worker]] if part.node.has_door else []
+            command = write_command(part, around, descriptors)
+            return Child(command, policy, clock=clock, log=log, on_restart=on_restart, on_loss=on_loss)
+
+        self._doors = doors
+        self._stages = [[make_child(part) for part in stage] for stage in stages]
+
+    async def start(self) -> None:
+        """Starts every child; they come up side by side and tolerate that their peers are not there yet."""
+        for child in self._children():
+            child.start()
+
+    async def stop(self, grace: float) -> None:
+        """Stops callers before callees; each stage has `grace` seconds, and a margin, before it is killed.
+
+        The launcher lets go of the door first, so that nobody queues at a port that no worker serves any more.
+        """
+        self._doors.close()
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(child.stop(grace + MARGIN) for child in stage))
+
+    def kill(self) -> None:
+        """Ends every child now: for a user who does not want to wait for `stop`, which then returns soon."""
+        for child in self._children():
+            child.kill()
+
+    def _children(self) -> list[Child]:
+        return [child for stage in self._stages for child in stage]
+
+    def __repr__(self) -> str:
+        return f"Supervisor({self._children()})"
