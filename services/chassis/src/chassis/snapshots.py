@@ -99,12 +99,18 @@ class SnapshotWatch:
                 async with closing(self._stub.Watch(request, timeout=86_400)) as responses:
                     async for response in responses:
                         pause = 0.05
-                        yield self._read(response)
+                        if (snapshot := self._read(response)) is not None:
+                            yield snapshot
             except RunestoneError as error:
                 self._log.debug("snapshot watch interrupted", reason=error.reason, message=error.message)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
 
-    def _read(self, response: WatchResponse) -> Snapshot:
+    def _read(self, response: WatchResponse) -> Snapshot | None:
+        """The snapshot in `response`; None for one of a version that this process cannot read."""
         self._known = response.version
-        return Snapshot(response.version, decode(response.document))
+        try:
+            return Snapshot(response.version, decode(response.document))
+        except msgspec.DecodeError as error:
+            self._log.error("snapshot passed over, the last one stays", version=response.version, problem=str(error))
+            return None
