@@ -1,0 +1,67 @@
+"""Generated keys catch typing errors, and only hashes are kept."""
+
+import hashlib
+import hmac
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.keys import PREFIX, generate_key, hash_key, is_mistyped
+
+ALPHABET = string.ascii_letters + string.digits
+KEY = generate_key()
+
+
+def test_a_generated_key_has_the_documented_form():
+    assert len(KEY) == 53
+    assert KEY.startswith(PREFIX)
+    assert set(KEY.removeprefix(PREFIX)) <= set(ALPHABET)
+
+
+def test_generated_keys_differ_and_are_well_typed():
+    keys = {generate_key() for _ in range(1000)}
+    assert len(keys) == 1000
+    assert not any(map(is_mistyped, keys))
+
+
+def test_every_single_character_typo_is_caught():
+    """All of them: each position of the key's body with each other character of the alphabet."""
+    typos = (KEY[:at] + other + KEY[at + 1 :] for at in range(len(PREFIX), len(KEY)) for other in ALPHABET)
+    assert [typo for typo in typos if typo != KEY and not is_mistyped(typo)] == []
+
+
+@given(st.builds(generate_key), st.data())
+def test_a_typo_in_any_key_is_caught(key, data):
+    at = data.draw(st.integers(len(PREFIX), len(key) - 1))
+    other = data.draw(st.sampled_from(ALPHABET).filter(lambda character: character != key[at]))
+    assert is_mistyped(key[:at] + other + key[at + 1 :])
+
+
+@given(st.builds(generate_key), st.data())
+def test_two_neighbours_typed_the_wrong_way_round_are_caught(key, data):
+    at = data.draw(st.integers(len(PREFIX), len(key) - 2).filter(lambda at: key[at] != key[at + 1]))
+    assert is_mistyped(key[:at] + key[at + 1] + key[at] + key[at + 2 :])
+
+
+@given(st.builds(generate_key), st.data())
+def test_a_key_cut_short_or_typed_on_is_caught(key, data):
+    assert is_mistyped(key[: data.draw(st.integers(len(PREFIX), len(key) - 1))])
+    assert is_mistyped(key + data.draw(st.sampled_from(ALPHABET)))
+
+
+@given(st.text().filter(lambda text: not text.startswith(PREFIX)))
+def test_a_secret_that_the_operator_chose_is_never_called_mistyped(secret):
+    assert not is_mistyped(secret)
+
+
+def test_the_hash_is_what_any_other_tool_computes():
+    assert hash_key("abc") == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert hash_key("Hi", pepper="key") == "sha256:" + hmac.new(b"key", b"Hi", hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("pepper", [None, "p"])
+def test_the_hash_holds_nothing_of_the_key(pepper):
+    assert KEY.removeprefix(PREFIX) not in hash_key(KEY, pepper)
+    assert hash_key(KEY, pepper) != hash_key(KEY, "another pepper")

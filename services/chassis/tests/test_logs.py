@@ -1,0 +1,56 @@
+"""One event is one line, for machines and for people."""
+
+import json
+
+import pytest
+import structlog
+
+from chassis import logs
+
+
+@pytest.fixture(autouse=True)
+def restore_configuration():
+    yield
+    structlog.reset_defaults()
+
+
+def test_an_event_is_one_json_line_that_names_its_service(capsys):
+    logs.configure(as_json=True)
+    logs.get_logger("cache").info("stored", bytes=7, words="two\nlines")
+    (line,) = capsys.readouterr().err.splitlines()
+    event = json.loads(line)
+    moment = event.pop("timestamp")
+    assert event == {"event": "stored", "level": "info", "service": "cache", "bytes": 7, "words": "two\nlines"}
+    assert moment.endswith("Z")
+
+
+def test_a_traceback_stays_in_its_line(capsys):
+    logs.configure(as_json=True)
+    try:
+        raise ValueError("what went wrong")
+    except ValueError as error:
+        logs.get_logger("cache").error("crashed", exc_info=error)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ValueError: what went wrong" in json.loads(line)["exception"]
+
+
+def test_events_below_the_level_are_not_written(capsys):
+    logs.configure(level="warning", as_json=True)
+    log = logs.get_logger("cache")
+    log.info("quiet")
+    log.warning("loud")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["loud"]
+
+
+def test_what_is_not_a_terminal_gets_json(capsys):
+    logs.configure()
+    logs.get_logger("cache").info("stored")
+    assert json.loads(capsys.readouterr().err)["event"] == "stored"
+
+
+def test_a_secret_is_written_as_stars(capsys):
+    from chassis.config import Secret
+
+    logs.configure(as_json=True)
+    logs.get_logger("edge").info("configured", key=Secret("canary"))
+    assert json.loads(capsys.readouterr().err)["key"] == "***"
