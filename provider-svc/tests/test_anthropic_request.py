@@ -10,6 +10,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsNon
 from pydantic import TypeAdapter
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc import anthropic as anthropic_package
 from provider_svc.anthropic.members import CARRIED, DROPPED, REFUSED_UNLESS, wants_usage
 from provider_svc.anthropic.request import messages_body
 
@@ -182,6 +183,36 @@ def test_system_prompt_that_is_no_text_is_refused():
     assert error.param == "messages[0].content"
 
 
+DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("param", "body"),
+    [
+        ("messages[1].tool_calls[0].function.arguments", msgspec.json.encode({"messages": called(DEEP)})),
+        ("n", b'{"messages": [], "n": ' + b"1" * 5_000 + b"}"),
+        ("temperature", b'{"messages": [], "temperature": 1e999}'),
+    ],
+)
+def test_hostile_json_is_refused_and_not_a_fault_of_the_gateway(param, body):
+    with pytest.raises(RunestoneError) as caught:
+        translate(body)
+    assert (caught.value.reason, caught.value.param) == (Reason.INVALID_REQUEST, param)
+
+
+def test_deep_arguments_are_either_carried_or_refused():
+    outcomes = {outcome_at(depth) for depth in range(50, 2_000)}
+    assert outcomes == {"carried", Reason.INVALID_REQUEST}
+
+
+def outcome_at(depth: int) -> str:
+    body = msgspec.json.encode({"messages": called('{"a":' * depth + "1" + "}" * depth)})
+    try:
+        return "carried" if b'{"a":' * depth in translate(body) else "changed"
+    except RunestoneError as error:
+        return error.reason
+
+
 def test_missing_messages_are_refused():
     with pytest.raises(RunestoneError, match="messages") as caught:
         translate(b"{}")
@@ -219,3 +250,9 @@ def test_malformed_stream_options_are_refused():
     with pytest.raises(RunestoneError) as caught:
         wants_usage(members_of(b'{"stream_options": {"include_usage": "yes"}}'))
     assert caught.value.param == "stream_options.include_usage"
+
+
+def test_readme_names_every_member_that_is_decided():
+    readme = (Path(anthropic_package.__file__).parent / "README.md").read_text()
+    decided = CARRIED | DROPPED.keys() | REFUSED_UNLESS.keys()
+    assert [name for name in sorted(decided) if f"`{name}" not in readme] == []

@@ -183,6 +183,7 @@ def test_stream_that_stops_before_its_end_is_cut(blocks):
         b"data: garbage\n\n",
         b"data: [DONE]\n\n",
         b"data: [1]\n\n",
+        b"data: " + b"[" * 100_000 + b"]" * 100_000 + b"\n\n",
         b'data: {"type": 7}\n\n',
         b'data: {"type":"content_block_delta","index":0}\n\n',
         b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\xff"}}\n\n',

@@ -37,7 +37,7 @@ def read(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     """`body`, typed. Raises PROVIDER_INVALID_ANSWER when it is not what Anthropic documents."""
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as wrong:
         raise invalid(f"sent something that is not the Messages API ({wrong})") from wrong
 
 

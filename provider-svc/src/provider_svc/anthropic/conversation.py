@@ -7,7 +7,7 @@ import msgspec
 
 from provider_svc.anthropic.chat_schema import ChatMessage, ToolCall
 from provider_svc.anthropic.content import Json, content_blocks, text_blocks
-from provider_svc.anthropic.members import refusal
+from provider_svc.anthropic.members import UNREADABLE, refusal
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def _arguments(text: str, path: str) -> Json:
     """The object that `text` says; nothing said is a call without arguments."""
     try:
         return msgspec.json.decode(text, type=Json) if text.strip() else {}
-    except msgspec.MsgspecError as wrong:
+    except UNREADABLE as wrong:
         raise refusal(path, f"a tool call's arguments must be a JSON object: {wrong}") from wrong
 
 

@@ -46,6 +46,9 @@ REFUSED_UNLESS: dict[str, tuple[object, ...]] = {
     "web_search_options": (),
 }
 
+# Deep nesting is bounded by the decoder as it is by the encoder.
+UNREADABLE = (msgspec.MsgspecError, RecursionError)
+
 _PATH = re.compile(r"`\$\.?([^`]*)`$")
 
 
@@ -75,7 +78,7 @@ def wants_usage(members: Mapping[str, msgspec.Raw]) -> bool:
 
 
 def _refuse_unless_neutral(name: str, raw: msgspec.Raw) -> None:
-    value = msgspec.json.decode(raw)
+    value = _decode(raw, object, name)
     if value is None or value in REFUSED_UNLESS.get(name, ()):
         return
     if name in REFUSED_UNLESS:
@@ -83,9 +86,9 @@ def _refuse_unless_neutral(name: str, raw: msgspec.Raw) -> None:
     raise refusal(name, f"{name} is not known here, so it cannot be translated for Anthropic; leave it out")
 
 
-def _decode(body: bytes, kind: type[T]) -> T:
+def _decode(body: bytes | msgspec.Raw, kind: type[T], inside: str = "") -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as wrong:
+    except UNREADABLE as wrong:
         path = _PATH.search(str(wrong))
-        raise refusal(path[1] if path else "", str(wrong)) from wrong
+        raise refusal((path[1] if path else "") or inside, str(wrong)) from wrong

@@ -27,7 +27,15 @@ def messages_body(members: Mapping[str, msgspec.Raw], *, model: str, stream: boo
     if conversation.system:
         body["system"] = conversation.system
     body["messages"] = conversation.turns
-    return msgspec.json.encode(body | tool_members(request) | _sampling(request) | _output(request) | _caller(request))
+    return _encode(body | tool_members(request) | _sampling(request) | _output(request) | _caller(request))
+
+
+def _encode(body: Json) -> bytes:
+    """A client's arguments, which come as a string, may be as deep as a body may; inside a body they are deeper."""
+    try:
+        return msgspec.json.encode(body)
+    except RecursionError as wrong:
+        raise refusal("messages", "the request is nested too deeply") from wrong
 
 
 def _max_tokens(request: ChatRequest) -> int:
