@@ -1,0 +1,41 @@
+"""From a provider's configuration to the thing that calls it: one table of kinds, one of their makers' addresses."""
+
+from collections.abc import Callable
+from weakref import WeakSet
+
+from chassis.clock import Clock
+from chassis.config.schema import Provider as Configured
+from provider_svc.anthropic.provider import AnthropicProvider
+from provider_svc.openai.provider import OpenAIProvider
+from provider_svc.provider import Provider
+from provider_svc.simulated.provider import SimulatedProvider
+from provider_svc.upstream import Upstream
+
+BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+
+BY_KIND: dict[str, Callable[[str, Configured, Upstream, Clock], Provider]] = {
+    "openai": OpenAIProvider,
+    "openai_compatible": OpenAIProvider,
+    "anthropic": AnthropicProvider,
+}
+
+
+class ProviderFactory:
+    """Opens providers inside a running loop, and counts the connections of those that live."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._upstreams: WeakSet[Upstream] = WeakSet()
+
+    def open(self, configured: Configured) -> Provider:
+        """The provider for `configured`, with a connection pool of its own where it needs one."""
+        if configured.kind == "simulated":
+            return SimulatedProvider(configured.name, configured, self._clock)
+        address = configured.base_url or BASE_URLS[configured.kind]
+        upstream = Upstream(configured.name, address, configured.timeouts)
+        self._upstreams.add(upstream)
+        return BY_KIND[configured.kind](configured.name, configured, upstream, self._clock)
+
+    def count_connections(self) -> int:
+        """Open connections to providers, idle ones included."""
+        return sum(upstream.statistics()["connections"] for upstream in self._upstreams)

@@ -1,0 +1,134 @@
+"""A call's last events: numbered, bounded in bytes, readable from any number that is still there."""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from chassis.errors import Reason, RunestoneError
+from provider_svc.provider import Chunk
+
+
+class Slice(NamedTuple):
+    """Events that follow each other: their bytes, the first one's number, and where each ends in the bytes."""
+
+    body: bytes
+    first_seq: int
+    ends: tuple[int, ...]
+
+    @property
+    def last_seq(self) -> int:
+        """The last one's number."""
+        return self.first_seq + len(self.ends) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A slice, and how many bytes came before it."""
+
+    events: Slice
+    offset: int
+
+
+class Ring:
+    """Numbers a call's events from 1 and keeps the last `capacity` bytes of them; the newest chunk is always kept."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._kept: deque[_Kept] = deque()
+        self._held = 0
+        self.last_seq = 0
+        self.written = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept now."""
+        return self._held
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest number that can still be read; one behind the last where nothing is kept."""
+        return self._kept[0].events.first_seq if self._kept else self.last_seq + 1
+
+    def append(self, chunk: Chunk, unread_from: int | None = None) -> None:
+        """Adds the next events. The oldest leave when there are too many bytes, but none from byte `unread_from` on: a
+        reader still needs them. Who lets readers fall behind bounds how far."""
+        events = Slice(chunk.body, self.last_seq + 1, chunk.ends)
+        self._kept.append(_Kept(events, self.written))
+        self.last_seq = events.last_seq
+        self.written += len(chunk.body)
+        self._held += len(chunk.body)
+        needed = self.written if unread_from is None else unread_from
+        while self._held > self._capacity and len(self._kept) > 1 and self._kept[1].offset <= needed:
+            self._held -= len(self._kept.popleft().events.body)
+
+    def check_reaches(self, after_seq: int) -> None:
+        """Raises EVENTS_LOST when the event behind `after_seq` is gone, INVALID_REQUEST when `after_seq` has not been."""
+        if after_seq > self.last_seq:
+            raise RunestoneError(
+                Reason.INVALID_REQUEST, f"the call has only come to event {self.last_seq}, not to {after_seq}"
+            )
+        if after_seq + 1 < self.first_seq:
+            raise RunestoneError(
+                Reason.EVENTS_LOST, f"events before {self.first_seq} are no longer kept; {after_seq + 1} was asked for"
+            )
+
+    def read(self, after_seq: int, most: int) -> Slice | None:
+        """The events behind `after_seq` that fit into `most` bytes, at least one; None when there is none yet."""
+        if after_seq >= self.last_seq:
+            return None
+        index = bisect_right(self._kept, after_seq, key=lambda kept: kept.events.last_seq)
+        gathered = _cut(self._kept[index].events, after_seq, most)
+        slices, size = [gathered], len(gathered.body)
+        for events in self._following(index, gathered):
+            size += len(events.body)
+            if size > most:
+                break
+            slices.append(events)
+        return _merge(slices)
+
+    def offset_behind(self, after_seq: int) -> int:
+        """How many bytes came up to and with `after_seq`, which must be one that `check_reaches` accepts."""
+        if after_seq >= self.last_seq:
+            return self.written
+        index = bisect_right(self._kept, after_seq, key=lambda kept: kept.events.last_seq)
+        kept = self._kept[index]
+        return kept.offset + _start(kept.events, after_seq + 1)
+
+    def _following(self, index: int, first: Slice) -> Iterator[Slice]:
+        """The whole slices behind `index`; none when `first` is not all that stands there."""
+        if first.last_seq == self._kept[index].events.last_seq:
+            for kept in islice(self._kept, index + 1, None):
+                yield kept.events
+
+    def __repr__(self) -> str:
+        return f"Ring(events {self.first_seq}-{self.last_seq}, {self._held}/{self._capacity} bytes)"
+
+
+def _start(events: Slice, seq: int) -> int:
+    """Where the event `seq` begins in the slice's bytes."""
+    return events.ends[seq - events.first_seq - 1] if seq > events.first_seq else 0
+
+
+def _cut(events: Slice, after_seq: int, most: int) -> Slice:
+    """The slice's events behind `after_seq` that fit into `most` bytes, at least one."""
+    first = max(after_seq + 1, events.first_seq)
+    start = _start(events, first)
+    skipped = first - events.first_seq
+    if not start and len(events.body) <= most:
+        return events
+    stop = max(bisect_right(events.ends, start + most), skipped + 1)
+    ends = tuple(end - start for end in events.ends[skipped:stop])
+    return Slice(events.body[start : events.ends[stop - 1]], first, ends)
+
+
+def _merge(slices: list[Slice]) -> Slice:
+    if len(slices) == 1:
+        return slices[0]
+    ends: list[int] = []
+    for part in slices:
+        base = ends[-1] if ends else 0
+        ends += [base + end for end in part.ends]
+    return Slice(b"".join(part.body for part in slices), slices[0].first_seq, tuple(ends))

@@ -1,0 +1,41 @@
+"""The composition root of provider-svc: read it to know the service."""
+
+import random
+
+from chassis.runtime import Runtime, Service
+from provider_svc.flights import Flights
+from provider_svc.pilot import Pilot
+from provider_svc.providers import ProviderFactory
+from provider_svc.roster import Roster
+from provider_svc.servicer import ProviderServicer
+from provider_svc.settings import ProviderSettings
+from provider_svc.telemetry import Telemetry
+from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
+
+
+async def build(runtime: Runtime) -> None:
+    """Wires the service."""
+    settings = ProviderSettings()
+    factory = ProviderFactory(runtime.clock)
+    roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random))
+    runtime.snapshots.follow(roster.follow)
+    pilot = Pilot(Telemetry(runtime.metrics, runtime.tracing), runtime.clock, runtime.log)
+    flights = Flights(pilot, settings, runtime.clock)
+    runtime.on_stop(flights.stop)
+    observe(runtime, flights, factory)
+    runtime.serve(
+        provider_pb2_grpc.add_ProviderServiceServicer_to_server,
+        ProviderServicer(flights, roster, settings, runtime.clock),
+        provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name,
+    )
+
+
+def observe(runtime: Runtime, flights: Flights, factory: ProviderFactory) -> None:
+    """Shows how many calls are running and how many connections are open."""
+    running = runtime.metrics.gauge("upstream_running", "Upstream calls running now")
+    running.set_function(lambda: flights.running)
+    connections = runtime.metrics.gauge("upstream_connections", "Open connections to providers, idle ones included")
+    connections.set_function(factory.count_connections)
+
+
+SERVICE = Service("provider", build)

@@ -1,0 +1,70 @@
+"""What provider-svc tells of upstream calls: one client span each, and metrics with bounded labels.
+
+Attribute names are those of OpenTelemetry's GenAI semantic conventions; what they lack is `runestone.*`.
+"""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from chassis.metrics import Metrics
+from chassis.tracing import Tracing
+from provider_svc.provider import Meter
+from runestone.common.v1.usage_pb2 import Usage
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+COMPLETED = "completed"
+
+USAGE_ATTRIBUTES = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_write_input_tokens": "gen_ai.usage.cache_write.input_tokens",
+    "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
+}
+
+
+class Telemetry:
+    """The metrics and spans of upstream calls. Labels: a provider's configured name, an outcome (`completed` or an error
+    reason), a direction."""
+
+    def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
+        self._tracing = tracing
+        self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
+        self._first_bytes = metrics.histogram("upstream_first_byte_seconds", "Time to the first byte", ("provider",))
+        self._durations = metrics.histogram("upstream_call_seconds", "Time to the last byte", ("provider",))
+        self._tokens = metrics.counter("upstream_tokens", "Tokens as providers count", ("provider", "direction"))
+
+    def span(self, provider: str, kind: str, model: str, *, stream: bool) -> "AbstractContextManager[Span | None]":
+        """The span of one upstream call; None where the call is not sampled."""
+        attributes: dict[str, str | bool] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": kind,
+            "gen_ai.request.model": model,
+            "gen_ai.request.stream": stream,
+            "runestone.provider": provider,
+        }
+        return self._tracing.span(f"chat {model}", kind="client", attributes=attributes)
+
+    def note_first_byte(self, provider: str, seconds: float) -> None:
+        """An answer has begun."""
+        self._first_bytes.labels(provider).observe(seconds)
+
+    def note_end(self, provider: str, outcome: str, seconds: float, usage: Usage | None) -> None:
+        """A call is over."""
+        self._calls.labels(provider, outcome).inc()
+        self._durations.labels(provider).observe(seconds)
+        if usage is not None:
+            self._tokens.labels(provider, "input").inc(usage.input_tokens)
+            self._tokens.labels(provider, "output").inc(usage.output_tokens)
+
+
+def describe(span: "Span | None", meter: Meter) -> None:
+    """Writes what the call used, and how it stopped, on its span."""
+    if span is None:
+        return
+    if meter.finish_reason:
+        span.set_attribute("gen_ai.response.finish_reasons", [meter.finish_reason])
+    for field, value in meter.usage.ListFields() if meter.usage is not None else ():
+        span.set_attribute(USAGE_ATTRIBUTES[field.name], value)
