@@ -15,7 +15,7 @@ async def build(runtime: Runtime) -> None:
     store = MeteredStore(database, runtime.metrics, runtime.clock)
     runtime.serve(
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
-        AuditServicer(store),
+        AuditServicer(store, runtime.tracing),
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     )
 

@@ -5,6 +5,7 @@ from audit_svc.moment import to_nanoseconds
 from audit_svc.paging import page_size, read_token, write_token
 from audit_svc.store import AuditStore, Conditions
 from chassis.server import Context
+from chassis.tracing import Tracing
 from runestone.audit.v1.audit_pb2 import AppendRequest, AppendResponse, AuditRecord, SearchRequest, SearchResponse
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceServicer
 
@@ -12,13 +13,16 @@ from runestone.audit.v1.audit_pb2_grpc import AuditServiceServicer
 class AuditServicer(AuditServiceServicer):
     """Answers out of one store."""
 
-    def __init__(self, store: AuditStore) -> None:
+    def __init__(self, store: AuditStore, tracing: Tracing) -> None:
         self._store = store
+        self._tracing = tracing
 
     async def Append(self, request: AppendRequest, context: Context) -> AppendResponse:  # noqa: N802, ARG002  grpc's name and signature
         """Answers when the batch is durable."""
         entries = read_batch(request.records)
         appended = await self._store.append(entries)
+        for record in request.records:
+            self._tracing.note("audit append", record.traceparent)
         return AppendResponse(appended=appended, duplicates=len(entries) - appended)
 
     async def Search(self, request: SearchRequest, context: Context) -> SearchResponse:  # noqa: N802, ARG002  grpc's name and signature

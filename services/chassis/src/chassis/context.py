@@ -24,7 +24,7 @@ class TraceContext(NamedTuple):
 NO_TRACE = TraceContext("0" * 32, "0" * 16, sampled=False)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class CallContext:
     """One call's context in this process. `deadline` is a `Clock.monotonic` time; None for work without one."""
 

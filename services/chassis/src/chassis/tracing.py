@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from chassis import context
-from chassis.context import TraceContext
+from chassis.context import CallContext, TraceContext
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -78,7 +78,8 @@ class Tracing:
             kind=trace.SpanKind[kind.upper()],
             attributes=attributes,
         )
-        call.trace = outer._replace(span_id=f"{span.get_span_context().span_id:016x}")
+        inner = outer._replace(span_id=f"{span.get_span_context().span_id:016x}")
+        context.bind(CallContext(inner, call.deadline))
         try:
             yield span
         except BaseException as error:
@@ -86,8 +87,22 @@ class Tracing:
             span.set_attribute("error.type", str(getattr(error, "reason", type(error).__name__)))
             raise
         finally:
-            call.trace = outer
+            context.bind(call)
             span.end()
+
+    def note(self, name: str, traceparent: str) -> None:
+        """Records a span of no duration in the trace that `traceparent` names, when that is sampled: for work done later
+        and for many calls at once."""
+        joined = parse_traceparent(traceparent) if self._tracer is not None else None
+        if joined is None or not joined.sampled:
+            return
+        running = context.current()
+        context.bind(CallContext(joined))
+        try:
+            with self.span(name):
+                pass
+        finally:
+            context.bind(running)
 
     def shutdown(self) -> None:
         """Sends what is still buffered; blocks for a few seconds at most."""
