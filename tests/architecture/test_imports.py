@@ -1,0 +1,110 @@
+"""Who may import whom: protos <- chassis <- a service <- launcher."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from architecture.sources import PACKAGES, ROOT, SERVICES, Source, sources_of
+
+# What each package may use of the others.
+ALLOWED = {
+    "runestone": set(),
+    "chassis": {"runestone"},
+    **{service: {"runestone", "chassis"} for service in SERVICES},
+    "launcher": {"runestone", "chassis", *SERVICES},
+}
+
+# The pure hearts: the clock, the network and chance are given to them, never fetched.
+HEARTS = {
+    "chassis": ["gcra.py", "deadline.py"],
+    "gateway_edge": ["fingerprint.py", "body.py"],
+    "provider_svc": [
+        "sse.py",
+        "routing.py",
+        "ring.py",
+        "anthropic/request.py",
+        "anthropic/stream.py",
+        "anthropic/response.py",
+    ],
+}
+IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
+
+
+def top_levels(source: Source) -> set[str]:
+    return {name.partition(".")[0] for name in source.imports()}
+
+
+def is_built(package: str) -> bool:
+    """Whether the package has its composition root; the chassis is one whole."""
+    return package == "chassis" or (ROOT / PACKAGES[package] / "service.py").exists()
+
+
+def test_every_package_of_the_workspace_is_looked_at():
+    folders = {path.parent for path in ROOT.glob("*/src/*/__init__.py")}
+    folders |= {path.parent for path in ROOT.glob("services/*/src/*/__init__.py")}
+    assert folders == {ROOT / folder for folder in PACKAGES.values()}
+    assert all(len(sources_of(package)) > 1 for package in PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package):
+    """No service imports another: the proto is all they share."""
+    forbidden = set(PACKAGES) - ALLOWED[package] - {package}
+    found = {
+        f"{source.name} imports {name}" for source in sources_of(package) for name in top_levels(source) & forbidden
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(("package", "heart"), [(package, heart) for package in HEARTS for heart in HEARTS[package]])
+def test_a_heart_is_pure(package, heart):
+    path = ROOT / PACKAGES[package] / heart
+    if not path.exists():
+        assert not is_built(package), f"{package} is built, and its {heart} is missing"
+        pytest.skip(f"{package} is not built yet")
+    assert top_levels(Source(package, path)) & IMPURE == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "imported"),
+    [
+        ("import grpc.aio", {"grpc.aio"}),
+        ("def f():\n    import time", {"time"}),
+        ("from redis import asyncio", {"redis.asyncio"}),
+        ("from . import store", {"cache_svc.inner.store"}),
+        ("from ..store import Store", {"cache_svc.store.Store"}),
+    ],
+)
+def test_an_import_is_found_wherever_it_stands(text, imported):
+    """The test of the tests above."""
+    source = Source("cache_svc", ROOT / PACKAGES["cache_svc"] / "inner" / "module.py")
+    source.__dict__["tree"] = ast.parse(text)
+    assert source.imports() == imported
+
+
+def test_a_service_has_the_same_rooms_as_every_other():
+    """`__main__` of two lines, the composition root, settings."""
+    rooms = ("__main__.py", "service.py", "settings.py")
+    built = [package for package in SERVICES if is_built(package)]
+    missing = [f"{p}/{room}" for p in built for room in rooms if not (ROOT / PACKAGES[p] / room).exists()]
+    assert missing == []
+
+
+def test_the_chassis_stands_without_any_service():
+    """Its distribution says so too: what it does not depend on cannot be imported in its image."""
+    import tomllib
+
+    distribution = tomllib.loads((ROOT / "services/chassis/pyproject.toml").read_text())
+    ours = {name for name in distribution["project"]["dependencies"] if name.startswith("runestone-")}
+    assert ours == {"runestone-protos"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_depends_on_the_chassis_and_on_no_other_service(service):
+    import tomllib
+
+    folder = Path(PACKAGES[service]).parts[0]
+    distribution = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+    ours = {name.partition("[")[0] for name in distribution["project"]["dependencies"] if name.startswith("runestone-")}
+    assert ours <= {"runestone-protos", "runestone-chassis"}
