@@ -150,7 +150,7 @@ async def open_pool(runtime: Runtime, url: str) -> RedisPool:
     A later outage leaves the service ready: it then answers UNAVAILABLE, which its callers have a rule for, while one
     that is not ready would take the gateway down with it.
     """
-    pool = RedisPool(url, breaker=Breaker(clock=runtime.clock))
+    pool = RedisPool(url, deadline=DEADLINE, breaker=Breaker(clock=runtime.clock))
     await runtime.open(pool)
     runtime.facts.declare("store", detail="Redis has not answered yet")
     runtime.metrics.gauge("store_up", "Whether the shared store answers (1) or is left alone (0)").set_function(
