@@ -85,6 +85,7 @@ def written_sources() -> list[Source]:
 
 def tracked_files() -> list[Path]:
     """What git knows or would add: everything that is not ignored."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    # Continuous integration may run as another user than the one who cloned.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]

@@ -1,0 +1,62 @@
+# One word per chore. `make run` and `make test` need python3 (3.11+, with venv), make and git; nothing else.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+# Installs what the lock names, and leaves alone what another chore installed.
+SYNC := $(UV) sync --quiet --frozen --inexact --python $(PYTHON)
+ARGS ?=
+PYTEST_# Installs what the lock names, and leaves alone what another chore installed.
+SYNC := $(UV) sync --quiet --frozen --inexact --python $(PYTHON)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format proto proto-baseline bench clean
+
+help:  ## Shows this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The tool that installs everything else, pinned, in a folder of its own. Its name changes with its version.
+$(UV)-$(UV_VERSION):
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--config my.yaml")
+	@test -x .venv/bin/runestone || echo "Installing what is needed to run; this happens once."
+	@$(SYNC) --no-dev
+	@exec .venv/bin/runestone up $(ARGS)
+
+test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache")
+	@$(SYNC)
+	.venv/bin/pytest -rs $(PYTEST_ARGS)
+
+# What the checks need beside what the tests need.
+.PHONY: checkers
+checkers: $(UV)-$(UV_VERSION)
+	@$(SYNC) --group lint
+
+lint: checkers  ## Checks style, format, types, and that the stubs are the protos'
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python services/protos/generate.py --check
+
+format: checkers  ## Formats the source, and mends what can be mended safely
+	.venv/bin/ruff check --fix --quiet
+	.venv/bin/ruff format
+
+proto: checkers  ## Writes the stubs anew after a change of proto/
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python services/protos/generate.py
+
+proto-baseline: checkers  ## Declares today's protos to be what callers may rely on
+	PYTHONPATH=tests .venv/bin/python -m contract.baseline
+
+bench: $(UV)-$(UV_VERSION)  ## Measures the cost of a call (WRITE=1 rewrites the table in bench/README.md)
+	@$(SYNC) --group bench
+	.venv/bin/python -m bench $(ARGS)
+
+clean:  ## Removes what was installed and cached; keeps the data directory
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
