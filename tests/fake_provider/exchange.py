@@ -1,0 +1,58 @@
+"""One request as the provider saw it, and what became of its connection."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fake_provider.wishes import Wishes
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """`written` counts the body bytes that the kernel took. `closed_early` is set when the client's socket was closed
+    before the answer was out, at the monotonic time `closed_at`; `over` is set in any case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    document: dict[str, Any]
+    wishes: Wishes
+    arrived_at: float = field(default_factory=time.monotonic)
+    written: int = 0
+    closed_at: float | None = None
+    closed_early: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def model(self) -> str:
+        return str(self.document.get("model", ""))
+
+    @property
+    def stream(self) -> bool:
+        return self.document.get("stream") is True
+
+    def note_closed(self) -> None:
+        self.closed_at = time.monotonic()
+        self.closed_early.set()
+
+    async def wait_closed(self, patience: float = 10.0) -> None:
+        """Returns when the client has closed early; raises TimeoutError after `patience` seconds."""
+        async with asyncio.timeout(patience):
+            await self.closed_early.wait()
+
+    async def wait_written(self, count: int, patience: float = 10.0) -> None:
+        """Returns when at least `count` bytes are out."""
+        async with asyncio.timeout(patience):
+            while self.written < count:
+                await asyncio.sleep(0.005)
+
+    async def wait_still(self, quiet: float = 0.3, patience: float = 20.0) -> int:
+        """Returns how many bytes are out once none has left for `quiet` seconds: the buffers between are full."""
+        async with asyncio.timeout(patience):
+            while True:
+                before = self.written
+                await asyncio.sleep(quiet)
+                if self.written == before:
+                    return before
