@@ -6,9 +6,7 @@ UV := .tools/bin/uv
 # Installs what the lock names, and leaves alone what another chore installed.
 SYNC := $(UV) sync --quiet --frozen --inexact --python $(PYTHON)
 ARGS ?=
-PYTEST_# Installs what the lock names, and leaves alone what another chore installed.
-SYNC := $(UV) sync --quiet --frozen --inexact --python $(PYTHON)
-ARGS ?=
+PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format proto proto-baseline bench clean
