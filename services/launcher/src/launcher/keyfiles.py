@@ -1,6 +1,7 @@
 """Keys that live in files of the data directory: made once, readable by their owner only, never printed."""
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -30,9 +31,13 @@ def read_key(path: Path) -> str:
         key = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise LaunchError(f"cannot read the key in {path}: {error}") from error
-    if not SHORTEST <= len(key) <= LONGEST or not key.isascii() or not key.isprintable() or is_mistyped(key):
+    if not _may_be_key(key):
         raise LaunchError(f"{path} does not hold a key; remove the file and a new one is made at the next start")
     return key
+
+
+def _may_be_key(text: str) -> bool:
+    return SHORTEST <= len(text) <= LONGEST and re.fullmatch("[!-~]+", text) is not None and not is_mistyped(text)
 
 
 def _write_once(path: Path, key: str) -> None:

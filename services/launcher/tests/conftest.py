@@ -1,0 +1,128 @@
+"""A mesh of fake services, run by the real launcher as processes of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chassis.testing import short_directory
+
+FAKES = Path(__file__).parent / "fakes"
+
+
+class FakeMesh:
+    """One launcher process. Every wait ends after 20 seconds with an error."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        self.data_dir = data_dir
+        self._output = (data_dir / "output").open("w+")
+        environment = {**os.environ, "PYTHONPATH": str(FAKES), "XDG_RUNTIME_DIR": str(data_dir)}
+        command = [sys.executable, str(FAKES / "fake_mesh.py"), str(data_dir), *options]
+        self.process = subprocess.Popen(command, stdout=self._output, stderr=self._output, env=environment)
+
+    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline, f"not within 20 s: {what}\n{self.output}"
+            time.sleep(0.02)
+
+    def wait_ready(self) -> "FakeMesh":
+        def is_announced() -> bool:
+            assert self.process.poll() is None, self.output
+            return (self.data_dir / "mesh.json").exists()
+
+        self.wait_until(is_announced, "ready")
+        return self
+
+    def wait_end(self) -> int:
+        return self.process.wait(20)
+
+    @property
+    def output(self) -> str:
+        return (self.data_dir / "output").read_text()
+
+    @property
+    def facts(self) -> dict:
+        return json.loads((self.data_dir / "mesh.json").read_text())
+
+    def fetch(self, port: str, path: str) -> tuple[int, str]:
+        """An HTTP answer of the mesh's `http` or `admin` port."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.facts[port]['port']}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def readiness(self) -> dict:
+        return json.loads(self.fetch("admin", "/health/readiness")[1])
+
+    def pids(self) -> dict[str, int]:
+        return {name: part["pid"] for name, part in self.readiness()["parts"].items()}
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        self._output.close()
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is not a zombie that waits for its parent."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture
+def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
+    """Starts a fake mesh on the test's data directory; the options are those of `fakes/fake_mesh.py`."""
+    started = []
+
+    def start(*options: str) -> FakeMesh:
+        started.append(FakeMesh(data_dir, *options))
+        return started[-1]
+
+    yield start
+    for mesh in started:
+        mesh.close()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A directory with a short path."""
+    with short_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def running_pids() -> Callable[[dict[str, int]], set[str]]:
+    """Which of some processes, by name, are still there."""
+    return lambda pids: {name for name, pid in pids.items() if is_running(pid)}
+
+
+@pytest.fixture
+def frozen() -> Callable[[int], "contextmanager[None]"]:
+    """A context in which a process hangs: it neither runs nor dies."""
+
+    @contextmanager
+    def freeze(pid: int) -> Iterator[None]:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    return freeze

@@ -1,0 +1,4 @@
+from chassis.main import main
+from fake_edge.service import SERVICE
+
+main(SERVICE)

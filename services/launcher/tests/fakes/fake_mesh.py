@@ -1,0 +1,44 @@
+"""`runestone up` with fake services: `python fake_mesh.py DATA_DIR [--one-process] [--crashing] [--workers N]`."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from chassis import logs
+from chassis.config import parse_settings
+from launcher.backoff import RestartPolicy
+from launcher.errors import LaunchError
+from launcher.launch import Launch, launch
+from launcher.status import Board
+from launcher.topology import Node
+
+CONFIG = """
+edge: {{workers: {workers}, http: {{port: 0}}, admin: {{port: 0}}, drain: {{grace: 2s}}}}
+"""
+CALLEES = (Node("cache", "fake_cache"), Node("audit", "fake_audit", peers=("cache",)))
+EDGE = Node("edge", "fake_edge", peers=("cache", "audit"), has_door=True)
+CRASHING = Node("provider", "fake_provider")
+
+parser = argparse.ArgumentParser()
+parser.add_argument("data_dir", type=Path)
+parser.add_argument("--one-process", action="store_true")
+parser.add_argument("--crashing", action="store_true")
+parser.add_argument("--workers", type=int, default=1)
+options = parser.parse_args()
+
+logs.configure(level="warning")
+order = Launch(
+    settings=parse_settings(CONFIG.format(workers=options.workers)),
+    data_dir=options.data_dir,
+    is_one_process=options.one_process,
+    log_level="warning",
+    topology=(EDGE, *CALLEES, *([CRASHING] if options.crashing else [])),
+    restarts=RestartPolicy(first=0.01, ceiling=0.02, most=2),
+)
+try:
+    asyncio.run(launch(order, Board(Console())))
+except LaunchError as error:
+    sys.exit(f"runestone: {error}")
