@@ -143,7 +143,7 @@ async def test_a_batch_holds_at_most_500_records(shipper, spool, audit):
     """Whatever waits goes in as few batches as the bound allows, without a pause in between."""
     for name in names(1_200):
         spool.append(record(name))
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert [len(batch) for batch in audit.batches] == [500, 500, 200]
     assert audit.kept == names(1_200)
 
@@ -154,7 +154,7 @@ async def test_a_batch_holds_at_most_a_mebibyte(root, audit, clock, metrics):
     shipper = Shipper(spool, audit, clock, get_logger("edge"), metrics)
     for name in names(5):
         spool.append(record(name, model="m" * 400_000))
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert [len(batch) for batch in audit.batches] == [2, 2, 1]
     spool.close()
 
@@ -177,7 +177,7 @@ async def test_failures_are_retried_with_growing_pauses_and_the_order_holds(spoo
     shipper = Shipper(spool, audit, clock, get_logger("edge"), metrics, sleep=pauses, jitter=lambda: 1.0)
     for name in names(600):
         spool.append(record(name))
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert audit.kept == names(600)
 
@@ -187,7 +187,7 @@ async def test_pauses_are_spread(spool, clock, metrics, pauses):
     audit = FakeAudit([DOWN] * 2)
     shipper = Shipper(spool, audit, clock, get_logger("edge"), metrics, sleep=pauses, jitter=lambda: 0.0)
     spool.append(record("a"))
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert pauses == [0.025, 0.05]
 
 
@@ -197,7 +197,7 @@ async def test_no_failure_but_a_refusal_loses_the_batch(spool, clock, metrics, p
     audit = FakeAudit([RunestoneError(reason, "no")])
     shipper = Shipper(spool, audit, clock, get_logger("edge"), metrics, sleep=pauses)
     spool.append(record("a"))
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert audit.kept == ["a"]
 
 
@@ -218,7 +218,7 @@ async def test_poisoned_records_are_set_aside_and_the_others_arrive_in_order(shi
     for name in records:
         spool.append(record(name))
     with capture_logs() as logs:
-        assert await shipper.drain(10)
+        await shipper.drain(10)
     assert audit.kept == [name for name in records if name.startswith("req_")]
     entries = [json.loads(line) for line in (root / "rejected.log").read_text().split("\n") if line]
     rejected = [AuditRecord.FromString(base64.b64decode(entry["record"])).request_id for entry in entries]
@@ -231,7 +231,7 @@ async def test_bytes_that_are_no_record_are_set_aside(shipper, spool, audit, roo
     """They never reach audit-svc, and block nobody."""
     for content in (record("a"), b"\xff\xff no protobuf", record("b")):
         spool.append(content)
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert audit.kept == ["a", "b"]
     assert "not an AuditRecord" in (root / "rejected.log").read_text()
 
@@ -273,7 +273,7 @@ async def test_drain_ships_what_is_there_beside_the_running_task(shipper, spool,
     async with at_work(shipper):
         for name in names(1_000):
             spool.append(record(name))
-        assert await shipper.drain(10)
+        await shipper.drain(10)
     assert audit.kept == names(1_000)
 
 
@@ -282,10 +282,11 @@ async def test_drain_gives_up_at_its_timeout_and_loses_nothing(shipper, spool, a
     audit.hangs = True
     spool.append(record("a"))
     with capture_logs() as logs:
-        assert not await shipper.drain(0)
+        await shipper.drain(0)
     assert [line["event"] for line in logs] == ["audit records stay in the spool"]
+    assert spool.size > 0
     audit.hangs = False
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert audit.kept == ["a"]
 
 
@@ -296,7 +297,7 @@ async def test_cancelling_loses_nothing(shipper, spool, audit):
     async with at_work(shipper):
         await audit.asked.wait()
     audit.hangs = False
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert audit.kept == ["a"]
 
 
@@ -323,7 +324,7 @@ async def test_metrics_show_what_waits_and_what_went(shipper, spool, metrics):
         spool.append(record(name))
     assert metric(metrics, "audit_spool_records") == 3
     assert metric(metrics, "audit_spool_bytes") == spool.size > 0
-    assert await shipper.drain(10)
+    await shipper.drain(10)
     assert metric(metrics, "audit_spool_records") == metric(metrics, "audit_spool_bytes") == 0
     assert metric(metrics, "audit_shipped_total") == 2
     assert metric(metrics, "audit_rejected_total") == 1
@@ -353,6 +354,6 @@ async def test_it_ships_over_grpc(spool, clock, metrics, pauses):
         shipper = Shipper(spool, stub, clock, get_logger("edge"), metrics, sleep=pauses)
         for name in ("a", "poison", "b"):
             spool.append(record(name))
-        assert await shipper.drain(10)
+        await shipper.drain(10)
     assert audit.kept == ["a", "b"]
     assert metric(metrics, "audit_rejected_total") == 1

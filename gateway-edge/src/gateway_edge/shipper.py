@@ -94,15 +94,14 @@ class Shipper:
         except TimeoutError:
             return
 
-    async def drain(self, timeout: float) -> bool:
-        """Ships what waits, for up to `timeout` seconds; returns whether all of it went. The rest stays on disk."""
+    async def drain(self, timeout: float) -> None:
+        """Ships what waits, for up to `timeout` seconds. The rest stays on disk for the next worker, which is logged."""
         try:
             async with asyncio.timeout(timeout):
                 while await self._ship_batch() is not None:
                     pass
         except (TimeoutError, OSError) as error:
             self._log.warning("audit records stay in the spool", spool=repr(self._spool), error=repr(error))
-        return not self._spool.size and not self._spool.is_full
 
     async def _ship_batch(self) -> Batch | None:
         """Ships and acknowledges the oldest batch; None when nothing waits. Raises OSError when the spool's disk fails."""
