@@ -54,6 +54,14 @@ class FakeMesh:
     def facts(self) -> dict:
         return json.loads((self.data_dir / "mesh.json").read_text())
 
+    @property
+    def announced_pid(self) -> int | None:
+        """The launcher that mesh.json names; None without the file."""
+        try:
+            return self.facts["pid"]
+        except FileNotFoundError:
+            return None
+
     def fetch(self, port: str, path: str) -> tuple[int, str]:
         """An HTTP answer of the mesh's `http` or `admin` port."""
         try:

@@ -66,12 +66,15 @@ def test_children_end_when_the_launcher_is_killed(start_mesh, running_pids):
 
 
 def test_a_mesh_starts_where_a_killed_one_was(start_mesh):
-    """What a killed launcher left behind is no obstacle."""
+    """What a killed launcher left behind is no obstacle, misleads nobody and is cleared away."""
     killed = start_mesh().wait_ready()
+    left = run_directory_of(killed)
     killed.process.send_signal(signal.SIGKILL)
     killed.wait_end()
-    (killed.data_dir / "mesh.json").unlink()
-    assert start_mesh().wait_ready().readiness()["status"] == "ready"
+    next_one = start_mesh()
+    next_one.wait_until(lambda: next_one.process.pid == next_one.announced_pid, "announced anew")
+    assert next_one.readiness()["status"] == "ready"
+    assert not left.exists()
 
 
 def test_a_second_mesh_on_the_same_data_directory_is_refused(start_mesh):

@@ -1,9 +1,10 @@
 import stat
 
+import msgspec
 import pytest
 
 from launcher.errors import LaunchError
-from launcher.meshfile import HttpAddress, MeshFile, find_mesh, remove_mesh_file, write_mesh_file
+from launcher.meshfile import HttpAddress, MeshFile, clear_remains, find_mesh, remove_mesh_file, write_mesh_file
 from launcher.rundir import data_lock, is_locked, run_directory
 
 MESH = MeshFile(
@@ -36,6 +37,17 @@ def test_a_base_whose_sockets_would_be_too_long_is_not_used(tmp_path):
 def test_a_base_that_is_not_there_is_not_used():
     with run_directory("/nonexistent") as path:
         assert path.is_dir()
+
+
+@pytest.mark.parametrize("control", ["unix:{}/runestone-x/control.sock", "unix:{}/precious/control.sock"])
+def test_only_run_directories_are_cleared_away(data_dir, control):
+    """A file is not trusted with what it may have removed."""
+    for name in ("runestone-x", "precious"):
+        (data_dir / name).mkdir()
+    write_mesh_file(data_dir, msgspec.structs.replace(MESH, control=control.format(data_dir)))
+    clear_remains(data_dir)
+    left = sorted(path.name for path in data_dir.iterdir())
+    assert left == (["precious"] if "runestone-x" in control else ["precious", "runestone-x"])
 
 
 def test_only_one_mesh_holds_a_data_directory(tmp_path):

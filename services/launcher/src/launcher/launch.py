@@ -23,7 +23,7 @@ from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
-from launcher.meshfile import HttpAddress, MeshFile, remove_mesh_file, write_mesh_file
+from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, write_mesh_file
 from launcher.one_process import OneProcess
 from launcher.plan import Plan, make_plan, socket_address
 from launcher.rundir import data_lock, run_directory
@@ -68,6 +68,7 @@ async def launch(order: Launch, board: Board) -> None:
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(data_lock(order.data_dir))
+        clear_remains(order.data_dir)
         run_dir = stack.enter_context(run_directory())
         edge = order.settings.edge
         doors = Doors(edge.http.host, edge.http.port, 1 if order.is_one_process else edge.workers)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from launcher.errors import LaunchError
-from launcher.rundir import is_locked
+from launcher.rundir import is_locked, remove_run_directory
 
 NAME = "mesh.json"
 
@@ -44,6 +44,20 @@ def write_mesh_file(data_dir: Path, mesh: MeshFile) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(mesh), indent=2) + b"\n")
     Path(draft).replace(data_dir / NAME)
+
+
+def clear_remains(data_dir: Path) -> None:
+    """Removes what a killed launcher left: its file, which would name addresses where nobody is, and its sockets.
+
+    To be called by whoever holds the lock.
+    """
+    try:
+        left = msgspec.json.decode((data_dir / NAME).read_bytes(), type=MeshFile)
+    except (OSError, msgspec.DecodeError):
+        pass
+    else:
+        remove_run_directory(Path(left.control.removeprefix("unix:")).parent)
+    remove_mesh_file(data_dir)
 
 
 def remove_mesh_file(data_dir: Path) -> None:

@@ -24,6 +24,12 @@ def run_directory(base: str | None = None) -> Iterator[Path]:
     try:
         yield path
     finally:
+        remove_run_directory(path)
+
+
+def remove_run_directory(path: Path) -> None:
+    """Removes the directory and its sockets; anything that is not a run directory of ours stays."""
+    if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.getuid():
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -46,7 +46,6 @@ def serve_alone(options: ServeOptions) -> None:
     """Runs the service until SIGTERM, SIGINT or the end of its lifeline. Raises LaunchError when it cannot start."""
     import uvloop  # noqa: PLC0415  not every platform has it
 
-    logs.configure(level=options.log_level)
     node = next(node for node in TOPOLOGY if node.name == options.service)
     data_dir = find_data_dir(options.data_dir)
     config = None if options.control else find_config(options.config)
@@ -59,6 +58,7 @@ def serve_alone(options: ServeOptions) -> None:
         with run_directory() as run_dir:
             settings = Settings() if options.control else read_settings(read_text(config))
             arguments = _make_arguments(options, node, settings, run_dir)
+            logs.configure(level=options.log_level)
             uvloop.run(run(_with_admin_port(node), arguments, read_settings))
     except ConfigError as error:
         raise LaunchError("\n".join(f"{config}: {problem}" for problem in error.problems)) from error

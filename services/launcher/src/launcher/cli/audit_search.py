@@ -97,7 +97,9 @@ def read_time(text: str, now: float) -> Timestamp | None:
 
 def draw_records(records: list[dict[str, object]]) -> Table:
     """The most asked for members as a table."""
-    table = Table(*(name.replace("_", " ") for name in COLUMNS), box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name.replace("_", " "), no_wrap=name == "request_id", overflow="fold")
     for record in records:
         table.add_row(*("" if record.get(name) is None else str(record[name]) for name in COLUMNS))
     return table

@@ -1,0 +1,108 @@
+"""What the doctor finds, and that it never shows what it must not."""
+
+import json
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from chassis.config import parse_settings
+from chassis.testing import free_port, redis_server
+from launcher.cli import app
+from launcher.diagnosis import Verdict, check_credentials, check_data_dir, check_ports
+from launcher.keyfiles import ensure_key
+from launcher.meshfile import HttpAddress, MeshFile
+from launcher.reachability import check_collector, check_mesh, check_redis
+
+
+def mesh_on(http: int, admin: int) -> MeshFile:
+    here = (HttpAddress("127.0.0.1", port) for port in (http, admin))
+    return MeshFile(pid=1, version="v", control="", http=next(here), admin=next(here), services={}, started_at=0)
+
+
+def settings_on(http: int, admin: int):
+    return parse_settings(f"edge: {{http: {{port: {http}}}, admin: {{port: {admin}}}}}")
+
+
+def test_a_port_that_somebody_else_has_is_a_failure():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken, free = other.getsockname()[1], free_port()
+        settings = settings_on(taken, free)
+        assert [found.verdict for found in check_ports(settings, None)] == [Verdict.FAIL, Verdict.OK]
+        assert [found.verdict for found in check_ports(settings, mesh_on(taken, free))] == [Verdict.OK, Verdict.OK]
+
+
+def test_a_key_file_that_others_can_read_is_a_failure(tmp_path):
+    key = ensure_key(path := tmp_path / "development.key")
+    assert [found.verdict for found in check_data_dir(tmp_path)] == [Verdict.OK, Verdict.OK]
+    path.chmod(0o644)
+    *_, found = check_data_dir(tmp_path)
+    assert (found.verdict, "chmod 600" in found.detail, key in found.detail) == (Verdict.FAIL, True, False)
+
+
+def test_a_data_directory_that_is_not_there_yet_is_fine_where_it_can_be_made(tmp_path):
+    (found,) = check_data_dir(tmp_path / "a" / "b")
+    assert found.verdict is Verdict.OK
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_provider_without_its_key_is_a_failure():
+    settings = parse_settings("""
+    providers:
+      - {name: a, kind: openai}
+      - {name: b, kind: anthropic, api_key: sk-canary}
+      - {name: c, kind: simulated}
+    """)
+    found = list(check_credentials(settings, {}))
+    assert [each.verdict for each in found] == [Verdict.FAIL, Verdict.OK, Verdict.OK]
+    assert "sk-canary" not in repr(found)
+
+
+async def test_redis_is_asked_and_its_password_not_shown():
+    async with redis_server() as url:
+        assert (await check_redis("cache", url)).verdict is Verdict.OK
+    gone = await check_redis("cache", f"redis://user:hunter2@127.0.0.1:{free_port()}/0")
+    assert gone.verdict is Verdict.FAIL
+    assert "hunter2" not in gone.detail
+
+
+async def test_a_collector_that_is_not_there_is_a_warning():
+    assert (await check_collector(f"http://127.0.0.1:{free_port()}")).verdict is Verdict.WARN
+
+
+async def test_a_mesh_that_does_not_answer_is_a_failure():
+    found = [finding async for finding in check_mesh(mesh_on(free_port(), free_port()))]
+    assert [each.verdict for each in found] == [Verdict.FAIL]
+
+
+@pytest.fixture
+def free_config(tmp_path, monkeypatch):
+    """A folder whose configuration has free ports."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNESTONE_CONFIG", raising=False)
+    path = tmp_path / "runestone.yaml"
+    path.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {free_port()}}}}}")
+    return path
+
+
+def test_warnings_are_not_failures(free_config):
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    found = {line["name"]: line["verdict"] for line in map(json.loads, result.stdout.splitlines())}
+    assert (found["mesh"], found["configuration"], result.exit_code) == ("warn", "ok", 0)
+
+
+def test_a_failure_is_exit_code_1(free_config):
+    free_config.write_text("nonsense: 1")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "fail" in result.stdout
+    assert "1 problem;" in result.stdout.replace("\n", " ")
+
+
+def test_each_part_of_a_running_mesh_is_listed(start_mesh, free_config):
+    mesh = start_mesh().wait_ready()
+    result = CliRunner().invoke(app, ["doctor", "--json", "--data-dir", str(mesh.data_dir)])
+    found = {line["name"]: line["verdict"] for line in map(json.loads, result.stdout.splitlines())}
+    assert {found[name] for name in ("mesh", "cache", "audit", "edge-0")} == {"ok"}
