@@ -1,8 +1,8 @@
 """The gRPC channel that every caller uses: generated stubs work on it as on a plain one.
 
 It adds what grpc.aio leaves out: the rest of the call's deadline, the trace, reconnection in milliseconds, and the
-callee's `RunestoneError` instead of an `AioRpcError`. It wraps the multicallables instead of using grpc's interceptors,
-which cost more than the work.
+callee's `RunestoneError` instead of an `AioRpcError`. It wraps the multicallables instead of using grpc's interceptors:
+docs/adr/0002 says why.
 """
 
 import asyncio
