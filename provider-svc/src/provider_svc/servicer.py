@@ -10,6 +10,7 @@ from chassis import context as call_context
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
+from provider_svc.documents import UNREADABLE
 from provider_svc.flight import Flight, Subscription
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
@@ -100,5 +101,5 @@ def read_members(request: CallRequest) -> dict[str, msgspec.Raw]:
         raise RunestoneError(Reason.INVALID_REQUEST, "the dialect is not one that this service speaks", param="dialect")
     try:
         return _decode_members(request.body)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise RunestoneError(Reason.INVALID_REQUEST, f"the body is not a JSON object: {exc}", param="body") from exc

@@ -7,6 +7,7 @@ an answer early aborts its socket instead of draining it. `traceparent` is not s
 
 import asyncio
 import io
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -230,8 +231,7 @@ def _opening(name: str, connect: float, first_byte: float) -> Iterator[None]:
     except aiohttp.ConnectionTimeoutError as exc:
         raise _timed_out(name, f"did not accept a connection within {connect:g} s (connect timeout)") from exc
     except aiohttp.ClientConnectorError as exc:
-        reason = exc.os_error.strerror or type(exc.os_error).__name__
-        raise RunestoneError(Reason.PROVIDER_UNREACHABLE, f"cannot connect to provider {name}: {reason}") from exc
+        raise RunestoneError(Reason.PROVIDER_UNREACHABLE, f"cannot connect to provider {name}: {_why(exc)}") from exc
     except (aiohttp.ClientConnectionError, ConnectionError) as exc:
         raise RunestoneError(
             Reason.PROVIDER_UNREACHABLE, f"provider {name} closed the connection before it answered"
@@ -240,6 +240,14 @@ def _opening(name: str, connect: float, first_byte: float) -> Iterator[None]:
         raise _timed_out(name, f"did not begin to answer within {first_byte:g} s (first-byte timeout)") from exc
     except (aiohttp.ClientError, ValueError) as exc:
         _raise_invalid(name, exc)
+
+
+def _why(exc: aiohttp.ClientConnectorError) -> str:
+    """The system's words for it, without the address: that is the operator's business, not the client's."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not valid"
+    number = exc.os_error.errno
+    return os.strerror(number) if number and number > 0 else exc.os_error.strerror or type(exc.os_error).__name__
 
 
 @contextmanager

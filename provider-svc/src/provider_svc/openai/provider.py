@@ -13,6 +13,7 @@ from provider_svc.provider import Begun, Chunk, UpstreamCall
 from provider_svc.upstream import MAX_ANSWER, Answer, Upstream
 
 PATH = "/chat/completions"
+DOCUMENTS = ("application/json", "text/html")  # not every imitation calls its stream text/event-stream
 
 
 class OpenAIProvider:
@@ -63,7 +64,7 @@ async def _read_document(answer: Answer, call: UpstreamCall) -> Chunk:
 
 async def _check_streams(answer: Answer, call: UpstreamCall) -> None:
     """Raises when a stream was asked for and a document came: what its error object says, or PROVIDER_INVALID_ANSWER."""
-    if answer.headers.get("content-type", "").startswith("application/json"):
+    if answer.headers.get("content-type", "").startswith(DOCUMENTS):
         read_answer(await answer.read(MAX_ANSWER), call.meter)
         raise RunestoneError(
             Reason.PROVIDER_INVALID_ANSWER,

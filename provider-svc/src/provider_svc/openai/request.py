@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.documents import UNREADABLE
 
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
@@ -31,7 +32,7 @@ def _read_options(members: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         return {}
     try:
         return _decode_options(raw) or {}
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise RunestoneError(
             Reason.INVALID_REQUEST, "stream_options must be an object", param="stream_options"
         ) from exc

@@ -1,9 +1,9 @@
 """A unary answer: relayed as the bytes it came as; usage and finish reason are read beside."""
 
-import msgspec
 import orjson
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.documents import UNREADABLE
 from provider_svc.failures import failure_of_object
 from provider_svc.openai.schema import Document, decode_document, read_usage
 from provider_svc.provider import Meter
@@ -14,7 +14,7 @@ def read_answer(body: bytes, meter: Meter) -> None:
     object says where the provider sent one with status 200."""
     try:
         document = decode_document(body)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise RunestoneError(
             Reason.PROVIDER_INVALID_ANSWER, "the provider's answer is not the JSON of its protocol", upstream_status=200
         ) from exc

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import msgspec
-import orjson
 
+from provider_svc.documents import UNREADABLE
 from runestone.common.v1.usage_pb2 import Usage
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
@@ -26,7 +26,7 @@ class Document(msgspec.Struct):
     @property
     def has_error(self) -> bool:
         """Whether there is an error object; the official SDKs raise on any truthy value."""
-        return bool(self.error != _NULL and orjson.loads(self.error))
+        return self.error != _NULL and bool(msgspec.json.decode(self.error))
 
     @property
     def finish_reason(self) -> str:
@@ -74,7 +74,7 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         return None
     try:
         tokens = _decode_tokens(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if tokens is None:
         return None

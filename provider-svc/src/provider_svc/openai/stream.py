@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from itertools import accumulate
 
-import msgspec
-
 from chassis.errors import Reason, RunestoneError
+from provider_svc.documents import UNREADABLE
 from provider_svc.openai.response import note, raise_error
 from provider_svc.openai.schema import Document, decode_document
 from provider_svc.provider import Chunk, Meter
@@ -71,7 +70,7 @@ class Relay:
         if frame.startswith(_USUAL):
             try:
                 return self._meter_chunk(decode_document(frame[6:]), frame[6:])
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 pass  # several lines, or not JSON: read it as the specification says
         data = read_event(frame).data
         if data.startswith(_DONE):
@@ -89,7 +88,7 @@ class Relay:
 def _decode(data: bytes) -> Document:
     try:
         return decode_document(data)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise RunestoneError(
             Reason.PROVIDER_INVALID_ANSWER,
             "the provider's stream holds data that is not a chat chunk",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.documents import UNREADABLE
 
 Schema = dict[str, Any]  # a JSON Schema, as far as `tools` understands it
 
@@ -104,7 +105,7 @@ def read_request(members: Mapping[str, msgspec.Raw]) -> tuple[Request, bytes]:
     body = msgspec.json.encode(members)
     try:
         request = _decode(body)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         message, _, path = str(exc).partition(" - at `$")
         raise refused(message, path.strip("`.")) from exc
     if request.n not in {None, 1}:
