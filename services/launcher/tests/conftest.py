@@ -17,6 +17,7 @@ import pytest
 from chassis.testing import short_directory
 
 FAKES = Path(__file__).parent / "fakes"
+FAKES_FOUND = {"PYTHONPATH": str(FAKES)}
 
 
 class FakeMesh:
@@ -25,7 +26,7 @@ class FakeMesh:
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
         self._output = (data_dir / "output").open("w+")
-        environment = {**os.environ, "PYTHONPATH": str(FAKES), "XDG_RUNTIME_DIR": str(data_dir)}
+        environment = {**os.environ, **FAKES_FOUND, "XDG_RUNTIME_DIR": str(data_dir)}
         command = [sys.executable, str(FAKES / "fake_mesh.py"), str(data_dir), *options]
         self.process = subprocess.Popen(command, stdout=self._output, stderr=self._output, env=environment)
 
@@ -113,6 +114,12 @@ def data_dir() -> Iterator[Path]:
     """A directory with a short path."""
     with short_directory() as path:
         yield path
+
+
+@pytest.fixture
+def fakes() -> dict[str, str]:
+    """An environment in which the fake services can be run as modules."""
+    return {**os.environ, **FAKES_FOUND}
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import shlex
 from pathlib import Path
@@ -26,8 +27,6 @@ def test_parts_are_said_once_each_as_they_become_ready(monkeypatch):
         out = io.StringIO()
         await Board(Console(file=out, force_terminal=terminal, width=120)).wait_until_ready(look)
         return out.getvalue()
-
-    import asyncio
 
     assert asyncio.run(run(False)) == "cache is ready (pid 7, unix:/c)\n"
     looks = iter([[READY, SILENT], [READY, READY]])

@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -65,6 +66,23 @@ def test_children_end_when_the_launcher_is_killed(start_mesh, running_pids):
     mesh.wait_until(lambda: running_pids(pids) == set(), "children gone")
 
 
+def test_a_child_that_is_still_starting_ends_with_its_lifeline(data_dir, fakes):
+    """It waits for a first snapshot that never comes; the end of its stdin ends the wait."""
+    command = [
+        sys.executable,
+        "-m",
+        "fake_cache",
+        "--listen",
+        f"unix:{data_dir}/s",
+        "--control",
+        f"unix:{data_dir}/none",
+    ]
+    with subprocess.Popen([*command, "--lifeline"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=fakes) as child:
+        child.stdin.close()
+        assert child.wait(20) == 0
+        assert child.stderr.read() == b""
+
+
 def test_a_mesh_starts_where_a_killed_one_was(start_mesh):
     """What a killed launcher left behind is no obstacle, misleads nobody and is cleared away."""
     killed = start_mesh().wait_ready()
@@ -102,11 +120,11 @@ def test_metrics_are_summed_over_workers(start_mesh):
     assert opened == [({"service": "edge"}, 2.0)]
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/health/readiness/x"])
-def test_the_admin_port_has_nothing_else(start_mesh, path):
+def test_the_admin_port_has_nothing_else(start_mesh):
     mesh = start_mesh("--one-process").wait_ready()
-    code, body = mesh.fetch("admin", path)
-    assert (code, json.loads(body)["error"]["type"]) == (404, "not_found")
+    for path in ("/", "/health", "/health/readiness/x"):
+        code, body = mesh.fetch("admin", path)
+        assert (code, json.loads(body)["error"]["type"]) == (404, "not_found")
 
 
 def test_one_process_is_the_same_mesh(start_mesh):

@@ -1,10 +1,18 @@
 """`runestone serve`: where a service on its own listens and finds its peers."""
 
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from chassis.config import parse_settings
+from chassis.testing import free_port
 from launcher.serving import find_listen, find_peer
 from launcher.topology import TOPOLOGY
 
@@ -37,3 +45,33 @@ def test_it_listens_where_the_configuration_says(name, text, address):
 )
 def test_it_finds_its_peers_by_their_endpoints(text, address):
     assert find_peer("cache", parse_settings(text)) == address
+
+
+def read_status(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/readiness", timeout=5) as answer:
+            return json.load(answer)["parts"]["edge"]["version"]
+    except (urllib.error.URLError, ConnectionError):
+        return ""
+
+
+async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir):
+    """Its peers are not there: it is up all the same."""
+    port = free_port()
+    config = data_dir / "c.yaml"
+    config.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}")
+    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", str(config), "--data-dir", str(data_dir)]
+    edge = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(30):
+            while not (version := await asyncio.to_thread(read_status, port)):
+                await asyncio.sleep(0.05)
+        edge.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await edge.wait() == 0
+    finally:
+        if edge.returncode is None:
+            edge.kill()
+            await edge.wait()
+    assert len(version) == 16
+    assert (data_dir / "development.key").exists()

@@ -96,6 +96,9 @@ class Child:
             self._on_loss(error)
         except OSError as error:
             self._on_loss(LaunchError(f"cannot start {self.name}: {error}"))
+        except Exception as error:  # noqa: BLE001  the outermost border of the task: a child without a keeper is lost
+            self._log.error("keeper crashed", part=self.name, exc_info=error)
+            self._on_loss(LaunchError(f"cannot keep {self.name}: {error}"))
 
     async def _run_once(self) -> int:
         self._process = await asyncio.create_subprocess_exec(

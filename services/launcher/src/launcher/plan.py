@@ -42,24 +42,22 @@ def make_plan(nodes: Sequence[Node], settings: Settings, run_dir: Path) -> Plan:
 
     Raises LaunchError for a topology or for endpoints that cannot be.
     """
-    stages = list_stages(nodes)
     addresses = {node.name: address_for_callers(node, settings, run_dir) for node in nodes if not node.has_door}
-    return Plan(
-        [
-            [part for node in stage if not _peer(node, settings).endpoints for part in _copies(node, settings, addresses, run_dir)]
-            for stage in stages
-        ],
-        addresses,
-    )  # fmt: skip
+    stages = [
+        [part for node in stage for part in _copies(node, settings, addresses, run_dir)] for stage in list_stages(nodes)
+    ]
+    return Plan(stages, addresses)
 
 
 def _copies(node: Node, settings: Settings, addresses: dict[str, str], run_dir: Path) -> Iterator[Part]:
+    if _peer(node, settings).endpoints:
+        return
     peers = {name: addresses[name] for name in node.peers}
     for worker in range(settings.edge.workers if node.has_door else 1):
         name = f"{node.name}-{worker}" if node.has_door else node.name
         listen = _peer(node, settings).listen
-        address = socket_address(run_dir, name) if listen == "unix" else listen
-        yield Part(name=name, node=node, worker=worker, address=with_port(address, node.name), peers=peers)
+        address = socket_address(run_dir, name) if listen == "unix" else with_port(listen, node.name)
+        yield Part(name=name, node=node, worker=worker, address=address, peers=peers)
 
 
 def address_for_callers(node: Node, settings: Settings, run_dir: Path) -> str:
