@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 # Installs what the lock names, and leaves alone what another chore installed.
-SYNC := $(UV) sync --quiet --frozen --inexact --python $(PYTHON)
+SYNC := $(UV) sync --quiet --frozen --compile-bytecode --inexact --python $(PYTHON)
 ARGS ?=
 PYTEST_ARGS ?=
 

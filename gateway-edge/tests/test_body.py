@@ -40,7 +40,7 @@ def test_every_object_without_duplicates_passes(document: dict, ascii_only: bool
 def test_a_duplicate_top_level_key_is_always_seen(document: dict, data: st.DataObject) -> None:
     """Wherever the second one stands and whatever its value, even the same."""
     key = data.draw(st.sampled_from(list(document)))
-    members = [(name, value) for name, value in document.items()]
+    members = list(document.items())
     members.insert(data.draw(st.integers(0, len(members))), (key, data.draw(json_values)))
     body = ("{" + ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members) + "}").encode()
     assert has_duplicate_keys(body)

@@ -2,19 +2,24 @@
 
 import asyncio
 import gzip
+import io
 from typing import Any
 
 import aiohttp
 import pytest
-from conftest import ACME, Mesh
+from real_mesh import ACME, Mesh
 
 GOOD = b'{"model": "simulated", "messages": [{"role": "user", "content": "hi"}]}'
 AUTH = {"authorization": f"Bearer {ACME}"}
 
 
-async def post(mesh: Mesh, body: Any, path: str = "/v1/chat/completions", method: str = "POST", **headers: str) -> tuple[int, dict[str, Any], Any]:
+async def post(
+    mesh: Mesh, body: Any, path: str = "/v1/chat/completions", method: str = "POST", **headers: str
+) -> tuple[int, dict[str, Any], Any]:
     async with aiohttp.ClientSession(mesh.url) as session:
-        async with session.request(method, path, data=body, headers={**AUTH, "content-type": "application/json", **headers}) as answer:
+        async with session.request(
+            method, path, data=body, headers={**AUTH, "content-type": "application/json", **headers}
+        ) as answer:
             document = await answer.json()
             assert set(document) == {"error"}
             assert set(document["error"]) == {"message", "type", "param", "code"}
@@ -31,12 +36,19 @@ async def post(mesh: Mesh, body: Any, path: str = "/v1/chat/completions", method
         (b'{"model": "simulated", "messages": "hi"}', 400, None, "messages"),
         (b'{"model": "simulated", "messages": []}', 400, None, "messages"),
         (b'{"model": "simulated", "messages": [{"content": "hi"}]}', 400, None, "messages[0]"),
-        (b'{"model": "simulated", "model": "gpt-17", "messages": [{"role": "user", "content": "hi"}]}', 400, None, None),
+        (
+            b'{"model": "simulated", "model": "gpt-17", "messages": [{"role": "user", "content": "hi"}]}',
+            400,
+            None,
+            None,
+        ),
         (b'{"model": "simulated", "messages": [{"role": "user", "content": "\xff"}]}', 400, None, None),
         (b'{"model": "gpt-17", "messages": [{"role": "user", "content": "hi"}]}', 404, "model_not_found", "model"),
     ],
 )
-async def test_a_body_that_makes_no_sense(mesh: Mesh, body: bytes, status: int, code: str | None, param: str | None) -> None:
+async def test_a_body_that_makes_no_sense(
+    mesh: Mesh, body: bytes, status: int, code: str | None, param: str | None
+) -> None:
     got_status, error, headers = await post(mesh, body)
     assert (got_status, error["code"], error["param"]) == (status, code, param)
     assert error["type"] == "invalid_request_error"
@@ -44,7 +56,7 @@ async def test_a_body_that_makes_no_sense(mesh: Mesh, body: bytes, status: int, 
 
 
 async def test_a_body_above_the_bound(mesh: Mesh) -> None:
-    status, error, _ = await post(mesh, b'{"model": "' + b"x" * (1 << 20) + b'"}')
+    status, error, _ = await post(mesh, io.BytesIO(b'{"model": "' + b"x" * (1 << 20) + b'"}'))
     assert (status, error["code"]) == (413, "body_too_large")
 
 
@@ -58,13 +70,23 @@ async def test_a_body_above_the_bound_that_hides_its_length(mesh: Mesh) -> None:
     assert (status, error["code"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/unknown"), ("GET", "/v1/chat/completions"), ("POST", "/"), ("GET", "/v1")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/unknown"), ("GET", "/v1/chat/completions"), ("POST", "/"), ("GET", "/v1")]
+)
 async def test_an_unknown_route(mesh: Mesh, method: str, path: str) -> None:
     status, error, _ = await post(mesh, b"" if method == "GET" else GOOD, path, method)
     assert (status, error["code"]) == (404, "unknown_url")
 
 
-@pytest.mark.parametrize("headers", [{"authorization": ""}, {"authorization": "Bearer nobody"}, {"authorization": "Basic eDp5"}, {"authorization": "Bearer"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": ""},
+        {"authorization": "Bearer nobody"},
+        {"authorization": "Basic eDp5"},
+        {"authorization": "Bearer"},
+    ],
+)
 async def test_no_key_or_a_wrong_one(mesh: Mesh, headers: dict[str, str]) -> None:
     status, error, _ = await post(mesh, GOOD, **headers)
     assert (status, error["code"], error["type"]) == (401, "invalid_api_key", "authentication_error")

@@ -3,10 +3,10 @@
 import aiohttp
 import grpc
 import pytest
-from conftest import ACME, Mesh
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from real_mesh import ACME, Mesh
 
 OWN_SERVICE = {
     "cache": "runestone.cache.v1.CacheService",
@@ -52,7 +52,9 @@ async def test_metrics_count_calls(mesh: Mesh) -> None:
             assert answer.status == 200
         async with session.get(f"{mesh.admin_url}/metrics") as answer:
             text = await answer.text()
-    counted = [line for line in text.splitlines() if line.startswith("runestone_calls_total") and 'status="200"' in line]
+    counted = [
+        line for line in text.splitlines() if line.startswith("runestone_calls_total") and 'status="200"' in line
+    ]
     assert any(float(line.rsplit(" ", 1)[1]) >= 1 for line in counted)
     assert "runestone_middleware_seconds_bucket" in text
 

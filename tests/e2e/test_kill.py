@@ -8,7 +8,8 @@ import time
 import grpc
 import openai
 import pytest
-from conftest import ACME, Mesh
+from real_mesh import ACME, Mesh
+
 from runestone.introspection.v1.introspection_pb2 import GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
@@ -18,13 +19,17 @@ RECOVERY = 2.0
 
 def process_id(address: str) -> int:
     with grpc.insecure_channel(address) as channel:
-        return IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5, wait_for_ready=True).process_id
+        return (
+            IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5, wait_for_ready=True).process_id
+        )
 
 
 def ask(mesh: Mesh) -> str:
     """One call; its request id."""
     with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=ACME, max_retries=0, timeout=10) as client:
-        return client.chat.completions.with_raw_response.create(model="simulated", messages=HELLO).headers["x-request-id"]
+        return client.chat.completions.with_raw_response.create(model="simulated", messages=HELLO).headers[
+            "x-request-id"
+        ]
 
 
 @pytest.mark.parametrize("service", ["cache", "ratelimit", "provider", "audit", "edge-0"])
@@ -45,8 +50,8 @@ def test_the_next_call_works_within_two_seconds(many_processes: Mesh, service: s
 
     assert process_id(address) != victim
     for request_id in [*before, answered]:
-        assert mesh.audit(request_id)["status"] == 200
-    records = [row["request_id"] for row in mesh.command("audit", "search", "--limit", "1000")]
+        assert mesh.audit(request_id).status == 200
+    records = [record.request_id for record in mesh.audit_records()]
     assert len(records) == len(set(records))
 
 
@@ -59,7 +64,7 @@ def test_calls_go_on_while_the_cache_the_limiter_and_the_audit_log_are_away(many
             os.kill(process_id(mesh.about["services"][service]), signal.SIGKILL)
             request_ids += [ask(mesh) for _ in range(5)]
     for request_id in request_ids:
-        assert mesh.audit(request_id)["status"] == 200
+        assert mesh.audit(request_id).status == 200
 
 
 def test_a_killed_provider_service_ends_running_streams_honestly(many_processes: Mesh) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from conftest import ACME, LIMITED, Mesh
+from real_mesh import ACME, LIMITED, Mesh
 
 HELLO = [{"role": "user", "content": "Hello, who are you?"}]
 WEATHER = {
@@ -41,7 +41,9 @@ def test_a_stream_says_the_same_as_the_unary_answer(client: openai.OpenAI) -> No
 
 def test_usage_comes_last_when_asked_for(client: openai.OpenAI) -> None:
     options = {"include_usage": True}
-    chunks = list(client.chat.completions.create(model="simulated", messages=HELLO, stream=True, stream_options=options))
+    chunks = list(
+        client.chat.completions.create(model="simulated", messages=HELLO, stream=True, stream_options=options)
+    )
     assert chunks[-1].choices == []
     assert chunks[-1].usage.completion_tokens > 0
     assert all(chunk.usage is None for chunk in chunks[:-1])
@@ -49,7 +51,10 @@ def test_usage_comes_last_when_asked_for(client: openai.OpenAI) -> None:
 
 def test_tools(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(
-        model="simulated", messages=HELLO, tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "get_weather"}}
+        model="simulated",
+        messages=HELLO,
+        tools=[WEATHER],
+        tool_choice={"type": "function", "function": {"name": "get_weather"}},
     )
     call = completion.choices[0].message.tool_calls[0]
     assert call.function.name == "get_weather"

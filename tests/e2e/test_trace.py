@@ -8,8 +8,8 @@ from typing import Any
 import grpc
 import openai
 import pytest
-from conftest import LIMITED, mesh_running
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from real_mesh import LIMITED, mesh_running
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -19,7 +19,10 @@ CALLER_SPAN = "b7ad6b7169203331"
 EDGES = {
     ("edge", "POST /v1/chat/completions"): ("caller", ""),
     ("edge", "runestone.ratelimit.v1.RateLimitService/Reserve"): ("edge", "POST /v1/chat/completions"),
-    ("ratelimit", "runestone.ratelimit.v1.RateLimitService/Reserve"): ("edge", "runestone.ratelimit.v1.RateLimitService/Reserve"),
+    ("ratelimit", "runestone.ratelimit.v1.RateLimitService/Reserve"): (
+        "edge",
+        "runestone.ratelimit.v1.RateLimitService/Reserve",
+    ),
     ("edge", "runestone.cache.v1.CacheService/LookUp"): ("edge", "POST /v1/chat/completions"),
     ("cache", "runestone.cache.v1.CacheService/LookUp"): ("edge", "runestone.cache.v1.CacheService/LookUp"),
     ("edge", "runestone.provider.v1.ProviderService/Call"): ("edge", "POST /v1/chat/completions"),
@@ -71,7 +74,9 @@ def test_one_trace_holds_every_edge_of_the_drawing(collector: tuple[Collector, i
     servicer, port = collector
     with mesh_running(telemetry={"otlp_endpoint": f"http://127.0.0.1:{port}", "sample_ratio": 0}) as mesh:
         headers = {"traceparent": f"00-{TRACE_ID}-{CALLER_SPAN}-01"}
-        with openai.OpenAI(base_url=f"{mesh.url}/v1", api_key=LIMITED, max_retries=0, default_headers=headers) as client:
+        with openai.OpenAI(
+            base_url=f"{mesh.url}/v1", api_key=LIMITED, max_retries=0, default_headers=headers
+        ) as client:
             client.chat.completions.create(model="simulated", messages=HELLO, temperature=0)
             unsampled = client.chat.completions.with_raw_response.create(
                 model="simulated", messages=HELLO, extra_headers={"traceparent": f"00-{'a' * 32}-{CALLER_SPAN}-00"}

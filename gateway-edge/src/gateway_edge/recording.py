@@ -1,19 +1,24 @@
 """A reply that keeps a copy of what passes, up to a bound."""
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from gateway_edge.reply import Reply
 
 
 class RecordingReply:
-    """Passes everything on at once and remembers the body. Above `max_bytes` it stops remembering, not passing on."""
+    """Passes everything on at once and remembers the body. Above `max_bytes` it stops remembering, not passing on.
 
-    def __init__(self, inner: Reply, max_bytes: int) -> None:
-        self.content_type = ""
+    `on_whole` gets the body and its media type just before the client is sent the end, so that whoever has seen the
+    answer can rely on what `on_whole` began.
+    """
+
+    def __init__(self, inner: Reply, max_bytes: int, on_whole: Callable[[bytes, str], None]) -> None:
         self._inner = inner
         self._left = max_bytes
+        self._on_whole = on_whole
         self._parts: list[bytes] = []
-        self._is_whole = False
 
     def __getattr__(self, name: str) -> Any:
         """Headers and what was sent so far are the inner reply's."""
@@ -21,9 +26,9 @@ class RecordingReply:
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         """Passes a whole answer on."""
-        self.content_type = content_type
         self._keep(body)
-        self._is_whole = status == 200
+        if status == HTTPStatus.OK:
+            self._end(content_type)
         await self._inner.send(body, content_type, status)
 
     async def write(self, events: bytes) -> None:
@@ -37,13 +42,8 @@ class RecordingReply:
 
     async def close(self) -> None:
         """Ends the stream."""
-        self.content_type = "text/event-stream"
-        self._is_whole = True
+        self._end("text/event-stream")
         await self._inner.close()
-
-    def whole_body(self) -> bytes | None:
-        """All that passed, when the answer was ended and did not exceed the bound."""
-        return b"".join(self._parts) if self._is_whole and self._left >= 0 else None
 
     def _keep(self, part: bytes) -> None:
         self._left -= len(part)
@@ -51,3 +51,7 @@ class RecordingReply:
             self._parts.append(part)
         else:
             self._parts.clear()
+
+    def _end(self, content_type: str) -> None:
+        if self._left >= 0:
+            self._on_whole(b"".join(self._parts), content_type)

@@ -16,15 +16,17 @@ from gateway_edge.ways import WaysInForce
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
+LAST_SHIPPING = 2.0  # seconds; what is not shipped by then stays on disk for the next worker
 
 
 async def build(runtime: Runtime) -> None:
     """Opens the edge: records first, so that no call is without one; the door last."""
     settings = EdgeSettings.of(runtime)
-    spool = Spool(settings.spool_dir, settings.worker, settings.spool_max_bytes)
+    spool = await runtime.open(Spool(settings.spool_dir, settings.worker, settings.spool_max_bytes))
     audit = AuditServiceStub(runtime.connect("audit", timeout=AUDIT_TIMEOUT))
     shipper = Shipper(spool, audit, runtime.clock, runtime.log, runtime.metrics)
     runtime.spawn(shipper.run(), "audit shipper")
+    runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
 
     peers = connect_peers(runtime)
     standing = Standing(record=Record(spool, runtime.clock), settle=Settle(runtime.metrics))

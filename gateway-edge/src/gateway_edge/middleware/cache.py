@@ -1,5 +1,6 @@
 """Whether the answer is already known: a look-up before the call, the whole answer stored after it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, Protocol
 
@@ -54,7 +55,7 @@ class Cache:
         self._is_enabled = is_enabled
         self._when = when
         self._ttl = ttl
-        self._storing = 0
+        self._storing: dict[bytes, asyncio.Event] = {}
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Answers a hit; otherwise watches the answer go by and stores it."""
@@ -84,6 +85,8 @@ class Cache:
     async def _look_up(self, key: bytes) -> tuple[str, Answer | None]:
         if not self._breaker.admits():
             return BYPASS, None
+        if (storing := self._storing.get(key)) is not None:
+            await storing.wait()  # who saw the answer and asks again gets it; storing has a deadline of its own
         try:
             response = await self._cache.LookUp(LookUpRequest(fingerprint=key))
         except RunestoneError:
@@ -112,16 +115,17 @@ class Cache:
         outcome.is_complete = True
 
     async def _ask_and_store(self, call: Call, proceed: Proceed, key: bytes) -> None:
+        def keep(body: bytes, content_type: str) -> None:
+            if call.outcome.is_complete and key not in self._storing and len(self._storing) < MAX_STORING:
+                self._storing[key] = asyncio.Event()
+                self._spawn(self._store(key, _answer(call, body, content_type)), "cache store")
+
         plain = call.reply
-        recording = call.reply = RecordingReply(plain, MAX_ANSWER)
+        call.reply = RecordingReply(plain, MAX_ANSWER, keep)
         try:
             await proceed(call)
         finally:
             call.reply = plain
-        body = recording.whole_body()
-        if body is not None and call.outcome.is_complete and self._storing < MAX_STORING:
-            self._storing += 1
-            self._spawn(self._store(key, _answer(call, body, recording.content_type)), "cache store")
 
     async def _store(self, key: bytes, answer: Answer) -> None:
         request = StoreRequest(fingerprint=key, answer=answer)
@@ -132,7 +136,7 @@ class Cache:
         except RunestoneError:
             self._breaker.failed()  # a lost store is a later miss
         finally:
-            self._storing -= 1
+            self._storing.pop(key).set()
 
     @staticmethod
     def _mark(call: Call, outcome: str) -> None:
