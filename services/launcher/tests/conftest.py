@@ -79,10 +79,13 @@ class FakeMesh:
         return {name: part["pid"] for name, part in self.readiness()["parts"].items()}
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-        self._output.close()
+        """Stops it in order, so that its children are gone before their directory is."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.wait_end()
+        finally:
+            self.process.kill()
+            self._output.close()
 
 
 def is_running(pid: int) -> bool:

@@ -83,16 +83,17 @@ def test_a_child_that_is_still_starting_ends_with_its_lifeline(data_dir, fakes):
         assert child.stderr.read() == b""
 
 
-def test_a_mesh_starts_where_a_killed_one_was(start_mesh):
+def test_a_mesh_starts_where_a_killed_one_was(start_mesh, running_pids):
     """What a killed launcher left behind is no obstacle, misleads nobody and is cleared away."""
     killed = start_mesh().wait_ready()
-    left = run_directory_of(killed)
+    pids, left = killed.pids(), run_directory_of(killed)
     killed.process.send_signal(signal.SIGKILL)
     killed.wait_end()
     next_one = start_mesh()
     next_one.wait_until(lambda: next_one.process.pid == next_one.announced_pid, "announced anew")
     assert next_one.readiness()["status"] == "ready"
     assert not left.exists()
+    killed.wait_until(lambda: running_pids(pids) == set(), "the killed one's children gone")
 
 
 def test_a_second_mesh_on_the_same_data_directory_is_refused(start_mesh):

@@ -4,6 +4,7 @@ The edge brings the operators' port along, which in a mesh of one machine is the
 """
 
 import argparse
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def serve_alone(options: ServeOptions) -> None:
         return load(text, data_dir).settings
 
     try:
-        with run_directory() as run_dir:
+        with run_directory() if node.has_door else nullcontext(Path()) as run_dir:
             settings = Settings() if options.control else read_settings(read_text(config))
             arguments = _make_arguments(options, node, settings, run_dir)
             logs.configure(level=options.log_level)
