@@ -1,4 +1,4 @@
-from chassis.main import main
 from cache_svc.service import SERVICE
+from chassis.main import main
 
 main(SERVICE)

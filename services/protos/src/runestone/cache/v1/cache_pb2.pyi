@@ -157,7 +157,7 @@ class StoreRequest(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it stays fresh; unset or zero for the service's default."""
+        """How long it stays fresh; unset or zero for the service's default, never more than a year."""
 
     def __init__(
         self,

@@ -1,0 +1,60 @@
+"""What the service needs of a place that keeps answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+OVERHEAD = 400  # bytes that an entry takes in memory beyond its key and its body; measured, CPython 3.11
+LARGEST_SHARE = 8  # one entry may take an eighth of the cache, so that it can never empty it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answer to keep: a serialized `runestone.cache.v1.Answer`, and how many seconds it stays fresh."""
+
+    fingerprint: bytes
+    body: bytes
+    ttl: float
+
+    @property
+    def size(self) -> int:
+        """Bytes that it counts for."""
+        return len(self.fingerprint) + len(self.body) + OVERHEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much may be kept."""
+
+    max_entries: int
+    max_bytes: int
+
+    def admit(self, entry: Entry) -> bool:
+        """Whether the entry is worth its place: fresh for a while, and not larger than one may be."""
+        return entry.ttl > 0 and entry.size <= self.max_bytes // LARGEST_SHARE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """How much a store holds now, and its bounds; a bound is 0 when the store bounds itself. `evictions` counts what
+    this process dropped to stay within them, expiry not counted."""
+
+    store: str
+    entries: int
+    bytes: int
+    max_entries: int = 0
+    max_bytes: int = 0
+    evictions: int = 0
+
+
+class Store(Protocol):
+    """Keeps answers by fingerprint. Every method raises UNAVAILABLE when the store does not answer."""
+
+    async def look_up(self, fingerprint: bytes) -> bytes | None:
+        """The body kept under the fingerprint; None when there is none, or none that is fresh."""
+
+    async def keep(self, entry: Entry) -> bool:
+        """Keeps the entry in place of one with its fingerprint. False when the bounds do not admit it: then what was
+        there stays. Cancelling may leave it kept, never a part of it."""
+
+    async def take_stock(self) -> Holdings:
+        """What is held now."""
