@@ -1,7 +1,7 @@
 """The memory store forgets what does not matter, and never what does."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
@@ -58,7 +58,6 @@ async def test_a_refusal_remembers_nobody_new():
 steps = st.tuples(st.integers(0, MINUTE), st.lists(st.integers(0, 7), min_size=1, max_size=3, unique=True))
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=80))
 async def test_forgetting_changes_no_decision(steps):
     """Against a store that forgets nothing."""

@@ -30,8 +30,9 @@ end
 local function write(key, limit)
     local digits = math.floor(limit.rest / limit.quantity * FINE + 0.5)
     local stored = string.format('%.0f%0' .. DIGITS .. '.0f', now + limit.whole, digits)
-    -- Redis expires by whole milliseconds of its own: one too many costs nothing, one too few would be a burst too early.
-    redis.call('SET', key, stored, 'PX', string.format('%.0f', math.ceil(limit.whole / 1000) + 2))
+    -- Redis forgets by whole milliseconds: up to two too many cost nothing, one too few would be a burst too early.
+    local full = string.format('%.0f', math.ceil((now + limit.whole) / 1000) + 1)
+    redis.call('SET', key, stored, 'PXAT', full)
 end
 
 local answer = { string.format('%.0f', now) }
