@@ -65,6 +65,12 @@ class Heard:
         assert kinds[0] == "accepted" or kinds == ["failed"]
         return getattr(self.events[-1], kinds[-1])
 
+    async def until_over(self, patience: float = 10.0) -> None:
+        """Returns when the last event has come to whoever fills this."""
+        async with asyncio.timeout(patience):
+            while not self.events or self.events[-1].WhichOneof("event") not in {"completed", "failed"}:
+                await asyncio.sleep(0.005)
+
     @property
     def reason(self) -> str:
         """Why it failed, without the enum's prefix; "" when it completed."""

@@ -9,6 +9,7 @@ import msgspec
 from chassis.errors import Reason, RunestoneError
 from provider_svc.documents import UNREADABLE
 
+DELIVERY = ("stream", "stream_options")
 Schema = dict[str, Any]  # a JSON Schema, as far as `tools` understands it
 
 
@@ -101,8 +102,11 @@ _decode = msgspec.json.Decoder(Request).decode
 
 
 def read_request(members: Mapping[str, msgspec.Raw]) -> tuple[Request, bytes]:
-    """The request, and a digest of its whole body. Raises PROVIDER_REFUSED with what is wrong with it."""
-    body = msgspec.json.encode(members)
+    """The request, and a digest of its body but for how it is delivered: a stream says what the document says.
+
+    Raises PROVIDER_REFUSED with what is wrong with it.
+    """
+    body = msgspec.json.encode({name: raw for name, raw in members.items() if name not in DELIVERY})
     try:
         request = _decode(body)
     except UNREADABLE as exc:

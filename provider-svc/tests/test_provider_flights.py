@@ -1,0 +1,262 @@
+"""The owner of all calls, with a provider that the test plays itself."""
+
+import asyncio
+from contextlib import contextmanager
+
+import pytest
+
+from chassis.config.schema import Provider as Configured
+from chassis.config.schema import Target
+from chassis.errors import Reason, RunestoneError
+from chassis.logs import get_logger
+from chassis.metrics import Metrics
+from chassis.testing import FakeClock
+from provider_svc.flights import Flights
+from provider_svc.pilot import Pilot
+from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.roster import Lease, Seat
+from provider_svc.settings import ProviderSettings
+from provider_svc.telemetry import Telemetry
+from runestone.common.v1.error_pb2 import ErrorReason
+from runestone.common.v1.usage_pb2 import Usage
+
+
+class PlayedProvider:
+    """Yields what the test puts in; raises the exceptions among it; notes that it was closed."""
+
+    def __init__(self):
+        self.steps = asyncio.Queue()
+        self.asked = 0
+        self.is_closed = False
+
+    async def call(self, call):
+        try:
+            while True:
+                self.asked += 1
+                step = await self.steps.get()
+                if step is None:
+                    return
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+        finally:
+            self.is_closed = True
+
+    async def close(self):
+        pass
+
+
+class NotedTracing:
+    """Keeps the attributes of every span."""
+
+    def __init__(self):
+        self.spans = []
+
+    @contextmanager
+    def span(self, name, *, kind, attributes):
+        noted = {"name": name, "kind": kind, **attributes}
+        self.spans.append(noted)
+        yield type("Span", (), {"set_attribute": lambda _, key, value: noted.update({key: value})})()
+
+
+class Stage:
+    """Flights over a played provider."""
+
+    def __init__(self, **bounds):
+        self.clock, self.metrics, self.tracing = FakeClock(), Metrics(), NotedTracing()
+        self.provider = PlayedProvider()
+        pilot = Pilot(Telemetry(self.metrics, self.tracing), self.clock, get_logger("test"))
+        self.flights = Flights(pilot, ProviderSettings(**bounds), self.clock)
+        self.seat = Seat(Configured(name="p", kind="openai"), self.provider)
+
+    def begin(self, call_id="c", seconds=60.0):
+        def release(seat):
+            seat.holders -= 1
+
+        self.flights.check_room(call_id)
+        self.seat.holders += 1
+        deadline = self.clock.monotonic() + seconds
+        self.call = UpstreamCall(call_id=call_id, model="m", stream=True, members={}, deadline=deadline)
+        lease = Lease(self.seat, Target(provider="p", model="m"), release)
+        return self.flights.begin("t", self.call, lease)
+
+    def play(self, *steps):
+        for step in steps:
+            self.provider.steps.put_nowait(step)
+
+    def exposition(self):
+        return self.metrics.exposition().decode()
+
+
+async def follow(stage, flight):
+    with stage.flights.following(flight) as subscription:
+        return [event async for ready in subscription for event in ready]
+
+
+def reason_of(event):
+    return ErrorReason.Name(event.failed.error.reason).removeprefix("ERROR_REASON_")
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def stage():
+    stage = Stage()
+    yield stage
+    await stage.flights.stop(0)
+    assert stage.flights.running == 0
+    assert stage.seat.holders == 0
+
+
+async def test_a_whole_call_is_completed_released_and_measured(stage):
+    stage.play(Begun(200, "up-1"), Chunk(b"a\n\n", (3,)), None)
+    flight = stage.begin()
+    stage.call.meter.usage, stage.call.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
+    heard = await follow(stage, flight)
+    assert [event.WhichOneof("event") for event in heard] == ["accepted", "data", "completed"]
+    assert heard[0].accepted.upstream_request_id == "up-1"
+    await settle()
+    assert (stage.seat.holders, stage.provider.is_closed) == (0, True)
+    assert 'runestone_upstream_calls_total{outcome="completed",provider="p"} 1.0' in stage.exposition()
+    assert 'runestone_upstream_tokens_total{direction="input",provider="p"} 3.0' in stage.exposition()
+
+
+async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
+    stage.play(Begun(200), None)
+    flight = stage.begin()
+    stage.call.meter.usage, stage.call.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
+    await follow(stage, flight)
+    assert stage.tracing.spans == [
+        {
+            "name": "chat m",
+            "kind": "client",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "m",
+            "gen_ai.request.stream": True,
+            "runestone.provider": "p",
+            "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.usage.input_tokens": 3,
+            "gen_ai.usage.output_tokens": 0,
+        }
+    ]
+
+
+async def test_the_last_to_leave_cancels_the_call_and_it_is_forgotten(stage):
+    flight = stage.begin()
+    with stage.flights.following(flight), stage.flights.following(flight):
+        await settle()
+        assert stage.provider.asked == 1
+    with pytest.raises(RunestoneError):
+        stage.flights.find("c", "t")
+    await settle()
+    assert stage.provider.is_closed
+    assert reason_of(flight.end) == "CANCELLED"
+
+
+async def test_a_call_that_is_left_before_its_first_step_never_reaches_the_provider(stage):
+    with stage.flights.following(stage.begin()):
+        pass
+    await settle()
+    assert (stage.provider.asked, stage.flights.running, stage.seat.holders) == (0, 0, 0)
+
+
+async def test_nothing_is_asked_of_the_provider_while_a_call_is_paused(stage):
+    flight = stage.begin()
+    with stage.flights.following(flight):
+        flight.pause(paused=True)
+        stage.play(Begun(200), Chunk(b"a\n\n", (3,)))
+        await settle()
+        assert stage.provider.asked == 1
+        flight.pause(paused=False)
+        await settle()
+        assert stage.provider.asked == 3
+
+
+async def test_usage_that_was_said_before_a_failure_is_kept(stage):
+    flight = stage.begin()
+    stage.play(Begun(200))
+    with stage.flights.following(flight) as subscription:
+        await settle()
+        stage.call.meter.usage = Usage(input_tokens=3)
+        stage.play(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
+        heard = [event async for ready in subscription for event in ready]
+    assert (reason_of(heard[-1]), heard[-1].failed.usage.input_tokens) == ("PROVIDER_STREAM_CUT", 3)
+
+
+async def test_a_bug_is_internal_and_tells_nothing_of_itself(stage):
+    stage.play(KeyError("secret"))
+    heard = await follow(stage, stage.begin())
+    assert reason_of(heard[-1]) == "INTERNAL"
+    assert "secret" not in str(heard)
+
+
+async def test_a_timeout_inside_a_provider_is_not_taken_for_the_deadline(stage):
+    stage.play(TimeoutError())
+    heard = await follow(stage, stage.begin())
+    assert reason_of(heard[-1]) == "INTERNAL"
+
+
+async def test_the_deadline_ends_a_call_that_others_would_wait_for(stage):
+    heard = await follow(stage, stage.begin(seconds=0.01))
+    assert reason_of(heard[-1]) == "DEADLINE_EXCEEDED"
+    assert stage.provider.is_closed
+
+
+async def test_the_deadline_goes_on_while_a_call_is_paused(stage):
+    flight = stage.begin(seconds=0.01)
+    flight.pause(paused=True)
+    stage.play(Begun(200))
+    heard = await follow(stage, flight)
+    assert reason_of(heard[-1]) == "DEADLINE_EXCEEDED"
+
+
+async def test_a_call_that_is_over_is_found_for_a_moment_and_its_id_is_free(stage):
+    stage.play(Begun(200), None)
+    await follow(stage, stage.begin())
+    assert len(await follow(stage, stage.flights.find("c", "t"))) == 2
+    with pytest.raises(RunestoneError):
+        stage.flights.find("c", "other")
+    stage.flights.check_room("c")
+    stage.clock.advance(6)
+    with pytest.raises(RunestoneError) as error:
+        stage.flights.find("c", "t")
+    assert error.value.reason is Reason.NOT_FOUND
+
+
+async def test_places_for_calls_are_bounded():
+    stage = Stage(max_running=2)
+    flights = [stage.begin("a"), stage.begin("b")]
+    with stage.flights.following(flights[0]), stage.flights.following(flights[1]):
+        with pytest.raises(RunestoneError) as error:
+            stage.begin("c")
+        assert error.value.reason is Reason.OVERLOADED
+    await settle()
+    with stage.flights.following(stage.begin("c")):
+        assert stage.flights.running == 1
+    await stage.flights.stop(0)
+
+
+async def test_stopping_lets_calls_end_within_the_grace(stage):
+    flight = stage.begin()
+    with stage.flights.following(flight) as subscription:
+        stopping = asyncio.create_task(stage.flights.stop(30))
+        await settle()
+        stage.play(Begun(200), None)
+        await stopping
+        heard = [event async for ready in subscription for event in ready]
+    assert heard[-1].HasField("completed")
+
+
+async def test_stopping_ends_what_the_grace_was_too_short_for(stage):
+    flight = stage.begin()
+    with stage.flights.following(flight) as subscription:
+        await stage.flights.stop(0)
+        heard = [event async for ready in subscription for event in ready]
+    assert [reason_of(event) for event in heard] == ["UNAVAILABLE"]
+    with pytest.raises(RunestoneError) as error:
+        stage.begin("d")
+    assert error.value.reason is Reason.UNAVAILABLE

@@ -1,0 +1,43 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.config.catalog import Catalog, Route
+from chassis.config.schema import Model, Provider, Target
+from chassis.errors import Reason, RunestoneError
+from provider_svc.routing import choose_target, find_target
+
+PROVIDERS = [Provider(name="a", kind="simulated"), Provider(name="b", kind="simulated")]
+
+
+def route(*weights):
+    return Route("r", tuple(Target(provider="a", model=str(i), weight=weight) for i, weight in enumerate(weights)))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any), st.integers(0, 10_000))
+def test_a_target_without_weight_is_never_chosen(weights, draw):
+    assert choose_target(route(*weights), draw / 10_001).weight > 0
+
+
+def test_shares_are_the_weights():
+    """Over a grid of draws each target comes up as often as its weight says, exactly."""
+    chosen = [choose_target(route(1, 0, 3), (i + 0.5) / 400).model for i in range(400)]
+    assert (chosen.count("0"), chosen.count("1"), chosen.count("2")) == (100, 0, 300)
+
+
+def test_names_find_their_targets():
+    catalog = Catalog([Model(name="fast", targets=[Target(provider="b", model="m")])], PROVIDERS)
+    assert find_target(catalog, "fast", 0.0) == Target(provider="b", model="m")
+    assert find_target(catalog, "a/words=3,pace=1ms", 0.9) == Target(provider="a", model="words=3,pace=1ms")
+
+
+@pytest.mark.parametrize("model", ["", "none", "nobody/m", "a/"])
+def test_a_name_without_a_route_is_refused(model):
+    with pytest.raises(RunestoneError) as error:
+        find_target(Catalog([], PROVIDERS), model, 0.5)
+    assert error.value.reason is Reason.MODEL_NOT_FOUND
+
+
+def test_a_route_without_weight_is_refused():
+    with pytest.raises(RunestoneError):
+        choose_target(route(0, 0), 0.0)
