@@ -45,13 +45,13 @@ LONGEST_HINT = 86_400.0  # seconds; a provider that says more has said nothing u
 def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now: float) -> RunestoneError:
     """What an answer with another status than 200 means. `headers` match in any case; `now` is seconds since the epoch.
 
-    The provider's message is kept, except where its credentials were refused: that one may quote the key.
+    The provider's words are kept, except where its credentials were refused.
     """
     reason = REASONS_BY_STATUS.get(status, Reason.PROVIDER_FAILED)
+    if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
+        return _credentials_refused(status)
     fields = _read_error_fields(_decode(body))
     message = fields.get("message") or f"HTTP {status}{_excerpt(body)}"
-    if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
-        message = f"the provider refused the gateway's credentials (HTTP {status}); the operator must check its api_key"
     return RunestoneError(
         reason,
         message,
@@ -69,12 +69,18 @@ def failure_of_object(document: object, status: int = 200) -> RunestoneError | N
     fields = _read_error_fields(document)
     kind = fields.get("type", "")
     reason = REASONS_BY_TYPE.get(kind) or REASONS_BY_TYPE.get(fields.get("code", ""), Reason.PROVIDER_FAILED)
-    message = fields.get("message") or "the provider reported an error without saying which"
     if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
-        message = "the provider refused the gateway's credentials; the operator must check its api_key"
+        return _credentials_refused(status)
+    message = fields.get("message") or "the provider reported an error without saying which"
     return RunestoneError(
         reason, message, param=fields.get("param", ""), code=fields.get("code") or kind, upstream_status=status
     )
+
+
+def _credentials_refused(status: int) -> RunestoneError:
+    """In the gateway's own words: the provider's may quote the key, and its code would blame the client's."""
+    message = f"the provider refused the gateway's credentials (HTTP {status}); the operator must check its api_key"
+    return RunestoneError(Reason.PROVIDER_CREDENTIALS_REFUSED, message, upstream_status=status)
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -50,7 +50,7 @@ class Relay:
             yield from self.feed(b"\n\n") if read_event(self._splitter.rest).data == _DONE else ()
         if not self.is_done:
             raise RunestoneError(
-                Reason.PROVIDER_STREAM_CUT, "the provider's stream ended without `data: [DONE]`", upstream_status=200
+                Reason.PROVIDER_STREAM_CUT, "the provider's stream ended without saying so", upstream_status=200
             )
 
     def _sift(self, frames: Frames) -> tuple[list[bytes], RunestoneError | None]:
