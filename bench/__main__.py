@@ -45,7 +45,9 @@ def _shifted(case: Case) -> object:
 async def measure_latency(target: Target, row: Row) -> None:
     """Latency at a rate that every target can hold."""
     offset = int.from_bytes(os.urandom(4)) << 20
-    result = await run_open(target.port, lambda number: CASES[0].ask(offset + number), rate=OPEN_RATE, seconds=OPEN_SECONDS)
+    result = await run_open(
+        target.port, lambda number: CASES[0].ask(offset + number), rate=OPEN_RATE, seconds=OPEN_SECONDS
+    )
     _refuse_failures(target, "latency", result)
     cuts = statistics.quantiles(result.latencies, n=100)
     row.setdefault("p50 ms", []).append(cuts[49] * 1000)

@@ -20,7 +20,9 @@ class Case:
     unit: str = "answers"
 
 
-def request(number: int | None, *, stream: bool = False, model: str = "burst", path: str = "/v1/chat/completions") -> bytes:
+def request(
+    number: int | None, *, stream: bool = False, model: str = "burst", path: str = "/v1/chat/completions"
+) -> bytes:
     """The n-th question, each its own; None: always the same one, which the cache answers."""
     content = FILLER if number is None else f"{number}: {FILLER}"
     document = {"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0, "stream": stream}
@@ -30,7 +32,7 @@ def request(number: int | None, *, stream: bool = False, model: str = "burst", p
 
 
 CASES = (
-    Case("unary", lambda number: request(number), connections=32, seconds=4),
+    Case("unary", request, connections=32, seconds=4),
     Case("cached", lambda _number: request(None), connections=32, seconds=3),
     Case("burst", lambda number: request(number, stream=True), connections=16, seconds=4, unit="events"),
     Case("paced", lambda number: request(number, stream=True, model="paced"), connections=64, seconds=5, unit="events"),

@@ -35,7 +35,11 @@ class Client(asyncio.Protocol):
         self._result = result
         self.is_open = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def close(self) -> None:
+        """Closes the connection."""
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self.is_open = True
 
@@ -68,7 +72,7 @@ class Client(asyncio.Protocol):
         if not self._answered.done():
             self._answered.set_result(self._parser.get_status_code())
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self.is_open = False
         if hasattr(self, "_answered") and not self._answered.done():
             self._answered.set_exception(ConnectionResetError("closed"))
@@ -85,7 +89,7 @@ async def run_closed(port: int, ask: Ask, *, connections: int, seconds: float) -
             if not client.is_open:
                 client = await _connect(port, result)
             await client.ask(ask(next(number)), 30)
-        client._transport.close()
+        client.close()
 
     started = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(connections)))
@@ -110,7 +114,7 @@ async def run_open(port: int, ask: Ask, *, rate: float, seconds: float) -> Resul
             group.create_task(one(number))
     result.seconds = time.perf_counter() - started
     for client in idle:
-        client._transport.close()
+        client.close()
     return result
 
 

@@ -30,10 +30,10 @@ class Target:
 def upstream() -> Iterator[Target]:
     """The upstream itself: calling it is `direct`."""
     port = _free_port()
-    with tempfile.TemporaryDirectory() as directory:
-        with process([PYTHON, "-m", "bench.upstream", str(port)], LOAD_CORE, Path(directory, "log")) as started:
-            ready_after = wait_for(lambda: _is_listening(port))
-            yield Target("direct", port, started.pid, ready_after, pss_mib(started.pid))
+    command = [PYTHON, "-m", "bench.upstream", str(port)]
+    with tempfile.TemporaryDirectory() as directory, process(command, LOAD_CORE, Path(directory, "log")) as started:
+        ready_after = wait_for(lambda: _is_listening(port))
+        yield Target("direct", port, started.pid, ready_after, pss_mib(started.pid))
 
 
 @contextlib.contextmanager
@@ -43,7 +43,17 @@ def runestone(upstream_port: int, *options: str) -> Iterator[Target]:
         data = Path(directory, "d")
         config = Path(directory, "runestone.yaml")
         config.write_text(json.dumps(_configuration(upstream_port)))
-        command = [str(Path(PYTHON).with_name("runestone")), "up", "--config", str(config), "--data-dir", str(data), "--log-level", "warning", *options]
+        command = [
+            str(Path(PYTHON).with_name("runestone")),
+            "up",
+            "--config",
+            str(config),
+            "--data-dir",
+            str(data),
+            "--log-level",
+            "warning",
+            *options,
+        ]
         log = Path(directory, "log")
         with process(command, GATEWAY_CORE, log) as started:
             try:

@@ -17,7 +17,13 @@ PACE = 0.020
 
 def _chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    document = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_800_000_000, "model": "m", "choices": [choice]}
+    document = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1_800_000_000,
+        "model": "m",
+        "choices": [choice],
+    }
     return b"data: " + json.dumps(document).encode() + b"\n\n"
 
 
@@ -25,8 +31,10 @@ STREAM = [
     _chunk({"role": "assistant", "content": ""}),
     *(_chunk({"content": f" word{number}"}) for number in range(EVENTS - 3)),
     _chunk({}, "stop"),
-    b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1800000000,"model":"m","choices":[],'
-    b'"usage":{"prompt_tokens":150,"completion_tokens":47,"total_tokens":197}}\n\ndata: [DONE]\n\n',
+    (
+        b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1800000000,"model":"m","choices":[],'
+        b'"usage":{"prompt_tokens":150,"completion_tokens":47,"total_tokens":197}}\n\ndata: [DONE]\n\n'
+    ),
 ]
 UNARY = json.dumps({
     "id": "chatcmpl-1", "object": "chat.completion", "created": 1_800_000_000, "model": "m",
@@ -73,7 +81,7 @@ class Upstream(asyncio.Protocol):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         for task in self._tasks:
             task.cancel()
 

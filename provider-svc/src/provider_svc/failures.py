@@ -48,14 +48,15 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
     The provider's words are kept, except where its credentials were refused.
     """
     reason = REASONS_BY_STATUS.get(status, Reason.PROVIDER_FAILED)
+    hint = read_retry_after(headers, now)
     if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
-        return _credentials_refused(status)
+        return _credentials_refused(status, hint)
     fields = _read_error_fields(_decode(body))
     message = fields.get("message") or f"HTTP {status}{_excerpt(body)}"
     return RunestoneError(
         reason,
         message,
-        retry_after=read_retry_after(headers, now),
+        retry_after=hint,
         param=fields.get("param", ""),
         code=fields.get("code") or fields.get("type", ""),
         upstream_status=status,
@@ -77,10 +78,11 @@ def failure_of_object(document: object, status: int = 200) -> RunestoneError | N
     )
 
 
-def _credentials_refused(status: int) -> RunestoneError:
+def _credentials_refused(status: int, retry_after: float | None = None) -> RunestoneError:
     """In the gateway's own words: the provider's may quote the key, and its code would blame the client's."""
     message = f"the provider refused the gateway's credentials (HTTP {status}); the operator must check its api_key"
-    return RunestoneError(Reason.PROVIDER_CREDENTIALS_REFUSED, message, upstream_status=status)
+    reason = Reason.PROVIDER_CREDENTIALS_REFUSED
+    return RunestoneError(reason, message, retry_after=retry_after, upstream_status=status)
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
