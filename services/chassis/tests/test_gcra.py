@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.gcra import FINE, MAX_QUANTITY, Decision, Rate, decide
+from chassis.gcra import FINE, MAX_QUANTITY, Decision, Rate, count_lapsed, decide, good_until, refund
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
 settings.load_profile("unhurried")
@@ -164,3 +164,91 @@ def test_a_rate_of_seven_a_minute_admits_seven_and_says_when_the_eighth():
     *admitted, refused = [decision for _, _, decision in play(rate, [(0, 1)] * 8)]
     assert all(decision.is_admitted for decision in admitted)
     assert refused == Decision(False, (NOW + MINUTE) * FINE, 0, MINUTE, 8_571_429)
+
+
+@given(rates, levels, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 3600 * SECOND))
+def test_refund_never_exceeds_burst(rate, level, taken, returned, wait):
+    """Whatever is returned and whenever, there is never more than the burst, and never less than before."""
+    until, arrival = good_until(rate, NOW, taken), arrival_at(rate, level)
+    now = NOW + wait
+    given = refund(rate, arrival, until, now, returned)
+    before, after = decide(rate, arrival, now, 0).remaining, decide(rate, given.arrival, now, 0).remaining
+    assert before <= after <= rate.burst
+    assert given.amount <= min(taken, returned)
+
+
+@given(rates, levels, st.integers(1, 100))
+def test_what_is_taken_and_returned_at_once_was_never_taken(rate, level, amount):
+    before = decide(rate, arrival_at(rate, level), NOW, 0)
+    taken = decide(rate, before.arrival, NOW, amount)
+    if taken.is_admitted:
+        given = refund(rate, taken.arrival, good_until(rate, NOW, amount), NOW, amount)
+        assert (given.arrival, given.amount) == (before.arrival, amount)
+
+
+@given(rates, st.integers(0, 10**6), st.integers(0, 3600 * SECOND))
+def test_what_has_lapsed_is_not_given_back(rate, taken, wait):
+    """The refund's bound and the holder's rule are the same one."""
+    until, owed = good_until(rate, NOW, taken), decide(rate, None, NOW + wait, rate.burst).arrival
+    good = max(0, taken - count_lapsed(rate, wait))
+    given = refund(rate, owed, until, NOW + wait, taken)
+    assert min(good, rate.burst) <= given.amount <= min(good + 1, rate.burst)
+
+
+@given(rates)
+def test_nothing_is_owed_by_a_subject_that_is_not_known(rate):
+    assert refund(rate, None, good_until(rate, NOW, 5), NOW, 5).amount == 0
+
+
+# How long to wait (intervals of the rate, and microseconds more or less), what to do, and how much or with which lease.
+waits = st.sampled_from([0, 0, 0, 0.5, 1, 1, 2, 6])
+moves = st.tuples(
+    waits, st.integers(-1, 1), st.sampled_from(["reserve", "lease", "spend", "spend", "give_back"]), st.integers(1, 6)
+)
+tiny_rates = st.builds(Rate, quantity=st.integers(1, 3), period=st.integers(2, 5000), burst=st.integers(1, 6))
+
+
+class Holder:
+    """Reserves, takes ahead, spends late and returns, all on one subject; `spent` is when each use happened."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate, self.arrival = rate, None
+        self.spent: list[int] = []
+        self.leases: list[tuple[int, int, int]] = []  # when it was granted, how much, how much is left
+
+    def reserve(self, now: int, amount: int) -> None:
+        decision = decide(self.rate, self.arrival, now, amount)
+        self.arrival = decision.arrival
+        self.spent += [now] * (amount * decision.is_admitted)
+
+    def lease(self, now: int, amount: int) -> None:
+        decision = decide(self.rate, self.arrival, now, amount)
+        self.arrival = decision.arrival
+        self.leases += [(now, amount, amount)] * decision.is_admitted
+
+    def spend(self, now: int, number: int) -> None:
+        granted_at, amount, left = self.leases.pop(number % len(self.leases))
+        left = min(left, amount - count_lapsed(self.rate, now - granted_at))  # what has lapsed stays lapsed
+        if left > 0:
+            self.spent.append(now)
+            self.leases.append((granted_at, amount, left - 1))
+
+    def give_back(self, now: int, number: int) -> None:
+        granted_at, amount, left = self.leases.pop(number % len(self.leases))
+        until = good_until(self.rate, granted_at, amount)
+        self.arrival = refund(self.rate, self.arrival, until, now, left).arrival
+
+
+@settings(max_examples=300)
+@given(tiny_rates, st.lists(moves, max_size=60))
+def test_leases_that_are_spent_late_and_returned_never_admit_more_than_the_rate(rate, moves):
+    """What is spent conforms to the rate as if there were no leases (docs/adr/0005)."""
+    holder, now, arrival = Holder(rate), NOW, None
+    for intervals, more, move, number in moves:
+        now += max(0, int(intervals * rate.period / rate.quantity) + more)
+        if holder.leases or move in {"reserve", "lease"}:
+            getattr(holder, move)(now, number)
+    for at in holder.spent:
+        decision = decide(rate, arrival, at, 1)
+        assert decision.is_admitted
+        arrival = decision.arrival

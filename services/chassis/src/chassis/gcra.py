@@ -3,6 +3,10 @@
 Pure: time and state in, decision and new state out. ratelimit-svc decides with it (its Redis script is the same
 arithmetic), and so does the edge while ratelimit-svc cannot be asked. Nothing is lost to fractions: seven a minute are
 seven, and a rate above one a microsecond holds too.
+
+Uses may be taken ahead and spent later, as long as they are still good: the rate makes a taken use good again after a
+while, and what is held must be let go at the same pace, or it would come on top of a burst that is full again. With that
+rule, what is held and what remains are never more than the burst together, whoever takes, spends and returns (docs/adr/0005).
 """
 
 from dataclasses import dataclass
@@ -56,6 +60,34 @@ def decide(rate: Rate, arrival: int | None, now: int, amount: int) -> Decision:
         reset_after=_round_up(kept - instant, rate.quantity),
         retry_after=None if wait <= 0 or amount > rate.burst else _round_up(wait, rate.quantity),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """`arrival` is the state to keep; `amount` is how many whole uses were given back."""
+
+    arrival: int
+    amount: int
+
+
+def good_until(rate: Rate, now: int, amount: int) -> int:
+    """When the last of `amount` uses that are taken ahead at `now` is no longer good, in units of 1/FINE microseconds."""
+    return _nearest((now * rate.quantity + rate.period * amount) * FINE, rate.quantity)
+
+
+def count_lapsed(rate: Rate, elapsed: int) -> int:
+    """How many uses of those taken ahead are no longer good `elapsed` microseconds after they were asked for; what has lapsed
+    stays lapsed, also when some are spent then."""
+    return _round_up(elapsed * rate.quantity, rate.period)
+
+
+def refund(rate: Rate, arrival: int | None, until: int, now: int, amount: int) -> Refund:
+    """Gives back up to `amount` of the uses that are good `until` then: never what has lapsed, never beyond a full burst."""
+    instant = now * rate.quantity
+    owed = 0 if arrival is None else max(0, _nearest(arrival * rate.quantity, FINE) - instant)
+    good = max(0, _nearest(until * rate.quantity, FINE) - instant)
+    back = min(rate.period * amount, good, owed)
+    return Refund(_nearest((instant + owed - back) * FINE, rate.quantity), back // rate.period)
 
 
 def _nearest(dividend: int, divisor: int) -> int:
