@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&runestone/ratelimit/v1/ratelimit.proto\x12\x16runestone.ratelimit.v1\x1a\x1egoogle/protobuf/duration.proto\"?\n\x0eReserveRequest\x12-\n\x06limits\x18\x01 \x03(\x0b\x32\x1d.runestone.ratelimit.v1.Limit\"\x82\x01\n\x05Limit\x12\x0f\n\x07subject\x18\x01 \x03(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x04\x12)\n\x06period\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x62urst\x18\x05 \x01(\x04\x12\x0e\n\x06\x61mount\x18\x06 \x01(\x04\"W\n\x0fReserveResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12\x32\n\x06states\x18\x02 \x03(\x0b\x32\".runestone.ratelimit.v1.LimitState\"\x91\x01\n\nLimitState\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12\x11\n\tremaining\x18\x02 \x01(\x04\x12.\n\x0breset_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration2n\n\x10RateLimitService\x12Z\n\x07Reserve\x12&.runestone.ratelimit.v1.ReserveRequest\x1a\'.runestone.ratelimit.v1.ReserveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&runestone/ratelimit/v1/ratelimit.proto\x12\x16runestone.ratelimit.v1\x1a\x1egoogle/protobuf/duration.proto\"?\n\x0eReserveRequest\x12-\n\x06limits\x18\x01 \x03(\x0b\x32\x1d.runestone.ratelimit.v1.Limit\"\x82\x01\n\x05Limit\x12\x0f\n\x07subject\x18\x01 \x03(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x04\x12)\n\x06period\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x62urst\x18\x05 \x01(\x04\x12\x0e\n\x06\x61mount\x18\x06 \x01(\x04\"W\n\x0fReserveResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12\x32\n\x06states\x18\x02 \x03(\x0b\x32\".runestone.ratelimit.v1.LimitState\"\x91\x01\n\nLimitState\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\x08\x12\x11\n\tremaining\x18\x02 \x01(\x04\x12.\n\x0breset_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"Q\n\x0cLeaseRequest\x12\x32\n\x06limits\x18\x01 \x03(\x0b\x32\".runestone.ratelimit.v1.AskedLimit\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\r\"I\n\nAskedLimit\x12,\n\x05limit\x18\x01 \x01(\x0b\x32\x1d.runestone.ratelimit.v1.Limit\x12\r\n\x05\x61head\x18\x02 \x01(\x04\"V\n\rLeaseResponse\x12\x10\n\x08\x61\x64mitted\x18\x01 \x01(\r\x12\x33\n\x06limits\x18\x02 \x03(\x0b\x32#.runestone.ratelimit.v1.LeasedLimit\"\x93\x01\n\x0bLeasedLimit\x12\x31\n\x05state\x18\x01 \x01(\x0b\x32\".runestone.ratelimit.v1.LimitState\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\x04\x12\x30\n\rexpires_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"D\n\rReturnRequest\x12\x33\n\tleftovers\x18\x01 \x03(\x0b\x32 .runestone.ratelimit.v1.Leftover\"Y\n\x08Leftover\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12,\n\x05limit\x18\x02 \x01(\x0b\x32\x1d.runestone.ratelimit.v1.Limit\x12\r\n\x05units\x18\x03 \x01(\x04\"\"\n\x0eReturnResponse\x12\x10\n\x08refunded\x18\x01 \x03(\x04\x32\x9d\x02\n\x10RateLimitService\x12Z\n\x07Reserve\x12&.runestone.ratelimit.v1.ReserveRequest\x1a\'.runestone.ratelimit.v1.ReserveResponse\x12T\n\x05Lease\x12$.runestone.ratelimit.v1.LeaseRequest\x1a%.runestone.ratelimit.v1.LeaseResponse\x12W\n\x06Return\x12%.runestone.ratelimit.v1.ReturnRequest\x1a&.runestone.ratelimit.v1.ReturnResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVERESPONSE']._serialized_end=383
   _globals['_LIMITSTATE']._serialized_start=386
   _globals['_LIMITSTATE']._serialized_end=531
-  _globals['_RATELIMITSERVICE']._serialized_start=533
-  _globals['_RATELIMITSERVICE']._serialized_end=643
+  _globals['_LEASEREQUEST']._serialized_start=533
+  _globals['_LEASEREQUEST']._serialized_end=614
+  _globals['_ASKEDLIMIT']._serialized_start=616
+  _globals['_ASKEDLIMIT']._serialized_end=689
+  _globals['_LEASERESPONSE']._serialized_start=691
+  _globals['_LEASERESPONSE']._serialized_end=777
+  _globals['_LEASEDLIMIT']._serialized_start=780
+  _globals['_LEASEDLIMIT']._serialized_end=927
+  _globals['_RETURNREQUEST']._serialized_start=929
+  _globals['_RETURNREQUEST']._serialized_end=997
+  _globals['_LEFTOVER']._serialized_start=999
+  _globals['_LEFTOVER']._serialized_end=1088
+  _globals['_RETURNRESPONSE']._serialized_start=1090
+  _globals['_RETURNRESPONSE']._serialized_end=1124
+  _globals['_RATELIMITSERVICE']._serialized_start=1127
+  _globals['_RATELIMITSERVICE']._serialized_end=1412
 # @@protoc_insertion_point(module_scope)

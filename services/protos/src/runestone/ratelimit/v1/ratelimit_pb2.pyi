@@ -156,3 +156,205 @@ class LimitState(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LimitState: _TypeAlias = LimitState  # noqa: Y015
+
+@_typing.final
+class LeaseRequest(_message.Message):
+    """Calls that wait to be admitted, and how much to take ahead for those that will follow them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    """How many calls wait; 0 only takes ahead, up to 1,000."""
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskedLimit]:
+        """The limits that apply to each of the calls, and what to take ahead of each."""
+
+    def __init__(
+        self,
+        *,
+        limits: _abc.Iterable[Global___AskedLimit] | None = ...,
+        calls: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaseRequest: _TypeAlias = LeaseRequest  # noqa: Y015
+
+@_typing.final
+class AskedLimit(_message.Message):
+    """A limit and what is asked of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
+    ahead: _builtins.int
+    """How many units to take ahead at most; up to 10,000."""
+    @_builtins.property
+    def limit(self) -> Global___Limit:
+        """The limit; its amount is 0 or 1."""
+
+    def __init__(
+        self,
+        *,
+        limit: Global___Limit | None = ...,
+        ahead: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ahead", b"ahead", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskedLimit: _TypeAlias = AskedLimit  # noqa: Y015
+
+@_typing.final
+class LeaseResponse(_message.Message):
+    """How many of the calls may go on, and what was taken ahead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADMITTED_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    admitted: _builtins.int
+    """How many calls were admitted; the others are refused, with the waits below."""
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeasedLimit]:
+        """How each limit stands and what it granted, in the request's order."""
+
+    def __init__(
+        self,
+        *,
+        admitted: _builtins.int = ...,
+        limits: _abc.Iterable[Global___LeasedLimit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted", b"admitted", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaseResponse: _TypeAlias = LeaseResponse  # noqa: Y015
+
+@_typing.final
+class LeasedLimit(_message.Message):
+    """How one limit stands after the decision, and the lease it granted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AFTER_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """Names the lease when it is returned; empty when no units were granted."""
+    units: _builtins.int
+    """How many units were granted ahead."""
+    @_builtins.property
+    def state(self) -> Global___LimitState:
+        """How the limit stands with everything charged; of calls that were refused, as if one more had asked."""
+
+    @_builtins.property
+    def expires_after(self) -> _duration_pb2.Duration:
+        """How long until the last of the units has lapsed, from when they were granted; unset when there are none."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___LimitState | None = ...,
+        lease_id: _builtins.str = ...,
+        units: _builtins.int = ...,
+        expires_after: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_after", b"expires_after", "lease_id", b"lease_id", "state", b"state", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeasedLimit: _TypeAlias = LeasedLimit  # noqa: Y015
+
+@_typing.final
+class ReturnRequest(_message.Message):
+    """Leases that are not needed any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFTOVERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def leftovers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leftover]:
+        """What is left of each; up to 32."""
+
+    def __init__(
+        self,
+        *,
+        leftovers: _abc.Iterable[Global___Leftover] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leftovers", b"leftovers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnRequest: _TypeAlias = ReturnRequest  # noqa: Y015
+
+@_typing.final
+class Leftover(_message.Message):
+    """What is left of one lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease's id, as it was granted."""
+    units: _builtins.int
+    """How many units were not spent."""
+    @_builtins.property
+    def limit(self) -> Global___Limit:
+        """The limit, as it was asked for."""
+
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+        limit: Global___Limit | None = ...,
+        units: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "limit", b"limit", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Leftover: _TypeAlias = Leftover  # noqa: Y015
+
+@_typing.final
+class ReturnResponse(_message.Message):
+    """What was given back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refunded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many units each limit got back, in the request's order: none for a lease that was returned before or has lapsed."""
+
+    def __init__(
+        self,
+        *,
+        refunded: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refunded", b"refunded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnResponse: _TypeAlias = ReturnResponse  # noqa: Y015

@@ -40,6 +40,16 @@ class RateLimitServiceStub:
                 request_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveRequest.SerializeToString,
                 response_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveResponse.FromString,
                 _registered_method=True)
+        self.Lease = channel.unary_unary(
+                '/runestone.ratelimit.v1.RateLimitService/Lease',
+                request_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseRequest.SerializeToString,
+                response_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseResponse.FromString,
+                _registered_method=True)
+        self.Return = channel.unary_unary(
+                '/runestone.ratelimit.v1.RateLimitService/Return',
+                request_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnRequest.SerializeToString,
+                response_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnResponse.FromString,
+                _registered_method=True)
 
 
 class RateLimitServiceServicer:
@@ -58,6 +68,35 @@ class RateLimitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Lease(self, request, context):
+        """Reserves for several calls at once, and takes units ahead with which the caller admits later calls by itself.
+
+        Every call that is admitted is charged under every limit, one unit each; calls are admitted as long as all limits have
+        room. When all were, each limit may grant units ahead: at most what was asked for, and at most an eighth of what it has
+        left, so that near the limit there are none. What is granted is charged at once. Leased units lapse: of n units, a time
+        t after the request was *sent*, at most n - t * quantity / period may be spent from then on, because the rate has made the
+        rest good by then. So leases and what remains are never more than the burst together, however many hold
+        leases, and the units of a holder that died come back by themselves.
+
+        A refusal is an outcome, not an error. INVALID_ARGUMENT as for Reserve, and when an amount is above 1, calls are above
+        1,000 or units above 10,000. UNAVAILABLE as for Reserve; nothing is known to be granted then: the caller spends the
+        leases it has and then applies the limit's own rule, `open` or `closed`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Return(self, request, context):
+        """Gives back leased units that were not spent.
+
+        Each lease can be returned once, by whatever is left of it; to repeat a request changes nothing, and neither does a lease
+        that is unknown or has lapsed. INVALID_ARGUMENT when a limit makes no sense or there are more than 32 leases. UNAVAILABLE
+        when the store does not answer: the caller may repeat the request or forget the units, which lapse anyway.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RateLimitServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -65,6 +104,16 @@ def add_RateLimitServiceServicer_to_server(servicer, server):
                     servicer.Reserve,
                     request_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveRequest.FromString,
                     response_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveResponse.SerializeToString,
+            ),
+            'Lease': grpc.unary_unary_rpc_method_handler(
+                    servicer.Lease,
+                    request_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseRequest.FromString,
+                    response_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseResponse.SerializeToString,
+            ),
+            'Return': grpc.unary_unary_rpc_method_handler(
+                    servicer.Return,
+                    request_deserializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnRequest.FromString,
+                    response_serializer=runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +144,60 @@ class RateLimitService:
             '/runestone.ratelimit.v1.RateLimitService/Reserve',
             runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveRequest.SerializeToString,
             runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.ratelimit.v1.RateLimitService/Lease',
+            runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseRequest.SerializeToString,
+            runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.LeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Return(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.ratelimit.v1.RateLimitService/Return',
+            runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnRequest.SerializeToString,
+            runestone_dot_ratelimit_dot_v1_dot_ratelimit__pb2.ReturnResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,27 @@ class RateLimitServiceStub:
     UNAVAILABLE when the store does not answer, or has no room for a new subject: the caller then applies the limit's
     own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
     """
+    Lease: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.LeaseRequest, _ratelimit_pb2.LeaseResponse]
+    """Reserves for several calls at once, and takes units ahead with which the caller admits later calls by itself.
+
+    Every call that is admitted is charged under every limit, one unit each; calls are admitted as long as all limits have
+    room. When all were, each limit may grant units ahead: at most what was asked for, and at most an eighth of what it has
+    left, so that near the limit there are none. What is granted is charged at once. Leased units lapse: of n units, a time
+    t after the request was *sent*, at most n - t * quantity / period may be spent from then on, because the rate has made the
+    rest good by then. So leases and what remains are never more than the burst together, however many hold
+    leases, and the units of a holder that died come back by themselves.
+
+    A refusal is an outcome, not an error. INVALID_ARGUMENT as for Reserve, and when an amount is above 1, calls are above
+    1,000 or units above 10,000. UNAVAILABLE as for Reserve; nothing is known to be granted then: the caller spends the
+    leases it has and then applies the limit's own rule, `open` or `closed`.
+    """
+    Return: _aio.UnaryUnaryMultiCallable[_ratelimit_pb2.ReturnRequest, _ratelimit_pb2.ReturnResponse]
+    """Gives back leased units that were not spent.
+
+    Each lease can be returned once, by whatever is left of it; to repeat a request changes nothing, and neither does a lease
+    that is unknown or has lapsed. INVALID_ARGUMENT when a limit makes no sense or there are more than 32 leases. UNAVAILABLE
+    when the store does not answer: the caller may repeat the request or forget the units, which lapse anyway.
+    """
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """Admits or refuses by rate. The caller says which limits apply; the service remembers what was used."""
@@ -40,6 +61,39 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         limit makes no sense (no subject, quantity or period; the same subject and name twice) or there are more than 32.
         UNAVAILABLE when the store does not answer, or has no room for a new subject: the caller then applies the limit's
         own rule, `open` (admit, marked, as far as a local fallback allows) or `closed` (503).
+        """
+
+    @_abc_1.abstractmethod
+    def Lease(
+        self,
+        request: _ratelimit_pb2.LeaseRequest,
+        context: _aio.ServicerContext[_ratelimit_pb2.LeaseRequest, _abc.Awaitable[_ratelimit_pb2.LeaseResponse]],
+    ) -> _abc.Awaitable[_ratelimit_pb2.LeaseResponse]:
+        """Reserves for several calls at once, and takes units ahead with which the caller admits later calls by itself.
+
+        Every call that is admitted is charged under every limit, one unit each; calls are admitted as long as all limits have
+        room. When all were, each limit may grant units ahead: at most what was asked for, and at most an eighth of what it has
+        left, so that near the limit there are none. What is granted is charged at once. Leased units lapse: of n units, a time
+        t after the request was *sent*, at most n - t * quantity / period may be spent from then on, because the rate has made the
+        rest good by then. So leases and what remains are never more than the burst together, however many hold
+        leases, and the units of a holder that died come back by themselves.
+
+        A refusal is an outcome, not an error. INVALID_ARGUMENT as for Reserve, and when an amount is above 1, calls are above
+        1,000 or units above 10,000. UNAVAILABLE as for Reserve; nothing is known to be granted then: the caller spends the
+        leases it has and then applies the limit's own rule, `open` or `closed`.
+        """
+
+    @_abc_1.abstractmethod
+    def Return(
+        self,
+        request: _ratelimit_pb2.ReturnRequest,
+        context: _aio.ServicerContext[_ratelimit_pb2.ReturnRequest, _abc.Awaitable[_ratelimit_pb2.ReturnResponse]],
+    ) -> _abc.Awaitable[_ratelimit_pb2.ReturnResponse]:
+        """Gives back leased units that were not spent.
+
+        Each lease can be returned once, by whatever is left of it; to repeat a request changes nothing, and neither does a lease
+        that is unknown or has lapsed. INVALID_ARGUMENT when a limit makes no sense or there are more than 32 leases. UNAVAILABLE
+        when the store does not answer: the caller may repeat the request or forget the units, which lapse anyway.
         """
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _aio.Server) -> None: ...
