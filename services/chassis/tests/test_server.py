@@ -14,6 +14,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.health import Facts
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
+from chassis.plain import PlainLink
 from chassis.server import Server
 from chassis.snapshots import snapshot_version
 from chassis.testing import free_port, running, short_directory
@@ -95,8 +96,10 @@ async def test_reflection_lists_what_is_served(scripted):
         yield reflection_pb2.ServerReflectionRequest(list_services="")
 
     async with running(scripted(), Settings()) as (_, channel):
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        plain = PlainLink(channel.address)
+        stub = reflection_pb2_grpc.ServerReflectionStub(plain.channel)
         names = {s.name async for r in stub.ServerReflectionInfo(ask()) for s in r.list_services_response.service}
+        await plain.close()
     assert names == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",

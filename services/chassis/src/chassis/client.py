@@ -1,14 +1,13 @@
-"""The gRPC channel that every caller uses: generated stubs work on it as on a plain one.
+"""The channel that every caller puts its stubs on, whatever carries the calls.
 
-It adds what grpc.aio leaves out: the rest of the call's deadline, the trace, reconnection in milliseconds, and the
-callee's `RunestoneError` instead of an `AioRpcError`. It wraps the multicallables instead of using grpc's interceptors:
-docs/adr/0002 says why.
+It adds what grpc.aio leaves out: the rest of the call's deadline, the trace, and the callee's `RunestoneError` instead of
+an `AioRpcError`. A `Link` beneath it carries bytes: `PlainLink` one gRPC call each, `chassis.mux.MuxLink` all calls on one
+stream, `chassis.replicas.ReplicaLink` over several addresses.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NoReturn, Protocol, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -16,8 +15,7 @@ import grpc.aio
 from chassis.clock import Clock, SystemClock
 from chassis.context import current
 from chassis.deadline import time_for_hop
-from chassis.errors import from_rpc
-from chassis.server import MAX_MESSAGE
+from chassis.plain import PlainLink
 from chassis.tracing import TRACEPARENT, Tracing
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -31,90 +29,87 @@ def closing(answers: AsyncIterable[T]) -> "aclosing[AsyncGenerator[T]]":
     return aclosing(cast("AsyncGenerator[T]", answers))
 
 
-def channel_options() -> list[tuple[str, int | str]]:
-    """Message sizes, keepalive and back-off, the counterpart of `server.server_options`."""
-    return [
-        ("grpc.max_receive_message_length", MAX_MESSAGE),
-        ("grpc.max_send_message_length", MAX_MESSAGE),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
-        ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 50),
-        ("grpc.max_reconnect_backoff_ms", 500),
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.enable_retries", 0),  # retries are decided where it is known what was begun
-    ]
+class Link(Protocol):
+    """Carries calls as bytes. Every failure is a `RunestoneError`; cancelling who waits cancels the call at the callee."""
+
+    async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
+        """A unary call; `timeout` in seconds."""
+
+    def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
+        """A server-streaming call; closing it early cancels the call."""
+
+    async def is_connected_within(self, timeout: float) -> bool:
+        """Whether a call would go out, waiting up to `timeout` seconds. Costs nothing while connected."""
+
+    async def close(self) -> None:
+        """Ends the connection; running calls fail."""
 
 
 class Channel(grpc.aio.Channel):
-    """A channel to one service, for generated stubs: `CacheServiceStub(channel)`.
+    """For generated stubs: `CacheServiceStub(channel)`.
 
     `timeout` (seconds) bounds every call on it, whatever the call's own deadline. Failed calls raise `RunestoneError`.
-    Cancelling the awaiting task, or closing the iterator of a stream, cancels the rpc at the callee.
+    Cancelling the awaiting task, or closing the iterator of a stream, cancels the rpc at the callee. Rpcs whose request is
+    a stream are not carried: no service of the mesh has one.
     """
 
-    def __init__(self, address: str, *, tracing: Tracing, timeout: float = 600.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        tracing: Tracing,
+        timeout: float = 600.0,
+        clock: Clock | None = None,
+        link: Link | None = None,
+    ) -> None:
         self.address = address
         self._timeout = timeout
         self._tracing = tracing
         self._clock = clock or SystemClock()
-        self._channel = grpc.aio.insecure_channel(address, options=channel_options())
+        self._link = link or PlainLink(address)
 
     async def is_connected_within(self, timeout: float) -> bool:
         """Whether there is a connection, waiting up to `timeout` seconds for one. Costs nothing when there is."""
-        if self.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
-            return True
-        try:
-            await asyncio.wait_for(self.channel_ready(), timeout)
-        except TimeoutError:
-            return False
-        return True
+        return await self._link.is_connected_within(timeout)
 
-    def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
+    def unary_unary(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_options: Any
+    ) -> Any:
         """The multicallable of a unary rpc."""
-        return self._one_answer(method, self._channel.unary_unary(method, *serializers, **options))
-
-    def stream_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
-        """The multicallable of a client-streaming rpc."""
-        return self._one_answer(method, self._channel.stream_unary(method, *serializers, **options))
-
-    def unary_stream(self, method: str, *serializers: Any, **options: Any) -> Any:
-        """The multicallable of a server-streaming rpc. Close its iterator (`aclosing`) to cancel early."""
-        return self._many_answers(method, self._channel.unary_stream(method, *serializers, **options))
-
-    def stream_stream(self, method: str, *serializers: Any, **options: Any) -> Any:
-        """The multicallable of a bidirectional rpc. Close its iterator (`aclosing`) to cancel early."""
-        return self._many_answers(method, self._channel.stream_stream(method, *serializers, **options))
-
-    def _one_answer(self, method: str, inner: Any) -> Callable[..., Awaitable[Any]]:
-        name = method.strip("/")
+        link, name = self._link, method.strip("/")
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
             with self._tracing.span(name, kind="client"):
                 seconds, ours = self._outgoing(timeout)
-                try:
-                    return await inner(request, timeout=seconds, metadata=(*ours, *metadata))
-                except grpc.aio.AioRpcError as failure:
-                    raise from_rpc(failure) from failure
+                answer = await link.call(method, request_serializer(request), seconds, (*ours, *metadata))
+                return response_deserializer(answer)
 
         return call
 
-    def _many_answers(self, method: str, inner: Any) -> Callable[..., AsyncIterator[Any]]:
-        name = method.strip("/")
+    def unary_stream(
+        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_options: Any
+    ) -> Any:
+        """The multicallable of a server-streaming rpc. Close its iterator (`closing`) to cancel early."""
+        link, name = self._link, method.strip("/")
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> AsyncIterator[Any]:
             with self._tracing.span(name, kind="client"):
                 seconds, ours = self._outgoing(timeout)
-                stream = inner(request, timeout=seconds, metadata=(*ours, *metadata))
-                try:
-                    async for message in stream:
-                        yield message
-                except grpc.aio.AioRpcError as failure:
-                    raise from_rpc(failure) from failure
-                finally:
-                    stream.cancel()
+                async with aclosing(
+                    link.stream(method, request_serializer(request), seconds, (*ours, *metadata))
+                ) as answers:
+                    async for answer in answers:
+                        yield response_deserializer(answer)
 
         return call
+
+    def stream_unary(self, method: str, *_serializers: Any, **_options: Any) -> Any:
+        """Not carried."""
+        return _refuser(method)
+
+    def stream_stream(self, method: str, *_serializers: Any, **_options: Any) -> Any:
+        """Not carried."""
+        return _refuser(method)
 
     def _outgoing(self, timeout: float | None) -> tuple[float, Metadata]:
         """The deadline and the metadata of the next hop."""
@@ -122,21 +117,21 @@ class Channel(grpc.aio.Channel):
         seconds = time_for_hop(call.deadline, self._clock.monotonic(), timeout or self._timeout)
         return seconds, ((TRACEPARENT, call.trace.traceparent),)
 
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """The connection's state, as grpc.aio says it."""
-        return self._channel.get_state(try_to_connect)
+    def get_state(self, try_to_connect: bool = False) -> NoReturn:
+        """Not known here; ask `is_connected_within`."""
+        raise NotImplementedError("ask is_connected_within")
 
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Returns when the state is another than `last_observed_state`."""
-        await self._channel.wait_for_state_change(last_observed_state)
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> NoReturn:
+        """Not known here; ask `is_connected_within`."""
+        raise NotImplementedError("ask is_connected_within")
 
-    async def channel_ready(self) -> None:
-        """Returns when there is a connection."""
-        await self._channel.channel_ready()
+    async def channel_ready(self) -> NoReturn:
+        """Not known here; ask `is_connected_within`."""
+        raise NotImplementedError("ask is_connected_within")
 
-    async def close(self, grace: float | None = None) -> None:
-        """Closes the connection; running calls have `grace` seconds, none by default."""
-        await self._channel.close(grace)
+    async def close(self, grace: float | None = None) -> None:  # noqa: ARG002  grpc.aio's signature
+        """Closes the connection; running calls fail."""
+        await self._link.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,4 +140,11 @@ class Channel(grpc.aio.Channel):
         await self.close()
 
     def __repr__(self) -> str:
-        return f"Channel({self.address}, {self.get_state().name})"
+        return f"Channel({self.address}, {self._link!r})"
+
+
+def _refuser(method: str) -> Any:
+    def refuse(*_arguments: Any, **_options: Any) -> NoReturn:
+        raise NotImplementedError(f"{method}: an rpc whose request is a stream is not carried")
+
+    return refuse

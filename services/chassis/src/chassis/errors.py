@@ -121,7 +121,8 @@ class RunestoneError(Exception):
 
     `message` is for people: what happened and what to do; it never holds a secret. `retry_after` is in seconds, None
     where nobody knows. `param` names the request member at fault, `code` is the provider's own code, and
-    `upstream_status` its HTTP status (0: it did not answer).
+    `upstream_status` its HTTP status (0: it did not answer). `may_have_begun` is False where
+    it is certain that nothing was done, so that the call may be sent elsewhere.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class RunestoneError(Exception):
         param: str = "",
         code: str = "",
         upstream_status: int = 0,
+        may_have_begun: bool = True,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -141,6 +143,7 @@ class RunestoneError(Exception):
         self.param = param
         self.code = code
         self.upstream_status = upstream_status
+        self.may_have_begun = may_have_begun
 
     def __repr__(self) -> str:
         return f"RunestoneError({self.reason}, {self.message!r})"
@@ -163,14 +166,15 @@ def from_rpc(failure: grpc.aio.AioRpcError) -> RunestoneError:
     error = RunestoneError(REASONS.get(failure.code(), Reason.INTERNAL), failure.details() or failure.code().name)
     for key, value in failure.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
-            _read_details(error, Status.FromString(value))
+            read_details(error, value)
     return error
 
 
-def _read_details(error: RunestoneError, status: Status) -> None:
-    """Adds to `error` what our own details say; those of another domain leave the code's meaning as it is."""
+def read_details(error: RunestoneError, serialized: bytes) -> None:
+    """Adds to `error` what a serialized google.rpc.Status says in our own details; those of another domain leave the code's
+    meaning as it is."""
     info, hint = ErrorInfo(), RetryInfo()
-    for detail in status.details:
+    for detail in Status.FromString(serialized).details:
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:
             error.reason = Reason(info.reason)
             error.param = info.metadata.get("param", "")

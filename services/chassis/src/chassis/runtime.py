@@ -17,7 +17,8 @@ from chassis.health import Facts
 from chassis.introspection import IntrospectionServicer
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
-from chassis.server import AddServicer, Server
+from chassis.mux.link import MuxLink
+from chassis.server import MAX_MESSAGE, AddServicer, Server
 from chassis.snapshots import SnapshotFeed
 from chassis.tracing import Tracing
 from runestone.introspection.v1 import introspection_pb2, introspection_pb2_grpc
@@ -50,6 +51,7 @@ class Runtime:
         telemetry = self.settings.telemetry
         self.tracing = Tracing(service, otlp_endpoint=telemetry.otlp_endpoint, sample_ratio=telemetry.sample_ratio)
         self._stack = AsyncExitStack()
+        self._links: dict[str, MuxLink] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = Server(
             facts=self.facts, tracing=self.tracing, metrics=self.metrics, log=self.log, clock=self.clock
@@ -62,7 +64,11 @@ class Runtime:
 
     def connect(self, peer: str, *, timeout: float = 600.0) -> Channel:
         """A channel to another service; `timeout` (seconds) bounds every call on it. Closed when the service stops."""
-        channel = Channel(self.place.peers[peer], tracing=self.tracing, timeout=timeout, clock=self.clock)
+        address = self.place.peers[peer]
+        link = self._links.get(peer)
+        if link is None:
+            link = self._links[peer] = MuxLink(address, MAX_MESSAGE)
+        channel = Channel(address, tracing=self.tracing, timeout=timeout, clock=self.clock, link=link)
         self._stack.push_async_callback(channel.close)
         return channel
 

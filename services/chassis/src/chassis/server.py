@@ -4,6 +4,7 @@ What surrounds each rpc is visible in `Server._around`: places, deadline, trace,
 `_Guarded`, in one place. Servicers raise `RunestoneError` and know nothing of this.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
@@ -25,12 +26,17 @@ from chassis.health import Facts
 from chassis.limiter import ConcurrencyLimiter
 from chassis.logs import Logger
 from chassis.metrics import Metrics
+from chassis.mux.server import MuxServer
 from chassis.tracing import TRACEPARENT, Tracing
 
 Context = grpc.aio.ServicerContext[Any, Any]
-AddServicer = Callable[[Any, grpc.aio.Server], None]
+AddServicer = Callable[[Any, Any], None]
 
-UNGUARDED = ("/grpc.health.v1.Health/", "/grpc.reflection.")  # probes must pass when the service is full
+UNGUARDED = (
+    "/grpc.health.v1.Health/",  # probes must pass when the service is full
+    "/grpc.reflection.",
+    "/runestone.mux.v1.",  # a session is not a call; those that it carries are guarded each
+)
 MAX_MESSAGE = 72 * 1024 * 1024  # the largest body the edge accepts, and room for its envelope
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -78,12 +84,15 @@ class Server:
         metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
         self._health = health_aio.HealthServicer()
         self._names: list[str] = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        self._mux = MuxServer(clock=self._clock, log=log, max_message=MAX_MESSAGE)
         self._server = grpc.aio.server(interceptors=[_GuardInterceptor(self)], options=server_options())
+        self._server.add_generic_rpc_handlers((self._mux.generic_handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def add(self, add_to_server: AddServicer, servicer: object, service_name: str) -> None:
         """Registers a servicer with its generated `add_..._to_server`; `service_name` is shown by reflection."""
         add_to_server(servicer, self._server)
+        add_to_server(servicer, _Handlers(self, self._mux.handlers))
         self._names.append(service_name)
 
     async def start(self, address: str) -> int:
@@ -98,6 +107,7 @@ class Server:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: gRPC's line above says why") from error
         await self._server.start()
+        await self._mux.listen_beside(address)
         return port
 
     async def publish_health(self) -> None:
@@ -107,7 +117,7 @@ class Server:
     async def stop(self, grace: float) -> None:
         """NOT_SERVING at once, no new calls, then up to `grace` seconds for running ones before they are cancelled."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        await asyncio.gather(self._mux.stop(grace), self._server.stop(grace))
 
     @contextmanager
     def around(self, method: str, context: Context) -> Iterator[None]:
@@ -151,6 +161,23 @@ class Server:
             self._log.error("rpc crashed", method=method, exc_info=error)
             error = RunestoneError(Reason.INTERNAL, "internal error; the service's log has the details")
         await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+class _Handlers:
+    """Collects guarded handlers for sessions from a generated `add_..._to_server`, which fills a server in two ways."""
+
+    def __init__(self, server: Server, handlers: dict[str, Any]) -> None:
+        self._server = server
+        self._handlers = handlers
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """The same handlers in another form."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """Guards each method of `service`."""
+        for name, handler in handlers.items():
+            method = f"/{service}/{name}"
+            self._handlers[method] = guard(self._server, method, handler)
 
 
 class _GuardInterceptor(grpc.aio.ServerInterceptor):

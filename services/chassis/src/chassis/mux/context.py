@@ -1,0 +1,55 @@
+"""The context that a servicer gets for a call of a session: what guards and servicers use of `grpc.aio.ServicerContext`."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import grpc
+import grpc.aio
+
+from chassis.clock import Clock
+from chassis.tracing import TRACEPARENT
+from runestone.mux.v1.mux_pb2 import Metadata, Open, Status
+
+Entries = Sequence[tuple[str, str | bytes]]
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+class MuxAbort(grpc.aio.AbortError):
+    """Ends the call with `status`; raised by `abort` as grpc.aio's own AbortError is."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.details)
+        self.status = status
+
+
+class MuxContext:
+    """Answers with messages and errors only: initial and trailing metadata, and `context.write`, are for plain gRPC."""
+
+    __slots__ = ("_clock", "_deadline", "_opening")
+
+    def __init__(self, opening: Open, clock: Clock) -> None:
+        self._opening = opening
+        self._clock = clock
+        self._deadline = clock.monotonic() + opening.timeout_us / 1e6
+
+    def invocation_metadata(self) -> Entries:
+        """The caller's metadata."""
+        traceparent = (TRACEPARENT, self._opening.traceparent)
+        return [traceparent, *((entry.key, _read(entry)) for entry in self._opening.metadata)]
+
+    def time_remaining(self) -> float:
+        """Seconds that the caller still waits; never below 0."""
+        return max(0.0, self._deadline - self._clock.monotonic())
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Entries = ()) -> NoReturn:
+        """Ends the call; of trailing metadata only the status details travel."""
+        found = [value for key, value in trailing_metadata if key == DETAILS_KEY and isinstance(value, bytes)]
+        raise MuxAbort(Status(code=code.value[0], details=details, status=found[0] if found else b""))
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """Ends the call with a status and its details."""
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+
+def _read(entry: Metadata) -> str | bytes:
+    return entry.value if entry.key.endswith("-bin") else entry.value.decode()

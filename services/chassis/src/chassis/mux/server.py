@@ -1,0 +1,97 @@
+"""The callee's side of all sessions of one process: over gRPC, and over a unix socket beside it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from chassis.clock import Clock
+from chassis.logs import Logger
+from chassis.mux.grpc_pipe import GrpcPipe, carry_in
+from chassis.mux.server_session import ServerSession
+from chassis.mux.socket_pipe import SUFFIX, SocketPipe
+
+SERVICE = "runestone.mux.v1.MuxService"
+
+
+class MuxServer:
+    """Opens a session for each caller that connects, over the handlers that are registered when it does.
+
+    It collects handlers as a `grpc.aio.Server` does (`add_registered_method_handlers`), so that the generated
+    `add_..._to_server` functions fill both.
+    """
+
+    def __init__(self, *, clock: Clock, log: Logger, max_message: int) -> None:
+        self.handlers: dict[str, Any] = {}
+        self._clock = clock
+        self._log = log
+        self._max_message = max_message
+        self._sessions: set[ServerSession] = set()
+        self._socket_server: asyncio.AbstractServer | None = None
+        self._path: Path | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def generic_handler(self) -> grpc.GenericRpcHandler:
+        """MuxService itself, for the gRPC server: batches pass as bytes."""
+        handler: Any = grpc.stream_stream_rpc_method_handler(self._carry_grpc)
+        return grpc.method_handlers_generic_handler(SERVICE, {"Session": handler})
+
+    async def listen_beside(self, address: str) -> None:
+        """Listens on the socket beside `unix:/path`; does nothing for other addresses."""
+        if address.startswith("unix:"):
+            self._path = Path(address.removeprefix("unix:") + SUFFIX)
+            self._path.unlink(missing_ok=True)
+            loop = asyncio.get_running_loop()
+            self._socket_server = await loop.create_unix_server(self._accept, str(self._path), backlog=128)
+
+    async def stop(self, grace: float) -> None:
+        """Says goodbye on all sessions, gives running calls up to `grace` seconds, then cancels them."""
+        if self._socket_server is not None:
+            self._socket_server.close()
+        for session in self._sessions:
+            session.say_goodbye()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wait_until_idle(), grace or 0.001)
+        await asyncio.gather(*(session.close() for session in list(self._sessions)))
+        await asyncio.sleep(0)  # what was queued last is written at the end of the turn
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    async def _wait_until_idle(self) -> None:
+        for session in list(self._sessions):
+            await session.idle.wait()
+
+    def _accept(self) -> SocketPipe:
+        pipe = SocketPipe(lambda _why: self._close_later(session))
+        session = self._open_session(pipe)
+        pipe.carry(session)
+        return pipe
+
+    async def _carry_grpc(self, batches: AsyncIterator[bytes], context: Any) -> None:
+        pipe = GrpcPipe()
+        session = self._open_session(pipe)
+        try:
+            await carry_in(batches, context, pipe, session)
+        finally:
+            self._sessions.discard(session)
+            await session.close()
+
+    def _open_session(self, pipe: SocketPipe | GrpcPipe) -> ServerSession:
+        session = ServerSession(
+            self.handlers, pipe.wake, clock=self._clock, log=self._log, max_message=self._max_message
+        )
+        self._sessions.add(session)
+        return session
+
+    def _close_later(self, session: ServerSession) -> None:
+        self._sessions.discard(session)
+        task = asyncio.create_task(session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def __repr__(self) -> str:
+        return f"MuxServer({len(self._sessions)} sessions, {len(self.handlers)} methods)"
