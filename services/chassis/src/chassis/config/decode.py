@@ -9,7 +9,7 @@ import msgspec
 from chassis.config.document import ConfigError, Document, KeyPath, Problem, read_document
 from chassis.config.rules import find_contradictions
 from chassis.config.schema import Settings
-from chassis.config.units import Duration, Secret, Size, StoreUrl
+from chassis.config.units import Duration, MaskedUrl, ProxyUrl, Secret, Size, StoreUrl
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def encode(settings: Settings, *, reveal: bool) -> bytes:
     def encode_unit(value: Any) -> Any:
         if isinstance(value, Secret):
             return value.reveal() if reveal else repr(value)
-        if isinstance(value, StoreUrl):
+        if isinstance(value, MaskedUrl):
             return str(value) if reveal else value.masked
         if isinstance(value, Duration):
             return float(value)
@@ -112,6 +112,6 @@ def _shape_for(value: Any, kind: Any) -> Any:
 def _decode_unit(kind: type, value: Any) -> Any:
     if kind in (Duration, Size):
         return kind.parse(value)
-    if kind in (Secret, StoreUrl) and isinstance(value, str):
+    if kind in (Secret, StoreUrl, ProxyUrl) and isinstance(value, str):
         return kind(value)
     raise ValueError("Expected a string")

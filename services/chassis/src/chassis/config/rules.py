@@ -7,6 +7,7 @@ yet built is a notice, said once at start.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from chassis.config.document import KeyPath
 from chassis.config.schema import Limits, PipelineStep, Settings
@@ -106,11 +107,22 @@ def _check_models(settings: Settings) -> Iterator[Finding]:
 
 def _check_providers(settings: Settings) -> Iterator[Finding]:
     for index, provider in enumerate(settings.providers):
-        url = provider.base_url
-        if provider.kind in NEEDS_BASE_URL and not url:
+        if provider.kind in NEEDS_BASE_URL and not provider.base_url:
             yield ("providers", index), f"kind {provider.kind} needs a base_url"
-        if url and not url.startswith(("http://", "https://")):
-            yield ("providers", index, "base_url"), "must begin with http:// or https://"
+        yield from _check_address(provider.base_url, ("http", "https"), ("providers", index, "base_url"))
+        yield from _check_address(provider.proxy or "", ("http",), ("providers", index, "proxy"))
+
+
+def _check_address(url: str, schemes: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
+    try:
+        parts = urlsplit(url)
+        names_a_place = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
+    except ValueError:
+        names_a_place = False
+    if url and not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        yield path, f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    elif url and not names_a_place:
+        yield path, "must name a host, and no port but 1 to 65535"
 
 
 def _check_stores(settings: Settings) -> Iterator[Finding]:

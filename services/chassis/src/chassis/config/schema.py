@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from chassis.config.units import Duration, Secret, Size, StoreUrl
+from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
@@ -157,7 +157,9 @@ class Simulation(Section, frozen=True, kw_only=True):
 
 
 class Provider(Section, frozen=True, kw_only=True):
-    """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client."""
+    """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client. `ca` is a PEM
+    file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for the environment's is
+    never used."""
 
     name: Name
     kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
@@ -165,6 +167,8 @@ class Provider(Section, frozen=True, kw_only=True):
     api_key: Secret | None = None
     dialects: list[Literal["chat", "embeddings", "responses", "messages"]] = []
     timeouts: Timeouts = Timeouts()
+    ca: str = ""
+    proxy: ProxyUrl | None = None
     retries: Retries = Retries()
     simulation: Simulation = Simulation()
 

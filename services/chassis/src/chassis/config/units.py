@@ -40,8 +40,8 @@ def _parse(value: object, units: "dict[str, float] | dict[str, int]", expected: 
     return number
 
 
-class StoreUrl(str):
-    """Where a store is: `memory`, `redis://user:password@host`. Its `repr` and `masked` hide the password."""
+class MaskedUrl(str):
+    """An address that may hold a password, which its `repr` and `masked` hide."""
 
     __slots__ = ()
 
@@ -52,6 +52,18 @@ class StoreUrl(str):
 
     def __repr__(self) -> str:
         return repr(self.masked)
+
+
+class StoreUrl(MaskedUrl):
+    """Where a store is: `memory`, `redis://user:password@host`."""
+
+    __slots__ = ()
+
+
+class ProxyUrl(MaskedUrl):
+    """Where an HTTP proxy is: `http://user:password@host:3128`."""
+
+    __slots__ = ()
 
 
 class Secret:

@@ -1,7 +1,7 @@
 """The context that a servicer gets for a call of a session: what guards and servicers use of `grpc.aio.ServicerContext`."""
 
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -25,11 +25,12 @@ class MuxAbort(grpc.aio.AbortError):
 class MuxContext:
     """Answers with messages and errors only: initial and trailing metadata, and `context.write`, are for plain gRPC."""
 
-    __slots__ = ("_clock", "_deadline", "_opening")
+    __slots__ = ("_callbacks", "_clock", "_deadline", "_opening")
 
     def __init__(self, opening: Open, clock: Clock) -> None:
         self._opening = opening
         self._clock = clock
+        self._callbacks: list[Callable[[Any], None]] = []
         self._deadline = clock.monotonic() + opening.timeout_us / 1e6
 
     def invocation_metadata(self) -> Entries:
@@ -40,6 +41,16 @@ class MuxContext:
     def time_remaining(self) -> float:
         """Seconds that the caller still waits; never below 0."""
         return max(0.0, self._deadline - self._clock.monotonic())
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Calls `callback(context)` when the call is over, or as soon as the caller went away."""
+        self._callbacks.append(callback)
+
+    def finish(self) -> None:
+        """The call is over: calls back, once."""
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Entries = ()) -> NoReturn:
         """Ends the call; of trailing metadata only the status details travel."""

@@ -154,6 +154,7 @@ class ServerCall:
         if self.task is None:
             self._session.forget(self._number)
         else:
+            self._context.finish()
             self.task.cancel()
 
     def add_credit(self, credit: int) -> None:
@@ -172,6 +173,7 @@ class ServerCall:
             self._session.log.exception("call crashed")
             status = _status(grpc.StatusCode.UNKNOWN, "the call crashed; the service's log has the details")
         finally:
+            self._context.finish()
             if status is None:  # cancelled: nobody waits
                 self._session.forget(self._number)
             else:
