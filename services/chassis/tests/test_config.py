@@ -192,6 +192,11 @@ def test_a_secret_and_its_own_hash_are_the_same_key():
         ),
         ("audit: {store: postgresql://h}", "audit.store: 'postgresql' is not one of: sqlite"),
         ("providers: [{name: a, kind: openai, base_url: ftp://h}]", "must begin with http:// or https://"),
+        ("providers: [{name: a, kind: openai, base_url: 'http://:80/v1'}]", "must name a host"),
+        ("providers: [{name: a, kind: openai, base_url: 'http://h:65536'}]", "must name a host"),
+        ("providers: [{name: a, kind: openai, base_url: 'http://a..b'}]", "must name a host"),
+        ("providers: [{name: a, kind: openai, proxy: socks5://h}]", "providers[0].proxy: must begin with http://"),
+        ("providers: [{name: a, kind: openai, proxy: http://}]", "providers[0].proxy: must name a host"),
         ("pipelines: {default: [validate]}", "leaves out `authenticate`"),
         ("pipelines: {default: [authenticate, guess]}", "there is no middleware 'guess'"),
         (

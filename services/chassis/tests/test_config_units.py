@@ -13,7 +13,7 @@ WITH_SECRETS = f"""
 edge: {{key_pepper: {CANARY}-pepper}}
 cache: {{store: "redis://user:{CANARY}-cache@h:6379/0"}}
 ratelimit: {{store: "rediss://:{CANARY}-limits@h"}}
-providers: [{{name: openai, kind: openai, api_key: {CANARY}-provider}}]
+providers: [{{name: openai, kind: openai, api_key: {CANARY}-provider, proxy: "http://user:{CANARY}-proxy@h:3128"}}]
 tenants: [{{name: acme, keys: [{{name: ci, secret: {CANARY}-tenant}}]}}]
 """
 
@@ -88,7 +88,7 @@ def test_a_secret_shows_itself_to_nobody_but_who_asks(value):
 
 
 def test_no_secret_is_in_what_is_shown():
-    """Neither as `repr`, for logs and tracebacks, nor as `config show`; stores' passwords are secrets too."""
+    """Neither as `repr`, for logs and tracebacks, nor as `config show`; stores' and proxies' passwords are secrets too."""
     settings = parse_settings(WITH_SECRETS, environment={})
     assert CANARY not in repr(settings)
     assert CANARY not in encode(settings, reveal=False).decode()
@@ -98,7 +98,7 @@ def test_no_secret_is_in_what_is_shown():
 def test_every_secret_is_in_what_services_are_sent():
     settings = parse_settings(WITH_SECRETS, environment={})
     document = encode(settings, reveal=True)
-    assert document.count(CANARY.encode()) == 5
+    assert document.count(CANARY.encode()) == 6
     assert decode(document) == settings
 
 
