@@ -1,15 +1,16 @@
 """One HTTP answer of a provider, from its headers on."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Self
 
-import aiohttp
-
 from chassis.config.schema import Timeouts
 from chassis.errors import Reason, RunestoneError
-from provider_svc.wire_faults import reading, timed_out
+from provider_svc.http1.coding import Inflater, is_coded
+from provider_svc.http1.connection import Connection
+from provider_svc.http1.faults import WireFault
+from provider_svc.http1.reply import Headers, Reply
+from provider_svc.wire_faults import failure_within, invalid, timed_out
 
 MAX_ANSWER = 64 << 20  # bytes of a whole document; must fit in one gRPC message
 MAX_ERROR_BODY = 64 << 10
@@ -18,23 +19,17 @@ PATIENCE_FOR_END = 0.1  # seconds; the end of a body nearly always comes with it
 
 class Answer:
     """A provider's answer from its headers on. Nothing is read from the socket while nobody asks for the next block,
-    but for a bounded read-ahead."""
+    but for a bounded read-ahead. `expires` is a time of the loop."""
 
-    def __init__(self, name: str, response: aiohttp.ClientResponse, timeouts: Timeouts, expires: float) -> None:
+    def __init__(self, name: str, connection: Connection, reply: Reply, timeouts: Timeouts, *, expires: float) -> None:
+        self.status = reply.status
+        self.headers: Mapping[str, str] = Headers(reply.fields)
         self._name = name
-        self._response = response
+        self._connection = connection
+        self._reply = reply
         self._timeouts = timeouts
         self._expires = expires
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The HTTP headers; names match in any case."""
-        return self._response.headers
+        self._time = connection.time
 
     def blocks(self) -> AsyncIterator[bytes]:
         """The body as it comes, in blocks of at most a few hundred KiB; may be left at any point.
@@ -42,34 +37,40 @@ class Answer:
         Raises PROVIDER_TIMEOUT (idle or total), PROVIDER_STREAM_CUT when the connection breaks before the body's end,
         PROVIDER_INVALID_ANSWER when the body cannot be decoded.
         """
-        return self
+        try:
+            return _Inflated(self._name, self) if is_coded(self._reply.fields.get(b"content-encoding")) else self
+        except WireFault as exc:
+            raise failure_within(self._name, exc) from exc
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        content = self._response.content
         while True:
             self._check_total()
-            with reading(self._name):
-                block = content.read_nowait(-1) or await self._wait_for_block()
+            try:
+                block = self._connection.take()
+            except WireFault as exc:
+                raise failure_within(self._name, exc) from exc
             if block:
                 return block
-            if content.at_eof():
+            if self._reply.is_whole:
                 raise StopAsyncIteration
+            await self._wait()
 
     async def read(self, bound: int) -> bytes:
         """The whole body. Raises PROVIDER_INVALID_ANSWER when it is larger than `bound` bytes, and what `blocks` raises."""
-        body = bytearray()
+        body, size = [], 0
         async for block in self.blocks():
-            body += block
-            if len(body) > bound:
+            body.append(block)
+            size += len(block)
+            if size > bound:
                 raise RunestoneError(
                     Reason.PROVIDER_INVALID_ANSWER,
                     f"provider {self._name} sent an answer larger than {bound} bytes",
                     upstream_status=self.status,
                 )
-        return bytes(body)
+        return b"".join(body)
 
     async def read_error(self) -> bytes:
         """The beginning of an error's body; as much as there is when it breaks off, for the status is known already."""
@@ -86,22 +87,52 @@ class Answer:
     async def finish(self) -> None:
         """Reads what stands behind an answer's last event, so that the connection can be used again; gives up soon, as
         the answer is whole already."""
+        if self._reply.is_whole and not self._reply.size:
+            return
         try:
             async with asyncio.timeout(PATIENCE_FOR_END):
-                async for _ in self.blocks():
+                async for _ in self:
                     pass
         except (TimeoutError, RunestoneError):
             return
 
-    async def _wait_for_block(self) -> bytes:
-        left = self._expires - time.monotonic()
+    async def _wait(self) -> None:
+        idle = self._time() + self._timeouts.idle
         try:
-            async with asyncio.timeout(min(self._timeouts.idle, left)):
-                return await self._response.content.readany()
+            await self._connection.wait(min(idle, self._expires))
         except TimeoutError as exc:
             self._check_total()
             raise timed_out(self._name, f"sent nothing for {self._timeouts.idle:g} s (idle timeout)") from exc
+        except WireFault as exc:
+            raise failure_within(self._name, exc) from exc
 
     def _check_total(self) -> None:
-        if time.monotonic() >= self._expires:
+        if self._time() >= self._expires:
             raise timed_out(self._name, f"was not done after {self._timeouts.total:g} s (total timeout)")
+
+
+class _Inflated:
+    """A compressed answer's body, decoded."""
+
+    def __init__(self, name: str, blocks: AsyncIterator[bytes]) -> None:
+        self._name = name
+        self._blocks = blocks
+        self._inflater = Inflater()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            while not (piece := self._inflater.take()):
+                self._inflater.feed(await self._next_block())
+        except WireFault as exc:
+            raise invalid(self._name, exc) from exc
+        return piece
+
+    async def _next_block(self) -> bytes:
+        try:
+            return await anext(self._blocks)
+        except StopAsyncIteration:
+            self._inflater.finish()
+            raise

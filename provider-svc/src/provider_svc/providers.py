@@ -32,7 +32,9 @@ class ProviderFactory:
         if configured.kind == "simulated":
             return SimulatedProvider(configured.name, configured, self._clock)
         address = configured.base_url or BASE_URLS[configured.kind]
-        upstream = Upstream(configured.name, address, configured.timeouts)
+        upstream = Upstream(
+            configured.name, address, configured.timeouts, ca=configured.ca, proxy=configured.proxy or ""
+        )
         self._upstreams.add(upstream)
         return BY_KIND[configured.kind](configured.name, configured, upstream, self._clock)
 

@@ -1,128 +1,138 @@
-"""The HTTP connection pool towards one provider, and one answer at a time out of it.
+"""The way to one provider: a call out, one answer at a time back.
 
-aiohttp does HTTP; here stands what a gateway needs beside it: each way of being slow has its own bound and says which it
+`http1` does HTTP; here stands what a gateway needs beside it: each way of being slow has its own bound and says which it
 was, no wait is without one, no redirect is followed, no cookie or proxy setting of the environment is used, and leaving
 an answer early aborts its socket instead of draining it. `traceparent` is not sent: trace ids are the operator's own.
 """
 
 import asyncio
-import io
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from contextvars import ContextVar
-from typing import Any
-from weakref import WeakSet
-
-import aiohttp
-from aiohttp.connector import Connection
+from collections.abc import Mapping
+from types import TracebackType
 
 from chassis.config.schema import Timeouts
 from provider_svc.answer import MAX_ANSWER, Answer
-from provider_svc.wire_faults import opening
+from provider_svc.http1.connection import Connection
+from provider_svc.http1.dialing import Dialer
+from provider_svc.http1.faults import ClosedEarly, WireFault
+from provider_svc.http1.origin import parse_origin
+from provider_svc.http1.pool import Limits, Pool
+from provider_svc.http1.reply import Reply
+from provider_svc.http1.request import RequestForm
+from provider_svc.wire_faults import failure_to_begin
 
-__all__ = ["MAX_ANSWER", "Answer", "Upstream"]
+__all__ = ["MAX_ANSWER", "Answer", "Limits", "Upstream"]
 
-READ_BUFFER = 64 << 10  # bytes that aiohttp reads ahead before it stops reading the socket (it stops at twice this)
-_LARGE = 1 << 20  # larger bodies are written in pieces, so that they do not hold up the loop
-
-_transport: ContextVar[asyncio.BaseTransport | None] = ContextVar("provider_svc_transport", default=None)
+ALWAYS = {"accept-encoding": "identity", "user-agent": "runestone", "content-type": "application/json"}
 
 
 class Upstream:
     """One provider's pool of kept-alive connections. `base_url` is what the maker's SDK has; `name` is the provider's.
 
+    `ca` is the path of a PEM file with the authorities to trust instead of the system's; `proxy` the URL of an HTTP proxy.
     Made and closed inside a running loop.
     """
 
-    def __init__(self, name: str, base_url: str, timeouts: Timeouts) -> None:
-        self._name = name
-        self._base_url = base_url.rstrip("/")
-        self._timeouts = timeouts
-        self._running = 0
-        self._connector = _Connector(limit=0, keepalive_timeout=30, ttl_dns_cache=30)
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"accept-encoding": "identity", "user-agent": "runestone", "content-type": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
-            read_bufsize=READ_BUFFER,
-            trust_env=False,
-        )
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        timeouts: Timeouts,
+        *,
+        ca: str = "",
+        proxy: str = "",
+        limits: Limits | None = None,
+    ) -> None:
+        origin, hop = parse_origin(base_url), parse_origin(proxy) if proxy else None
+        self.name = name
+        self.timeouts = timeouts
+        self.running = 0
+        self.time = asyncio.get_running_loop().time
+        self.pool = Pool(Dialer(origin, ca=ca, proxy=hop).dial, limits or Limits())
+        self._form = RequestForm(origin, ALWAYS, hop)
 
-    @asynccontextmanager
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Exchange":
         """Sends `body` (JSON) to `path` below the base URL; the context is the answer once its headers are there.
 
         Raises PROVIDER_UNREACHABLE, PROVIDER_TIMEOUT (the first-byte timeout counts from the call's begin, connecting
-        and sending included) or PROVIDER_INVALID_ANSWER. Leaving the context before the answer's end, or being cancelled
-        at any point, closes the socket at once; otherwise the connection goes back to the pool.
+        and sending included), PROVIDER_INVALID_ANSWER, or OVERLOADED when too many calls wait for a connection. Leaving the
+        context before the answer's end, or being cancelled at any point, closes the socket at once; otherwise the
+        connection goes back to the pool.
         """
-        self._running += 1
-        try:
-            expires = time.monotonic() + self._timeouts.total
-            response = await self._begin(path, body, headers)
-            try:
-                yield Answer(self._name, response, self._timeouts, expires)
-            finally:
-                _drop(response)
-        finally:
-            self._running -= 1
+        return Exchange(self, path, body, headers)
 
-    async def _begin(self, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        url = self._base_url + path
-        patience = min(self._timeouts.first_byte, self._timeouts.total)
-        _transport.set(None)
-        try:
-            with opening(self._name, self._timeouts.connect, patience):
-                async with asyncio.timeout(patience):
-                    data = body if len(body) < _LARGE else io.BytesIO(body)
-                    return await self._session.post(url, data=data, headers=headers, allow_redirects=False)
-        except BaseException:
-            _abort(_transport.get())
-            raise
-        finally:
-            _transport.set(None)
+    def write_head(self, path: str, headers: Mapping[str, str], length: int) -> bytes:
+        """A request's head. Raises ValueError for a header that HTTP does not allow."""
+        return self._form.fill_in(path, headers, length)
 
     async def close(self) -> None:
         """Closes all connections, those in use as well."""
-        await self._session.close()
+        self.pool.close()
+        await asyncio.sleep(0)  # the sockets are closed in the loop's next step
 
     def statistics(self) -> dict[str, int]:
         """How many connections are open, and how many calls are running now."""
-        return {"connections": self._connector.count_open(), "running": self._running}
+        return {"connections": self.pool.count_open(), "running": self.running}
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{number} {name}" for name, number in self.statistics().items())
-        return f"Upstream({self._name}, {numbers})"
+        return f"Upstream({self.name}, {numbers})"
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Knows which connection the running task got, so that it can be aborted, and how many are open."""
+class Exchange:
+    """One request and its answer, as a context; `Upstream.post` says what it promises."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._opened: WeakSet[aiohttp.client_proto.ResponseHandler] = WeakSet()
+    __slots__ = ("_body", "_connection", "_headers", "_path", "_upstream")
 
-    async def connect(self, *arguments: Any, **options: Any) -> Connection:
-        connection = await super().connect(*arguments, **options)
-        if connection.protocol is not None:
-            self._opened.add(connection.protocol)
-            _transport.set(connection.transport)
-        return connection
+    def __init__(self, upstream: Upstream, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self._upstream = upstream
+        self._path = path
+        self._body = body
+        self._headers = headers
+        self._connection: Connection | None = None
 
-    def count_open(self) -> int:
-        return sum(protocol.is_connected() for protocol in self._opened)
+    async def __aenter__(self) -> Answer:
+        upstream, timeouts = self._upstream, self._upstream.timeouts
+        upstream.running += 1
+        begun = upstream.time()
+        try:
+            reply, connection = await self._begin(begun)
+        except (WireFault, TimeoutError, ValueError) as fault:
+            self._end()
+            raise failure_to_begin(upstream.name, fault, timeouts) from fault
+        except BaseException:
+            self._end()
+            raise
+        return Answer(upstream.name, connection, reply, timeouts, expires=begun + timeouts.total)
 
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
 
-def _drop(response: aiohttp.ClientResponse) -> None:
-    """Ends an answer: a connection that is not back in the pool by now has unread bytes, and is aborted."""
-    if response.connection is not None:
-        _abort(response.connection.transport)
-    response.close()
+    async def _begin(self, begun: float) -> tuple[Reply, Connection]:
+        """Sends the request, once more when a kept connection turned out to be stale and the first time cannot count."""
+        head = self._upstream.write_head(self._path, self._headers, len(self._body))
+        try:
+            return await self._send(head, begun)
+        except ClosedEarly as fault:
+            if not fault.is_repeatable:
+                raise
+        self._release()
+        self._upstream.pool.drop_idle()
+        return await self._send(head, begun)
 
+    async def _send(self, head: bytes, begun: float) -> tuple[Reply, Connection]:
+        pool, timeouts = self._upstream.pool, self._upstream.timeouts
+        deadline = begun + min(timeouts.first_byte, timeouts.total)
+        connection = pool.take_idle() or await pool.acquire(min(begun + timeouts.connect, deadline))
+        self._connection = connection
+        return await connection.begin(head, self._body, deadline), connection
 
-def _abort(transport: asyncio.BaseTransport | None) -> None:
-    """Closes a socket without waiting for bytes that the peer does not take."""
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._upstream.pool.release(self._connection)
+            self._connection = None
+
+    def _end(self) -> None:
+        self._release()
+        self._upstream.running -= 1
