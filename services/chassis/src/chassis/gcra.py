@@ -64,7 +64,7 @@ def decide(rate: Rate, arrival: int | None, now: int, amount: int) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """`arrival` is the state to keep; `amount` is how many whole uses were given back."""
+    """`arrival` is the state to keep; `amount` is how many uses were given back, to the nearest one."""
 
     arrival: int
     amount: int
@@ -87,7 +87,7 @@ def refund(rate: Rate, arrival: int | None, until: int, now: int, amount: int) -
     owed = 0 if arrival is None else max(0, _nearest(arrival * rate.quantity, FINE) - instant)
     good = max(0, _nearest(until * rate.quantity, FINE) - instant)
     back = min(rate.period * amount, good, owed)
-    return Refund(_nearest((instant + owed - back) * FINE, rate.quantity), back // rate.period)
+    return Refund(_nearest((instant + owed - back) * FINE, rate.quantity), _nearest(back, rate.period))
 
 
 def _nearest(dividend: int, divisor: int) -> int:

@@ -344,7 +344,9 @@ class ReturnResponse(_message.Message):
     REFUNDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refunded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """How many units each limit got back, in the request's order: none for a lease that was returned before or has lapsed."""
+        """How many units each limit got back, to the nearest one, in the request's order: none for a lease that was
+        returned before or has lapsed.
+        """
 
     def __init__(
         self,
