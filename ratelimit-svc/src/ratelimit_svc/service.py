@@ -1,5 +1,7 @@
 """ratelimit-svc, put together."""
 
+import secrets
+
 from chassis.redis import open_pool
 from chassis.runtime import Runtime, Service
 from ratelimit_svc.measured import MeasuredStore
@@ -16,9 +18,14 @@ async def build(runtime: Runtime) -> None:
     store = MeasuredStore(await _open_store(runtime), runtime.metrics, runtime.clock)
     runtime.serve(
         ratelimit_pb2_grpc.add_RateLimitServiceServicer_to_server,
-        RateLimitServicer(store, runtime.clock),
+        RateLimitServicer(store, runtime.clock, new_lease_id),
         ratelimit_pb2.DESCRIPTOR.services_by_name["RateLimitService"].full_name,
     )
+
+
+def new_lease_id() -> str:
+    """Long enough that no two leases of a subject ever share it."""
+    return secrets.token_hex(8)
 
 
 async def _open_store(runtime: Runtime) -> Store:

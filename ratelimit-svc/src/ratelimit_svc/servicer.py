@@ -1,70 +1,51 @@
 """RateLimitService: protobuf in, a decision of the store, protobuf out."""
 
-from collections.abc import Sequence
-
 from chassis.clock import Clock
-from chassis.errors import Reason, RunestoneError
-from chassis.gcra import Decision
+from chassis.ids import NewId
 from chassis.server import Context
-from ratelimit_svc.limit import Limit, make_limit
+from ratelimit_svc.reading import read_asks, read_calls, read_leftovers, read_limits
 from ratelimit_svc.reservation import is_admitted
 from ratelimit_svc.store import Store
-from runestone.ratelimit.v1 import ratelimit_pb2
-from runestone.ratelimit.v1.ratelimit_pb2 import LimitState, ReserveRequest, ReserveResponse
+from ratelimit_svc.writing import write_grant, write_state
+from runestone.ratelimit.v1.ratelimit_pb2 import (
+    LeaseRequest,
+    LeaseResponse,
+    ReserveRequest,
+    ReserveResponse,
+    ReturnRequest,
+    ReturnResponse,
+)
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceServicer
-
-MAX_LIMITS = 32
 
 
 class RateLimitServicer(RateLimitServiceServicer):
     """Answers out of one store."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, new_lease_id: NewId) -> None:
         self._store = store
         self._clock = clock
+        self._new_lease_id = new_lease_id
 
     async def Reserve(self, request: ReserveRequest, context: Context) -> ReserveResponse:  # noqa: N802, ARG002
         """Reserves under every given limit, or under none of them."""
-        limits = _read_limits(request.limits)
+        limits = read_limits(request.limits)
         if not limits:
             return ReserveResponse(admitted=True)
-        decisions = await self._store.reserve(limits, int(self._clock.monotonic() * 1_000_000))
-        return ReserveResponse(admitted=is_admitted(decisions), states=map(_state, decisions))
+        decisions = await self._store.reserve(limits, self._now())
+        return ReserveResponse(admitted=is_admitted(decisions), states=map(write_state, decisions))
 
+    async def Lease(self, request: LeaseRequest, context: Context) -> LeaseResponse:  # noqa: N802, ARG002
+        """Admits the calls that wait, as far as there is room, and takes units ahead for later ones."""
+        calls = read_calls(request.calls)
+        asks = read_asks(request.limits, self._new_lease_id)
+        if not asks:
+            return LeaseResponse(admitted=calls)
+        return write_grant(asks, await self._store.lease(asks, calls, self._now()))
 
-def _read_limits(messages: Sequence[ratelimit_pb2.Limit]) -> list[Limit]:
-    """Raises INVALID_REQUEST for a limit that makes no sense, for one that stands twice, and for too many."""
-    if len(messages) > MAX_LIMITS:
-        many = f"{len(messages)} limits are more than the {MAX_LIMITS} that one call may ask under"
-        raise RunestoneError(Reason.INVALID_REQUEST, many, param="limits")
-    limits: dict[bytes, Limit] = {}
-    for index, message in enumerate(messages):
-        limit = _read_limit(message, f"limits[{index}]")
-        if limit.key in limits:
-            twice = "the limit has the subject and name of one before it"
-            raise RunestoneError(Reason.INVALID_REQUEST, twice, param=f"limits[{index}]")
-        limits[limit.key] = limit
-    return list(limits.values())
+    async def Return(self, request: ReturnRequest, context: Context) -> ReturnResponse:  # noqa: N802, ARG002
+        """Gives back what is left of leases."""
+        leftovers = read_leftovers(request.leftovers)
+        return ReturnResponse(refunded=await self._store.give_back(leftovers, self._now()) if leftovers else [])
 
-
-def _read_limit(message: ratelimit_pb2.Limit, path: str) -> Limit:
-    try:
-        return make_limit(
-            message.subject,
-            message.name,
-            quantity=message.quantity,
-            period=message.period.ToMicroseconds(),
-            burst=message.burst,
-            amount=message.amount,
-        )
-    except RunestoneError as error:
-        error.param = f"{path}.{error.param}"
-        raise
-
-
-def _state(decision: Decision) -> LimitState:
-    state = LimitState(admitted=decision.is_admitted, remaining=decision.remaining)
-    state.reset_after.FromMicroseconds(decision.reset_after)
-    if decision.retry_after is not None:
-        state.retry_after.FromMicroseconds(decision.retry_after)
-    return state
+    def _now(self) -> int:
+        return int(self._clock.monotonic() * 1_000_000)
