@@ -22,13 +22,13 @@ class FakeCache:
         self.is_down = False
         self.lookups = 0
 
-    async def LookUp(self, request: LookUpRequest) -> LookUpResponse:
+    async def LookUp(self, request: LookUpRequest, *, metadata: Any) -> LookUpResponse:
         self.lookups += 1
         self._fail_if_down()
         kept = self.answers.get(request.fingerprint)
         return LookUpResponse(hit=kept.answer) if kept else LookUpResponse(miss=Miss())
 
-    async def Store(self, request: StoreRequest) -> StoreResponse:
+    async def Store(self, request: StoreRequest, *, metadata: Any) -> StoreResponse:
         self._fail_if_down()
         self.answers[request.fingerprint] = request
         return StoreResponse(stored=True)

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from chassis.breaker import Breaker
+from chassis.client import Metadata
 from chassis.clock import Clock
 from chassis.errors import RunestoneError
+from chassis.replicas import ROUTE_KEY
 from gateway_edge.call import Call
 from gateway_edge.fingerprint import fingerprint
 from gateway_edge.middleware.base import Proceed
@@ -21,10 +23,10 @@ MAX_STORING = 256  # answers on their way to the cache; above it they are not ke
 class AnswerCache(Protocol):
     """What this middleware needs of cache-svc: `CacheServiceStub`."""
 
-    def LookUp(self, request: LookUpRequest, /) -> Awaitable[LookUpResponse]:  # noqa: N802  the rpc's name
+    def LookUp(self, request: LookUpRequest, /, *, metadata: Metadata) -> Awaitable[LookUpResponse]:  # noqa: N802  the rpc's name
         """Looks an answer up."""
 
-    def Store(self, request: StoreRequest, /) -> Awaitable[StoreResponse]:  # noqa: N802  the rpc's name
+    def Store(self, request: StoreRequest, /, *, metadata: Metadata) -> Awaitable[StoreResponse]:  # noqa: N802  the rpc's name
         """Keeps an answer."""
 
 
@@ -88,7 +90,7 @@ class Cache:
         if (storing := self._storing.get(key)) is not None:
             await storing.wait()  # who saw the answer and asks again gets it; storing has a deadline of its own
         try:
-            response = await self._cache.LookUp(LookUpRequest(fingerprint=key))
+            response = await self._cache.LookUp(LookUpRequest(fingerprint=key), metadata=_route(key))
         except RunestoneError:
             self._breaker.failed()
             return BYPASS, None
@@ -132,7 +134,7 @@ class Cache:
         if self._ttl:
             request.ttl.FromMilliseconds(int(self._ttl * 1000))
         try:
-            await self._cache.Store(request)
+            await self._cache.Store(request, metadata=_route(key))
         except RunestoneError:
             self._breaker.failed()  # a lost store is a later miss
         finally:
@@ -141,6 +143,11 @@ class Cache:
     @staticmethod
     def _mark(call: Call, outcome: str) -> None:
         call.outcome.cache = call.reply.headers["x-cache"] = outcome
+
+
+def _route(key: bytes) -> Metadata:
+    """The same question always asks the same replica."""
+    return ((ROUTE_KEY, key),)
 
 
 def _key_of(call: Call) -> bytes:

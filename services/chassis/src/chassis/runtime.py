@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chassis.client import Channel
+from chassis.client import Channel, Link
 from chassis.clock import Clock, SystemClock
 from chassis.health import Facts
 from chassis.introspection import IntrospectionServicer
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
-from chassis.mux.link import MuxLink
+from chassis.replicas import open_link
 from chassis.server import MAX_MESSAGE, AddServicer, Server
 from chassis.snapshots import SnapshotFeed
 from chassis.tracing import Tracing
@@ -51,7 +51,7 @@ class Runtime:
         telemetry = self.settings.telemetry
         self.tracing = Tracing(service, otlp_endpoint=telemetry.otlp_endpoint, sample_ratio=telemetry.sample_ratio)
         self._stack = AsyncExitStack()
-        self._links: dict[str, MuxLink] = {}
+        self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = Server(
             facts=self.facts, tracing=self.tracing, metrics=self.metrics, log=self.log, clock=self.clock
@@ -67,7 +67,7 @@ class Runtime:
         address = self.place.peers[peer]
         link = self._links.get(peer)
         if link is None:
-            link = self._links[peer] = MuxLink(address, MAX_MESSAGE)
+            link = self._links[peer] = open_link(address, MAX_MESSAGE)
         channel = Channel(address, tracing=self.tracing, timeout=timeout, clock=self.clock, link=link)
         self._stack.push_async_callback(channel.close)
         return channel

@@ -53,8 +53,7 @@ def _copies(node: Node, settings: Settings, addresses: dict[str, str], run_dir: 
     if _peer(node, settings).endpoints:
         return
     peers = {name: addresses[name] for name in node.peers}
-    for worker in range(settings.edge.workers if node.has_door else 1):
-        name = f"{node.name}-{worker}" if node.has_door else node.name
+    for worker, name in enumerate(copy_names(node, settings)):
         listen = _peer(node, settings).listen
         address = socket_address(run_dir, name) if listen == "unix" else with_port(listen, node.name)
         yield Part(name=name, node=node, worker=worker, address=address, peers=peers)
@@ -66,8 +65,16 @@ def address_for_callers(node: Node, settings: Settings, run_dir: Path) -> str:
     if peer.endpoints:
         return join_endpoints(node.name, peer.endpoints)
     if peer.listen == "unix":
-        return socket_address(run_dir, node.name)
+        return ",".join(socket_address(run_dir, name) for name in copy_names(node, settings))
     return as_loopback(with_port(peer.listen, node.name))
+
+
+def copy_names(node: Node, settings: Settings) -> list[str]:
+    """`edge-0`, `edge-1` for the edge's workers; `cache` for a service, `cache-0`, `cache-1` for its replicas."""
+    if node.has_door:
+        return [f"{node.name}-{number}" for number in range(settings.edge.workers)]
+    replicas = _peer(node, settings).replicas
+    return [f"{node.name}-{number}" for number in range(replicas)] if replicas > 1 else [node.name]
 
 
 def join_endpoints(service: str, endpoints: Sequence[str]) -> str:

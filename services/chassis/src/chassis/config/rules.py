@@ -34,6 +34,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_models,
         _check_providers,
         _check_stores,
+        _check_replicas,
         _check_keys,
         _check_pipelines,
         _check_limits,
@@ -61,10 +62,6 @@ UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ("edge.http.trusted_proxies", lambda s: bool(s.edge.http.trusted_proxies)),
     ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
     ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
-    (
-        "mesh.*.replicas",
-        lambda s: any(peer.replicas > 1 for peer in (s.mesh.cache, s.mesh.ratelimit, s.mesh.provider, s.mesh.audit)),
-    ),
     ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
     ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
     ("tenants[].keys_file", lambda s: any(tenant.keys_file for tenant in s.tenants)),
@@ -130,6 +127,21 @@ def _check_stores(settings: Settings) -> Iterator[Finding]:
         store = getattr(settings, section).store
         if not any(store == name or (name.endswith("://") and store.startswith(name)) for name in known):
             yield (section, "store"), f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
+
+
+def _check_replicas(settings: Settings) -> Iterator[Finding]:
+    """Several replicas must share what they count or keep, or each would be right for itself and wrong in all."""
+    for section, lonely_store in (("ratelimit", "memory"), ("audit", "sqlite")):
+        if getattr(settings.mesh, section).replicas > 1 and getattr(settings, section).store == lonely_store:
+            message = (
+                f"several replicas cannot share the store {lonely_store!r}; set {section}.store to one that they can"
+            )
+            yield ("mesh", section, "replicas"), message
+    for section in ("cache", "ratelimit", "provider", "audit"):
+        peer = getattr(settings.mesh, section)
+        if peer.replicas > 1 and peer.listen != "unix":
+            message = "several replicas on one machine need `listen: unix`; elsewhere name `endpoints`"
+            yield ("mesh", section, "replicas"), message
 
 
 def _check_keys(settings: Settings) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from chassis.client import Channel
 from chassis.errors import RunestoneError
+from chassis.replicas import open_link
+from chassis.server import MAX_MESSAGE
 from chassis.tracing import Tracing
 from launcher.configuration import find_data_dir
 from launcher.errors import LaunchError
@@ -24,7 +26,9 @@ def ask_service(service: str, data_dir: Path | None, question: Callable[[Channel
         raise LaunchError(f"the mesh has no service {service}")
 
     async def ask() -> T:
-        async with Channel(address, tracing=Tracing("runestone"), timeout=PATIENCE) as channel:
+        async with Channel(
+            address, tracing=Tracing("runestone"), timeout=PATIENCE, link=open_link(address, MAX_MESSAGE)
+        ) as channel:
             return await question(channel)
 
     try:

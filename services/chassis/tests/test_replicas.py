@@ -1,0 +1,150 @@
+"""Calls over several replicas: who gets which, and what happens when one comes, goes or is sick."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import Reason, RunestoneError
+from chassis.replicas import ROUTE_KEY, ReplicaLink, is_name, rendezvous_weight, resolve, split_address
+
+NAMES = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]
+
+
+class FakeReplica:
+    """A link that answers with its own name, or fails as it is told."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.error, self.is_closed = name, None, False
+
+    async def call(self, method: str, request: bytes, timeout: float, metadata: object) -> bytes:
+        if self.error is not None:
+            raise self.error
+        return self.name.encode()
+
+    async def stream(self, method: str, request: bytes, timeout: float, metadata: object) -> AsyncGenerator[bytes]:
+        if self.error is not None:
+            raise self.error
+        for _ in range(3):
+            yield self.name.encode()
+
+    async def is_connected_within(self, timeout: float) -> bool:
+        return self.error is None
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+async def fakes() -> dict[str, FakeReplica]:
+    return {name: FakeReplica(name) for name in NAMES}
+
+
+@pytest.fixture
+async def link(fakes: dict[str, FakeReplica]) -> AsyncGenerator[ReplicaLink]:
+    link = ReplicaLink(NAMES, fakes.__getitem__)
+    yield link
+    await link.close()
+    assert all(fake.is_closed for fake in fakes.values())
+
+
+def unavailable(*, may_have_begun: bool) -> RunestoneError:
+    return RunestoneError(Reason.UNAVAILABLE, "gone", may_have_begun=may_have_begun)
+
+
+async def ask(link: ReplicaLink, key: bytes | None = None) -> str:
+    return (await link.call("/m", b"", 1.0, ((ROUTE_KEY, key),) if key else ())).decode()
+
+
+async def test_calls_are_spread(link: ReplicaLink) -> None:
+    assert set(Counter([await ask(link) for _ in range(200)])) == set(NAMES)
+
+
+async def test_a_key_always_goes_to_the_same_replica(link: ReplicaLink) -> None:
+    keys = [bytes([number]) for number in range(1, 60)]
+    first = [await ask(link, key) for key in keys]
+    assert [await ask(link, key) for key in keys] == first
+    assert set(first) == set(NAMES)
+
+
+@given(st.binary(min_size=1, max_size=32), st.sampled_from(NAMES))
+def test_a_replica_that_goes_moves_only_its_own_keys(key: bytes, gone: str) -> None:
+    before = max(NAMES, key=lambda name: rendezvous_weight(key, name))
+    after = max((name for name in NAMES if name != gone), key=lambda name: rendezvous_weight(key, name))
+    assert before in {gone, after}
+
+
+async def test_a_call_that_was_not_begun_is_tried_on_another_replica(
+    link: ReplicaLink, fakes: dict[str, FakeReplica]
+) -> None:
+    fakes[NAMES[0]].error = unavailable(may_have_begun=False)
+    assert {await ask(link) for _ in range(50)} == set(NAMES[1:])
+
+
+async def test_a_call_that_may_have_begun_is_never_sent_twice(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
+    for fake in fakes.values():
+        fake.error = unavailable(may_have_begun=True)
+    with pytest.raises(RunestoneError, match="gone"):
+        await ask(link)
+
+
+async def test_a_sick_replica_is_left_out_after_five_failures(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
+    fakes[NAMES[0]].error = RunestoneError(Reason.DEADLINE_EXCEEDED, "slow")
+    failures = 0
+    for _ in range(200):
+        try:
+            await ask(link)
+        except RunestoneError:
+            failures += 1
+    assert 5 <= failures <= 6  # and one probe a second
+
+
+async def test_a_refusal_is_no_sickness(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
+    for fake in fakes.values():
+        fake.error = RunestoneError(Reason.RATE_LIMITED, "slow down")
+    for _ in range(50):
+        with pytest.raises(RunestoneError, match="slow down"):
+            await ask(link)
+    for fake in fakes.values():
+        fake.error = None
+    assert {await ask(link) for _ in range(100)} == set(NAMES)
+
+
+async def test_replicas_that_come_get_calls_and_those_that_go_end_theirs(
+    link: ReplicaLink, fakes: dict[str, FakeReplica]
+) -> None:
+    fakes["10.0.0.9:1"] = FakeReplica("10.0.0.9:1")
+    async with aclosing(link.stream("/m", b"", 1.0, ((ROUTE_KEY, b"k"),))) as answers:
+        owner = (await anext(answers)).decode()
+        link._settle(set(fakes) - {owner})
+        assert "10.0.0.9:1" in {await ask(link) for _ in range(200)}
+        assert [answer.decode() async for answer in answers] == [owner, owner]
+        assert owner not in {await ask(link) for _ in range(100)}
+
+
+async def test_with_no_replica_a_call_is_refused_not_hung() -> None:
+    link = ReplicaLink([], FakeReplica)
+    with pytest.raises(RunestoneError) as refusal:
+        await ask(link)
+    assert refusal.value.reason is Reason.UNAVAILABLE
+    assert not refusal.value.may_have_begun
+    await link.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [("unix:/a", ["unix:/a"]), ("unix:/a,unix:/b", ["unix:/a", "unix:/b"]), ("ipv4:1.2.3.4:5,1.2.3.5:5", ["1.2.3.4:5", "1.2.3.5:5"]), ("dns:///cache:1", ["cache:1"])],
+)  # fmt: skip
+def test_addresses_are_read(text: str, addresses: list[str]) -> None:
+    assert split_address(text) == addresses
+
+
+def test_names_are_told_from_addresses() -> None:
+    assert [is_name(one) for one in ("unix:/a", "1.2.3.4:5", "[::1]:5", "cache.svc:5")] == [False, False, False, True]
+
+
+async def test_a_name_is_resolved_to_all_its_addresses() -> None:
+    assert await resolve(["localhost:7", "10.0.0.1:7"]) >= {"127.0.0.1:7", "10.0.0.1:7"}
