@@ -1,76 +1,66 @@
-"""Processes under measurement: started on one core, their CPU and memory read from /proc over the whole tree."""
+"""Processes under measurement: each on its core, none left behind however the measurement ends."""
 
-import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-TICK = os.sysconf("SC_CLK_TCK")
-GATEWAY_CORE, LOAD_CORE = 0, (os.cpu_count() or 1) - 1
+from bench.accounting import Member, read_tree
+
+PATIENCE = 20.0  # seconds that a process has to stop when asked
+REAP = 5.0  # seconds that the kernel has to end a killed one
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+
+# Compiled modules are what users run; without them a Python gateway would be measured at half its speed.
+UNWANTED = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPROFILEIMPORTTIME"}
 
 
-@contextlib.contextmanager
-def process(command: list[str], core: int, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`command` pinned to `core`; ended with SIGTERM, then SIGKILL."""
+@contextmanager
+def running(
+    command: Sequence[str], *, core: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`command`, pinned with all it starts to `core`, its output in `log`. SIGTERM at the end; who stays is killed."""
+
+    def settle() -> None:
+        # Orphans of the tree stay in it, and are counted; and if the bench is killed, the tree is asked to stop.
+        os.sched_setaffinity(0, {core})
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
     with log.open("wb") as output:
-        started = subprocess.Popen(
-            ["taskset", "-c", str(core), *command], stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-            env={**os.environ, **environment}, start_new_session=True,
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=make_environment(environment or {}),
+            start_new_session=True, preexec_fn=settle,  # noqa: PLW1509  no other thread runs here that could hold a lock
         )  # fmt: skip
     try:
-        yield started
+        yield process
     finally:
-        started.send_signal(signal.SIGTERM)
-        try:
-            started.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(started.pid, signal.SIGKILL)
+        _stop(process)
 
 
-def tree(root: int) -> list[int]:
-    """The process and all its descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found, queue = [], [root]
-    while queue:
-        found.append(queue.pop())
-        queue += children.get(found[-1], [])
-    return found
+def make_environment(additions: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment as a user's would be, and what the command needs."""
+    return {name: value for name, value in os.environ.items() if name not in UNWANTED} | dict(additions)
 
 
-def cpu_seconds(root: int) -> float:
-    """User and system time of the tree so far."""
-    total = 0
-    for pid in tree(root):
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / TICK
-
-
-def pss_mib(root: int) -> float:
-    """Proportional set size of the tree."""
-    total = 0
-    for pid in tree(root):
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-    return total / 1024
-
-
-def wait_for(condition: object, patience: float = 30.0) -> float:
-    """Calls `condition` until it is true; returns the seconds it took."""
-    started = time.perf_counter()
-    while not condition():  # type: ignore[operator]
-        if time.perf_counter() - started > patience:
-            raise TimeoutError(f"not ready after {patience} s")
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    family = read_tree(process.pid)
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    for member in filter(_is_running, family):
+        with suppress(ProcessLookupError):
+            os.kill(member.pid, signal.SIGKILL)
+    process.wait(REAP)
+    deadline = time.monotonic() + REAP
+    while any(map(_is_running, family)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return time.perf_counter() - started
+
+
+def _is_running(member: Member) -> bool:
+    return any(now.started == member.started for now in read_tree(member.pid)[:1])
