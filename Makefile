@@ -9,7 +9,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format proto proto-baseline bench clean
+.PHONY: help run test lint format proto proto-baseline bench profile guard clean
 
 help:  ## Shows this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +51,18 @@ proto: checkers  ## Writes the stubs anew after a change of proto/
 proto-baseline: checkers  ## Declares today's protos to be what callers may rely on
 	PYTHONPATH=tests .venv/bin/python -m contract.baseline
 
-bench: $(UV)-$(UV_VERSION)  ## Measures the cost of a call (WRITE=1 rewrites the table in bench/README.md)
+.PHONY: meters
+meters: $(UV)-$(UV_VERSION)
 	@$(SYNC) --group bench
-	.venv/bin/python -m bench $(ARGS)
+
+bench: meters  ## Measures the cost of a call (PEERS=1 beside others, WRITE=1 rewrites the tables, ROUNDS=n)
+	.venv/bin/python -m bench
+
+profile: meters  ## Writes a flame graph of each process under load (ARGS="--case paced --out FOLDER")
+	.venv/bin/python -m bench.profile $(ARGS)
+
+guard: meters  ## Compares the CPU of a call with the last landed figure (UPDATE=1 lands today's)
+	.venv/bin/python -m bench.guard
 
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
