@@ -1,20 +1,37 @@
 """Fakes of everything outside the edge's middleware, and a call to send through them."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from chassis.breaker import Breaker
 from chassis.config import Catalog, Settings
 from chassis.config.schema import Model, Provider, Target
 from chassis.context import NO_TRACE
+from chassis.errors import Reason, RunestoneError
+from chassis.gcra import Decision, Rate, decide, good_until, refund
+from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from gateway_edge.body import decode_object, read_as
 from gateway_edge.call import Arrival, Call, Question
 from gateway_edge.chat import ChatRequest
+from gateway_edge.lease_metrics import LeaseMetrics
+from gateway_edge.leases import Leases
 from gateway_edge.stopwatch import Stopwatch
 from gateway_edge.tenants import Principal, RequestLimit
+from runestone.ratelimit.v1.ratelimit_pb2 import (
+    LeaseRequest,
+    LeaseResponse,
+    Leftover,
+    Limit,
+    ReserveRequest,
+    ReserveResponse,
+    ReturnRequest,
+    ReturnResponse,
+)
 
 QUESTION = b'{"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}'
 
@@ -53,6 +70,109 @@ class FakeReply:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+class FakeLimiter:
+    """ratelimit-svc as its contract has it, in this process, on the test's clock. `log` has what it was asked; `gate`
+    holds answers back while it is cleared; while it `is_down` it does not answer."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._arrivals: dict[tuple[str, ...], int] = {}
+        self.ends: dict[str, int] = {}
+        self.log: list[tuple[str, Any]] = []
+        self.is_down = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    @property
+    def rpcs(self) -> list[str]:
+        return [rpc for rpc, _ in self.log]
+
+    async def Reserve(self, request: ReserveRequest) -> ReserveResponse:
+        await self._hear("Reserve", request)
+        granted = self._grant(list(request.limits), 1, [0] * len(request.limits))
+        return ReserveResponse(admitted=granted.admitted == 1, states=[leased.state for leased in granted.limits])
+
+    async def Lease(self, request: LeaseRequest) -> LeaseResponse:
+        await self._hear("Lease", request)
+        return self._grant([asked.limit for asked in request.limits], request.calls, [a.ahead for a in request.limits])
+
+    async def Return(self, request: ReturnRequest) -> ReturnResponse:
+        await self._hear("Return", request)
+        return ReturnResponse(refunded=map(self._refund, request.leftovers))
+
+    async def _hear(self, rpc: str, request: Any) -> None:
+        self.log.append((rpc, request))
+        await self.gate.wait()
+        if self.is_down:
+            raise RunestoneError(Reason.UNAVAILABLE, "down")
+
+    def remaining(self, limit: RequestLimit) -> int:
+        return decide(limit.rate, self._arrivals.get(limit.subject), self._now, 0).remaining
+
+    def _grant(self, limits: list[Limit], calls: int, aheads: list[int]) -> LeaseResponse:
+        rooms = [self._decide(limit, 0).remaining for limit in limits]
+        admitted = min(calls, *rooms)
+        response = LeaseResponse(admitted=admitted)
+        for limit, room, ahead in zip(limits, rooms, aheads, strict=True):
+            units = min(ahead, (room - admitted) // 8) if admitted == calls else 0
+            decision = self._decide(limit, admitted + units)
+            if admitted < calls and admitted == room:
+                decision = self._decide(limit, 1)
+            leased = response.limits.add(units=units, lease_id=str(len(self.ends)) if units else "")
+            leased.state.admitted, leased.state.remaining = decision.is_admitted, decision.remaining
+            leased.state.reset_after.FromMicroseconds(decision.reset_after)
+            if decision.retry_after is not None:
+                leased.state.retry_after.FromMicroseconds(decision.retry_after)
+            if units:
+                self.ends[leased.lease_id] = good_until(_rate(limit), self._now, units)
+        return response
+
+    def _decide(self, limit: Limit, amount: int) -> Decision:
+        subject = tuple(limit.subject)
+        decision = decide(_rate(limit), self._arrivals.get(subject), self._now, amount)
+        self._arrivals[subject] = decision.arrival
+        return decision
+
+    def _refund(self, left: Leftover) -> int:
+        until, subject = self.ends.pop(left.lease_id, 0), tuple(left.limit.subject)
+        given = refund(_rate(left.limit), self._arrivals.get(subject), until, self._now, left.units)
+        self._arrivals[subject] = given.arrival
+        return given.amount
+
+    @property
+    def _now(self) -> int:
+        return int(self._clock.monotonic() * 1e6)
+
+
+def _rate(limit: Limit) -> Rate:
+    return Rate(limit.quantity, limit.period.ToMicroseconds(), limit.burst)
+
+
+@pytest.fixture
+async def limiter(clock: FakeClock) -> FakeLimiter:
+    return FakeLimiter(clock)
+
+
+@pytest.fixture
+async def leases(limiter: FakeLimiter, clock: FakeClock, spawn: Callable[..., None]) -> Leases:
+    return Leases(limiter, Breaker(clock=clock), clock=clock, spawn=spawn, metrics=LeaseMetrics(Metrics()))
+
+
+@pytest.fixture
+async def spawn() -> AsyncIterator[Callable[..., None]]:
+    """What `Runtime.spawn` does: owns tasks, and lets none of them crash unseen."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def start(work: Coroutine[Any, Any, None], name: str) -> None:
+        tasks.add(asyncio.create_task(work, name=name))
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from chassis.clock import Clock
-from chassis.gcra import Decision, Rate, decide
+from chassis.gcra import Rate, decide
+from gateway_edge.lease_verdict import Verdict
 from gateway_edge.tenants import RequestLimit
-from runestone.ratelimit.v1.ratelimit_pb2 import LimitState
 
 MAX_SUBJECTS = 10_000
 
@@ -19,14 +19,14 @@ class LocalLimits:
         self._share = share
         self._arrivals: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
-    def reserve(self, limits: Sequence[RequestLimit]) -> list[LimitState]:
+    def reserve(self, limits: Sequence[RequestLimit]) -> list[Verdict]:
         """Reserves one request under all limits or none."""
         now = int(self._clock.monotonic() * 1e6)
         decisions = [decide(self._part(limit.rate), self._arrivals.get(limit.subject), now, 1) for limit in limits]
         if all(decision.is_admitted for decision in decisions):
             for limit, decision in zip(limits, decisions, strict=True):
                 self._remember(limit.subject, decision.arrival)
-        return [_state(decision) for decision in decisions]
+        return [Verdict.of_decision(decision) for decision in decisions]
 
     def _part(self, rate: Rate) -> Rate:
         return Rate(max(1, rate.quantity // self._share), rate.period, max(1, rate.burst // self._share))
@@ -36,11 +36,3 @@ class LocalLimits:
         self._arrivals.move_to_end(subject)
         if len(self._arrivals) > MAX_SUBJECTS:
             self._arrivals.popitem(last=False)
-
-
-def _state(decision: Decision) -> LimitState:
-    state = LimitState(admitted=decision.is_admitted, remaining=decision.remaining)
-    state.reset_after.FromMicroseconds(decision.reset_after)
-    if decision.retry_after is not None:
-        state.retry_after.FromMicroseconds(decision.retry_after)
-    return state

@@ -7,10 +7,11 @@ from typing import Any
 from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.runtime import Runtime
+from gateway_edge.lease_metrics import LeaseMetrics
+from gateway_edge.leases import Leases
 from gateway_edge.local_limits import LocalLimits
 from gateway_edge.middleware.cache import AnswerCache
 from gateway_edge.middleware.call_provider import Connection, Models
-from gateway_edge.middleware.rate_limit import Limiter
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
@@ -28,8 +29,7 @@ class Peers:
     provider: Connection
     cache: AnswerCache
     cache_breaker: Breaker
-    limiter: Limiter
-    limiter_breaker: Breaker
+    leases: Leases
     local_limits: LocalLimits
     clock: Clock
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
@@ -43,9 +43,21 @@ def connect_peers(runtime: Runtime) -> Peers:
         provider=provider,
         cache=CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT)),
         cache_breaker=Breaker(clock=runtime.clock),
-        limiter=RateLimitServiceStub(runtime.connect("ratelimit", timeout=LIMITER_TIMEOUT)),
-        limiter_breaker=Breaker(clock=runtime.clock),
+        leases=_take_leases(runtime),
         local_limits=LocalLimits(runtime.clock, share=runtime.settings.edge.workers),
         clock=runtime.clock,
         spawn=runtime.spawn,
     )
+
+
+def _take_leases(runtime: Runtime) -> Leases:
+    """Returned when the edge stops, after its last call."""
+    leases = Leases(
+        RateLimitServiceStub(runtime.connect("ratelimit", timeout=LIMITER_TIMEOUT)),
+        Breaker(clock=runtime.clock),
+        clock=runtime.clock,
+        spawn=runtime.spawn,
+        metrics=LeaseMetrics(runtime.metrics),
+    )
+    runtime.on_stop(leases.drain)
+    return leases

@@ -71,9 +71,8 @@ def _options(step: PipelineStep) -> Options:
 
 def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
     return RateLimit(
-        peers.limiter,
+        peers.leases,
         peers.local_limits,
-        peers.limiter_breaker,
         when_down=policy.settings.ratelimit.when_down,
         requests_per_minute=options.get("requests_per_minute"),
     )
