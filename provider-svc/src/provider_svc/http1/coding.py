@@ -6,18 +6,17 @@ import zlib
 from provider_svc.http1.faults import Malformed
 
 CODINGS = frozenset({b"gzip", b"x-gzip", b"deflate"})
+IDENTITY = frozenset({b"", b"identity"})
 PIECE = 256 << 10
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 def is_coded(coding: bytes | None) -> bool:
     """Whether a body with this content-encoding has to be inflated. Raises Malformed for codings not known here."""
-    name = (coding or b"identity").strip().lower()
-    if name in CODINGS:
-        return True
-    if name != b"identity":
+    name = (coding or b"").strip().lower()
+    if name not in CODINGS and name not in IDENTITY:
         raise Malformed("a content coding that was not asked for")
-    return False
+    return name in CODINGS
 
 
 class Inflater:

@@ -11,6 +11,7 @@ from typing import cast
 
 from provider_svc.http1.faults import ClosedEarly, WireFault
 from provider_svc.http1.reply import Reply
+from provider_svc.http1.waiting import Waiting
 
 READ_AHEAD = 64 << 10  # bytes of a body that wait for their reader before the socket is read no further
 PIECE = 256 << 10  # a larger request is written in pieces, so that it does not hold up the loop
@@ -30,16 +31,13 @@ class Connection(asyncio.Protocol):
         self.idle_limit: float | None = None
         self.idle_until = 0.0
         self.exchanges = 0
-        self._loop = loop
         self._on_lost = on_lost
         self._reply: Reply | None = None
         self._failure: WireFault | None = None
         self._is_unsent = False  # part of the request has not left this process
         self._is_choked = False  # the socket takes no more for now
         self._is_paused = False  # the socket is not read for now
-        self._waiter: asyncio.Future[None] | None = None
-        self._deadline = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._waiting = Waiting(loop)
 
     # What the task that uses the connection calls.
 
@@ -120,7 +118,7 @@ class Connection(asyncio.Protocol):
         if reply.size > READ_AHEAD and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
-        self._wake()
+        self._waiting.wake()
 
     def eof_received(self) -> None:
         """Lets the transport close: nothing that is worth hearing comes from a server that has said its end."""
@@ -134,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_choked = False
-        self._wake()
+        self._waiting.wake()
 
     # The rest is between the two.
 
@@ -159,33 +157,7 @@ class Connection(asyncio.Protocol):
         """Returns when anything has happened. Raises TimeoutError, and what ended the exchange early."""
         if self._failure is not None:
             raise self._failure
-        self._deadline = deadline
-        if self._alarm is None or self._alarm.when() > deadline:
-            self._set_alarm()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _set_alarm(self) -> None:
-        """One timer serves many waits: deadlines nearly always move away, and it is set anew only when it has gone off."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = self._loop.call_at(self._deadline, self._go_off)
-
-    def _go_off(self) -> None:
-        self._alarm = None
-        if self._waiter is None or self._waiter.done():
-            return
-        if self.time() < self._deadline:
-            self._set_alarm()
-        else:
-            self._waiter.set_exception(TimeoutError())
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        await self._waiting.wait(deadline)
 
     def _hear_end(self) -> None:
         if self._reply is None or self._reply.is_whole:
@@ -202,20 +174,18 @@ class Connection(asyncio.Protocol):
     def _fail(self, fault: WireFault) -> None:
         self._failure = self._failure or fault
         self._transport.abort()
-        self._wake()
+        self._waiting.wake()
 
     def _close(self, exc: Exception | None) -> None:
         """Notes that the socket is gone. A reset is not an end, so it does not complete what ends with the connection."""
         if not self.is_open:
             return
         self.is_open = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._waiting.close()
         if self._reply is not None and not self._reply.is_whole and self._failure is None:
             self._failure = ClosedEarly(is_repeatable=self._is_repeatable())
             self._failure.__cause__ = exc
-        self._wake()
+        self._waiting.wake()
         self._on_lost(self)
 
     def __repr__(self) -> str:
