@@ -50,7 +50,7 @@ class Leases:
         self._clock = clock
         self._spawn = spawn
         self._metrics = metrics
-        self._book = book or LeaseBook()
+        self._book = LeaseBook() if book is None else book
         self._queues: dict[Limits, deque[Answer]] = {}
         self._renewals: dict[RequestLimit, asyncio.Event] = {}
         self._is_sweeping = False
