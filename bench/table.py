@@ -96,11 +96,11 @@ def _describe_direct(row: Row) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median with the range of the rounds, where there is one."""
+    """The median with the range of the rounds, where they differ."""
     if not values:
         return "-"
-    middle = number(statistics.median(values))
-    return f"{middle} ({number(min(values))}-{number(max(values))})" if len(values) > 1 else middle
+    lowest, middle, highest = map(number, (min(values), statistics.median(values), max(values)))
+    return middle if lowest == highest else f"{middle} ({lowest}-{highest})"
 
 
 def number(value: float) -> str:

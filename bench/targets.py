@@ -101,7 +101,7 @@ def started(contender: Contender, upstream: int, core: int, question: bytes) -> 
         with running(command.words, core=core, log=log, environment=command.environment) as process:
             while not is_answering(place.port, question):
                 if process.poll() is not None or time.perf_counter() - began > PATIENCE:
-                    raise NotMeasured(f"{contender.name} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
+                    raise NotMeasured(f"{contender.name} does not answer: {_describe(process.poll())}\n{_end_of(log)}")
                 time.sleep(0.02)
             ready = time.perf_counter() - began
             time.sleep(SETTLE)
@@ -122,6 +122,14 @@ def is_answering(port: int, question: bytes) -> bool:
             return answer.status == 200
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _describe(code: int | None) -> str:
+    return f"nothing within {PATIENCE:g} s" if code is None else f"ended with {code}"
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 def free_port() -> int:
