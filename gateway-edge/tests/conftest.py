@@ -203,6 +203,7 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             client_address="127.0.0.1",
             received_at=clock.monotonic(),
             started_at=clock.time(),
+            timeout=60.0,
             read_body=read_body,
         )
         call = Call(

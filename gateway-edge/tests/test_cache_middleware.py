@@ -162,3 +162,31 @@ async def test_what_is_looked_up(
     await background.settle()
     assert (call.reply.headers["x-cache"], fake_cache.lookups) == (outcome, lookups)
     assert len(fake_cache.answers) == (0 if outcome == "BYPASS" else 1)
+
+
+async def test_what_is_only_wanted_from_the_cache_never_reaches_the_provider(
+    cache: Cache, background: Background, make_call: Callable[..., Call], answering: Callable[..., Any]
+) -> None:
+    answer = answering(b"{}")
+    with pytest.raises(RunestoneError) as refusal:
+        await cache(make_call(headers={"cache-control": "only-if-cached"}), answer)
+    assert (refusal.value.reason, refusal.value.code, answer.asked) == (Reason.DEADLINE_EXCEEDED, "not_cached", 0)
+    await cache(make_call(), answer)
+    await background.settle()
+    hit = make_call(headers={"cache-control": "only-if-cached"})
+    await cache(hit, answer)
+    assert hit.reply.headers["x-cache"] == "HIT"
+
+
+@pytest.mark.parametrize(("oldest", "outcome"), [("0", "REFRESH"), ("29", "REFRESH"), ("30", "HIT"), ("word", "HIT")])
+async def test_an_answer_older_than_the_client_takes_is_asked_for_anew(
+    cache: Cache, fake_cache: FakeCache, background: Background, make_call: Callable[..., Call], answering: Callable[..., Any],
+    clock: FakeClock, oldest: str, outcome: str,
+) -> None:  # fmt: skip
+    await cache(make_call(), answering(b"{}"))
+    await background.settle()
+    for kept in fake_cache.answers.values():
+        kept.answer.stored_at.FromMicroseconds(int((clock.time() - 30) * 1e6))
+    call = make_call(headers={"cache-control": f"max-age={oldest}"})
+    await cache(call, answering(b"{}"))
+    assert call.reply.headers["x-cache"] == outcome

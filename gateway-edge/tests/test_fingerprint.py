@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chassis.config import Route
 from chassis.config.schema import Target
-from gateway_edge.fingerprint import DENIED, fingerprint, hash_parts
+from gateway_edge.fingerprint import DENIED, fingerprint, hash_parts, is_ambiguous
 
 ROUTE = Route("fast", (Target(provider="sim", model="simulated"),))
 BASE = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
@@ -58,3 +59,23 @@ def test_tenant_dialect_route_and_target_change_the_key() -> None:
 @given(st.lists(st.binary(max_size=6), max_size=5), st.lists(st.binary(max_size=6), max_size=5))
 def test_no_two_lists_of_parts_collide(first: list[bytes], second: list[bytes]) -> None:
     assert (hash_parts(first) == hash_parts(second)) == (first == second)
+
+
+@given(st.dictionaries(st.text(max_size=4), values, max_size=4), st.sampled_from([None, 2]))
+def test_what_json_writes_is_never_ambiguous(document: dict[str, Any], indent: int | None) -> None:
+    body = json.dumps(document, indent=indent).encode()
+    assert not is_ambiguous(body, orjson.loads(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": {"x": 1, "x": 2}}',
+        b'{"a": [{"x": {"y": 1, "y": 1}}]}',
+        b'{"a": 100000000000000000001}',
+        b'{"a": ' + b"[" * 250 + b"]" * 250 + b"}",
+    ],
+    ids=["inner duplicate", "deeper duplicate", "more than 64 bits", "too deep for the canonical form"],
+)
+def test_what_two_readers_could_read_differently_is_ambiguous(body: bytes) -> None:
+    assert is_ambiguous(body, orjson.loads(body))

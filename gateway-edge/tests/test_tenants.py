@@ -39,3 +39,7 @@ def test_limits_bind_the_tenant_and_the_key_apart() -> None:
         (("tenant", "acme"), 10),
         (("key", "acme", "ci"), 5),
     ]
+
+
+def test_a_key_that_is_no_ascii_is_nobodys() -> None:
+    assert Authority([Tenant(name="acme", keys=[Key(name="ci", secret=Secret(SECRET))])]).find("\udcff" * 20) is None

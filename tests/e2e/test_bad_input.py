@@ -124,3 +124,57 @@ async def test_every_answer_says_where_its_time_went(mesh: Mesh) -> None:
             assert answer.headers["traceparent"].startswith("00-")
             assert answer.headers["x-runestone-provider"] == "sim"
             assert answer.headers["x-runestone-attempts"] == "1"
+
+
+async def ask_raw(mesh: Mesh, *headers: bytes, body: bytes = GOOD, patience: float = 10.0) -> bytes:
+    """What a client that writes its own bytes reads until the connection ends."""
+    about = mesh.about["http"]
+    reader, writer = await asyncio.open_connection(about["host"], about["port"])
+    length = b"content-length: %d" % len(body)
+    writer.write(
+        b"\r\n".join([b"POST /v1/chat/completions HTTP/1.1", b"host: x", b"connection: close", length, *headers])
+        + b"\r\n\r\n"
+        + body
+    )
+    async with asyncio.timeout(patience):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def request_id(answer: bytes) -> str:
+    return answer.lower().split(b"x-request-id: ")[1].split(b"\r\n")[0].decode()
+
+
+async def test_a_header_that_is_no_text_does_not_escape_the_record(mesh: Mesh) -> None:
+    answer = await ask_raw(mesh, b"authorization: Bearer " + ACME.encode(), b"x-request-id: \xff\xfe")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert mesh.audit(request_id(answer)).status == 200
+
+
+async def test_a_key_that_is_no_text_is_a_wrong_key(mesh: Mesh) -> None:
+    assert (await ask_raw(mesh, b"authorization: Bearer \xff\xfe")).startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("depth", [300, 1200])
+async def test_a_body_that_is_nested_deeply_is_the_clients_fault_or_answered(mesh: Mesh, depth: int) -> None:
+    body = GOOD[:-1] + b', "temperature": 0, "x": ' + b"[" * depth + b"]" * depth + b"}"
+    answer = await ask_raw(mesh, b"authorization: Bearer " + ACME.encode(), body=body)
+    assert answer.split(b" ")[1] in {b"200", b"400"}
+
+
+async def test_a_client_that_does_not_read_is_ended_at_its_deadline(mesh: Mesh) -> None:
+    """And its record says so; the call does not live as long as the connection."""
+    about = mesh.about["http"]
+    reader, writer = await asyncio.open_connection(about["host"], about["port"], limit=1024)
+    body = b'{"model": "sim/words=100000", "messages": [{"role": "user", "content": "hi"}], "stream": true}'
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-runestone-timeout-ms: 1500\r\nauthorization: Bearer "
+        + ACME.encode()
+    )
+    writer.write(head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    async with asyncio.timeout(10):
+        headers = await reader.readuntil(b"\r\n\r\n")
+    record = await asyncio.to_thread(mesh.audit, request_id(headers))
+    assert record.status == 504
+    writer.close()

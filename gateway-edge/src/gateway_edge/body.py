@@ -28,7 +28,11 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise RunestoneError(Reason.INVALID_REQUEST, f"the request body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body must be a JSON object")
-    if has_duplicate_keys(body):
+    try:
+        is_ambiguous = has_duplicate_keys(body)
+    except RecursionError as error:
+        raise RunestoneError(Reason.INVALID_REQUEST, "the request body is nested too deeply") from error
+    if is_ambiguous:
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body has a top-level key twice")
     return document
 

@@ -17,13 +17,14 @@ from runestone.common.v1.usage_pb2 import Usage
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """What is known of a call before anything is done with it. `read_body` reads it once, bounded in bytes and time;
-    `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch."""
+    `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
 
     endpoint: str
     headers: Mapping[str, str]
     client_address: str
     received_at: float
     started_at: float
+    timeout: float
     read_body: Callable[[], Awaitable[bytes]]
 
 
@@ -56,10 +57,11 @@ class Question:
         return bool(self.chat.stream)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
-    them out; those after it may rely on them (`caller`, `asked`)."""
+    them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
+    deadline passed, or the process stops."""
 
     id: str
     arrival: Arrival
@@ -71,6 +73,7 @@ class Call:
     outcome: Outcome = field(default_factory=Outcome)
     principal: Principal | None = None
     question: Question | None = None
+    ending: RunestoneError | None = None
 
     @property
     def caller(self) -> Principal:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -44,23 +45,25 @@ class Door:
         self._tracing = tracing
         self._metrics = metrics
         self._log = log
-        self._running = 0
+        self._running: dict[Call, asyncio.Task[Any]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request."""
+        request.protocol.has_asked = True  # type: ignore[attr-defined]  # it is a `listener.Connection`
         ways = self._ways()
         way = ways.find(request.method, request.path)
         call, reply = self._open_call(request, ways.policy, way.pipeline.names)
-        self._enter()
+        timer = self._enter(call)
         try:
             span_name = f"{request.method} {way.path}"
             with self._tracing.span(span_name, kind="server", attributes={"runestone.request_id": call.id}):
                 call.trace = context.current().trace
                 await self._answer(call, reply, way.pipeline)
         finally:
-            self._leave()
+            timer.cancel()
+            self._leave(call)
             self._note_end(call, reply, way.path)
             await reply.abandon()
         return reply.response
@@ -70,23 +73,41 @@ class Door:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), patience)
 
-    def _enter(self) -> None:
-        self._running += 1
-        self._empty.clear()
+    def end_running(self) -> None:
+        """Ends every running call with 503, or its stream with an error event: the process stops."""
+        for call in list(self._running):
+            self._end(call, RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0))
 
-    def _leave(self) -> None:
-        self._running -= 1
+    def _enter(self, call: Call) -> asyncio.TimerHandle:
+        task = asyncio.current_task()
+        assert task is not None, "aiohttp runs handlers in tasks"
+        self._running[call] = task
+        self._empty.clear()
+        error = RunestoneError(Reason.DEADLINE_EXCEEDED, "the call took longer than it may")
+        return asyncio.get_running_loop().call_later(call.arrival.timeout, self._end, call, error)
+
+    def _leave(self, call: Call) -> None:
+        del self._running[call]
         if not self._running:
             self._empty.set()
+
+    def _end(self, call: Call, error: RunestoneError) -> None:
+        """Ends a call from outside, wherever it waits: also where its client does not read."""
+        if call.ending is None:
+            call.ending = error
+            self._running[call].cancel()
 
     async def _answer(self, call: Call, reply: HttpReply, pipeline: Pipeline) -> None:
         try:
             await pipeline(call)
         except RunestoneError as error:
             await self._tell(call, reply, error)
-        except (asyncio.CancelledError, ConnectionError):
-            call.outcome.error = RunestoneError(Reason.CANCELLED, "the client went away")
-            raise
+        except (asyncio.CancelledError, ConnectionError) as gone:
+            if call.ending is None or isinstance(gone, ConnectionError):
+                call.outcome.error = RunestoneError(Reason.CANCELLED, "the client went away")
+                raise
+            self._running[call].uncancel()
+            await self._tell(call, reply, call.ending)
         except Exception:  # noqa: BLE001  the outermost border of a call; logged with its traceback
             self._log.exception("call crashed", request_id=call.id)
             await self._tell(call, reply, RunestoneError(Reason.INTERNAL, "internal error; quote the request id"))
@@ -110,6 +131,7 @@ class Door:
             client_address=request.remote or "",
             received_at=received_at,
             started_at=self._clock.time(),
+            timeout=timeout,
             read_body=lambda: read_body(request, edge.http.max_body, timeout),
         )
         call = Call(

@@ -6,6 +6,7 @@ ones. Parts are length-prefixed: no choice of names makes two questions collide.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ import orjson
 from chassis.config import Route
 
 SCHEMA_VERSION = b"1"
+MAX_DEPTH = 200  # orjson writes 254 levels
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"([ \t\r\n]*:)?')  # and whether it is a key
 
 # Members that name the asker or label the call and cannot change what the model says.
 DENIED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
@@ -30,6 +35,28 @@ def fingerprint(*, tenant: str, dialect: str, route: Route, document: Mapping[st
         orjson.dumps(question, option=orjson.OPT_SORT_KEYS),
     )
     return hash_parts(parts)
+
+
+def is_ambiguous(body: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether `document` may say less than `body`, of which it was decoded, so that two bodies could share a fingerprint.
+
+    A key that stands twice in an inner object leaves fewer keys than the bytes show; an integer above 64 bits was rounded;
+    nesting above what the canonical form can hold. Exact for keys; says yes to any nineteen digits in a row.
+    """
+    return bool(_LONG_NUMBER.search(body)) or sum(map(bool, _STRING.findall(body))) != _count_keys(document, 0)
+
+
+def _count_keys(value: object, depth: int) -> int:
+    """The keys in all objects of `value`; -1 for what is nested too deeply."""
+    if depth > MAX_DEPTH:
+        return -1_000_000
+    if isinstance(value, dict):
+        return len(value) + sum(
+            _count_keys(inner, depth + 1) for inner in value.values() if isinstance(inner, (dict, list))
+        )
+    if isinstance(value, list):
+        return sum(_count_keys(inner, depth + 1) for inner in value if isinstance(inner, (dict, list)))
+    return 0
 
 
 def hash_parts(parts: Iterable[bytes]) -> bytes:

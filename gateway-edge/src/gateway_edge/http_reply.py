@@ -10,6 +10,7 @@ from gateway_edge.http_errors import error_body, error_event, error_headers, htt
 
 PING = b": ping\n\n"
 PING_INTERVAL = 10.0
+LAST_WORDS = 1.0  # seconds that an error may take to be sent
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -35,6 +36,7 @@ class HttpReply:
         self._response: web.StreamResponse | None = None
         self._lock = asyncio.Lock()
         self._pinging: asyncio.Task[None] | None = None
+        self._is_over = False
 
     @property
     def has_begun(self) -> bool:
@@ -54,6 +56,7 @@ class HttpReply:
         self._note(len(body))
         await self._response.prepare(self._request)
         await self._response.write_eof()
+        self._is_over = True
 
     async def write(self, events: bytes) -> None:
         """Sends whole events."""
@@ -73,19 +76,31 @@ class HttpReply:
         async with self._lock:
             await self._begin_stream()
             await self.response.write_eof()
+            self._is_over = True
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells the client of `error`: as a status while nothing was sent, else as the stream's last event, after which
-        the connection ends. Never sends `[DONE]`."""
+        the connection ends. Never sends `[DONE]`. A client that does not take it is cut off."""
         await self._stop_pinging()
-        if self.has_begun:
+        if self._is_over:
+            return
+        try:
+            await asyncio.wait_for(self._send_error(error), LAST_WORDS)
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+
+    async def _send_error(self, error: RunestoneError) -> None:
+        if not self.has_begun:
+            self.headers.update(error_headers(error))
+            await self.send(error_body(error), status=http_status(error))
+        elif isinstance(self._response, web.Response):
+            raise TimeoutError  # a document of which a part was sent cannot end otherwise
+        else:
             async with self._lock:
                 await self.response.write(error_event(error))
                 self.response.force_close()
                 await self.response.write_eof()
-        else:
-            self.headers.update(error_headers(error))
-            await self.send(error_body(error), status=http_status(error))
 
     async def abandon(self) -> None:
         """Stops what still runs for a client that is gone."""

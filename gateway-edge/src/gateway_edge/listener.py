@@ -2,12 +2,39 @@
 
 import asyncio
 import socket
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 from gateway_edge.door import Door
 from gateway_edge.settings import EdgeSettings
+
+LAST_WORDS = 2.0  # seconds to tell clients that their calls were ended
+FIRST_HEADERS = 15.0  # seconds that a new connection may take to send its first request's headers
+KEEP_ALIVE = 75.0  # seconds that a connection may be idle between requests
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, closed when no request has come in time."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.has_asked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        asyncio.get_running_loop().call_later(FIRST_HEADERS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if not self.has_asked and self.transport is not None:
+            self.transport.abort()
+
+
+class Server(web.Server):
+    """aiohttp's server with our connections."""
+
+    def __call__(self) -> web.RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
 
 
 class HttpListener:
@@ -16,7 +43,9 @@ class HttpListener:
     def __init__(self, door: Door, settings: EdgeSettings) -> None:
         self._door = door
         self._settings = settings
-        server = web.Server(door.handle, handler_cancellation=True, access_log=None, auto_decompress=False)
+        server = Server(
+            door.handle, handler_cancellation=True, access_log=None, auto_decompress=False, keepalive_timeout=KEEP_ALIVE
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.5)
         self._site: web.BaseSite | None = None
 
@@ -40,6 +69,8 @@ class HttpListener:
         if self._site is not None:
             await self._site.stop()
         await self._door.wait_until_empty(grace)
+        self._door.end_running()
+        await self._door.wait_until_empty(LAST_WORDS)
 
     async def __aexit__(self, *exception: object) -> None:
         await self._runner.cleanup()

@@ -49,7 +49,9 @@ class Authority:
 
     def find(self, secret: str) -> Principal | None:
         """Whose key it is; None when nobody's. No I/O; a generated key that is mistyped is not even hashed."""
-        return None if is_mistyped(secret) else self._principals.get(hash_key(secret, self._pepper))
+        if not secret.isascii() or is_mistyped(secret):
+            return None
+        return self._principals.get(hash_key(secret, self._pepper))
 
 
 def _principal(tenant: Tenant, key: Key) -> Principal:

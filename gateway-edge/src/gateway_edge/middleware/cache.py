@@ -1,16 +1,17 @@
 """Whether the answer is already known: a look-up before the call, the whole answer stored after it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol
 
 from chassis.breaker import Breaker
 from chassis.client import Metadata
 from chassis.clock import Clock
-from chassis.errors import RunestoneError
+from chassis.errors import Reason, RunestoneError
 from chassis.replicas import ROUTE_KEY
+from gateway_edge.blame import is_part_down
 from gateway_edge.call import Call
-from gateway_edge.fingerprint import fingerprint
+from gateway_edge.fingerprint import fingerprint, is_ambiguous
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import RecordingReply
 from runestone.cache.v1.cache_pb2 import Answer, LookUpRequest, LookUpResponse, StoreRequest, StoreResponse
@@ -62,16 +63,16 @@ class Cache:
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Answers a hit; otherwise watches the answer go by and stores it."""
         directives = _directives(call.arrival.headers.get("cache-control", ""))
-        if "no-store" in directives or not self._may_keep(call):
-            self._mark(call, BYPASS)
-            await proceed(call)
-            return
-        key = _key_of(call)
-        outcome, answer = (REFRESH, None) if "no-cache" in directives else await self._look_up(key)
+        key = _key_of(call) if "no-store" not in directives and self._may_keep(call) else None
+        outcome, answer = await self._find(key, directives)
         self._mark(call, outcome)
         if answer is not None:
             await self._replay(call, answer)
-        elif outcome == BYPASS:
+        elif "only-if-cached" in directives:
+            raise RunestoneError(
+                Reason.DEADLINE_EXCEEDED, "`only-if-cached`, and the answer is not cached", code="not_cached"
+            )
+        elif key is None or outcome == BYPASS:
             await proceed(call)
         else:
             await self._ask_and_store(call, proceed, key)
@@ -84,6 +85,21 @@ class Cache:
             and (self._when == "always" or chat.is_deterministic)
         )
 
+    async def _find(self, key: bytes | None, directives: Mapping[str, str]) -> tuple[str, Answer | None]:
+        """What `x-cache` says, and the answer when there is one that the client takes."""
+        if key is None:
+            return BYPASS, None
+        if "no-cache" in directives:
+            return REFRESH, None
+        outcome, answer = await self._look_up(key)
+        oldest = directives.get("max-age", "")
+        if answer is not None and oldest.isdigit() and (int(oldest[:9]) == 0 or self._age(answer) > int(oldest[:9])):
+            return REFRESH, None
+        return outcome, answer
+
+    def _age(self, answer: Answer) -> int:
+        return max(0, int(self._clock.time() - answer.stored_at.ToMicroseconds() / 1e6))
+
     async def _look_up(self, key: bytes) -> tuple[str, Answer | None]:
         if not self._breaker.admits():
             return BYPASS, None
@@ -91,7 +107,9 @@ class Cache:
             await storing.wait()  # who saw the answer and asks again gets it; storing has a deadline of its own
         try:
             response = await self._cache.LookUp(LookUpRequest(fingerprint=key), metadata=_route(key))
-        except RunestoneError:
+        except RunestoneError as error:
+            if not is_part_down(error, self._clock):
+                raise
             self._breaker.failed()
             return BYPASS, None
         self._breaker.succeeded()
@@ -103,7 +121,7 @@ class Cache:
         outcome.provider, outcome.provider_model = answer.provider, answer.model
         outcome.finish_reason = answer.finish_reason
         outcome.usage = answer.usage if answer.HasField("usage") else None
-        age = max(0, int(self._clock.time() - answer.stored_at.ToMicroseconds() / 1e6))
+        age = self._age(answer)
         call.reply.headers |= {
             "age": str(age),
             "x-runestone-provider": answer.provider,
@@ -135,8 +153,9 @@ class Cache:
             request.ttl.FromMilliseconds(int(self._ttl * 1000))
         try:
             await self._cache.Store(request, metadata=_route(key))
-        except RunestoneError:
-            self._breaker.failed()  # a lost store is a later miss
+        except RunestoneError as error:
+            if is_part_down(error, self._clock):
+                self._breaker.failed()  # a lost store is a later miss
         finally:
             self._storing.pop(key).set()
 
@@ -150,8 +169,11 @@ def _route(key: bytes) -> Metadata:
     return ((ROUTE_KEY, key),)
 
 
-def _key_of(call: Call) -> bytes:
+def _key_of(call: Call) -> bytes | None:
+    """The question's fingerprint; None for a body that two readers could read differently, which is never kept."""
     question = call.asked
+    if is_ambiguous(question.body, question.document):
+        return None
     return fingerprint(
         tenant=call.caller.tenant, dialect="openai_chat", route=question.route, document=question.document
     )
@@ -169,6 +191,7 @@ def _answer(call: Call, body: bytes, content_type: str) -> Answer:
     )
 
 
-def _directives(header: str) -> set[str]:
-    """The directives of a request's `Cache-Control` (RFC 9111, section 5.2.1)."""
-    return {directive.strip().partition("=")[0].lower() for directive in header.split(",") if directive.strip()}
+def _directives(header: str) -> dict[str, str]:
+    """The directives of a request's `Cache-Control` and their values (RFC 9111, section 5.2.1)."""
+    pairs = (directive.strip().partition("=") for directive in header.split(","))
+    return {name.lower(): value for name, _, value in pairs if name}

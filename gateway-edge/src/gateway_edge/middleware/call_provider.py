@@ -71,6 +71,8 @@ class _Relay:
         self._call = call
         self._is_stream = call.asked.is_stream
         self._document = b""
+        if self._is_stream:
+            call.reply.expect_events()
 
     async def take(self, event: CallEvent) -> None:
         match event.WhichOneof("event"):
@@ -99,8 +101,6 @@ class _Relay:
         headers["x-runestone-provider"] = accepted.provider
         headers["x-runestone-model"] = accepted.model
         headers["x-runestone-attempts"] = str(accepted.attempt)
-        if self._is_stream:
-            self._call.reply.expect_events()
 
     def _complete(self, completed: Completed) -> None:
         outcome = self._call.outcome

@@ -12,6 +12,7 @@ from runestone.audit.v1.audit_pb2 import AuditRecord
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED
 
 MAX_CLIENT_ID = 256
+MAX_ENDPOINT = 256
 
 
 class RecordSpool(Protocol):
@@ -45,7 +46,7 @@ class Record:
             call.outcome.error = error
             raise
         except (CancelledError, ConnectionError):
-            call.outcome.error = RunestoneError(Reason.CANCELLED, "the client went away")
+            call.outcome.error = call.ending or RunestoneError(Reason.CANCELLED, "the client went away")
             raise
         except Exception:
             call.outcome.error = RunestoneError(Reason.INTERNAL, "internal error")
@@ -58,10 +59,10 @@ class Record:
         arrival, outcome, caller = call.arrival, call.outcome, call.caller
         record = AuditRecord(
             request_id=call.id,
-            client_request_id=arrival.headers.get("x-request-id", "")[:MAX_CLIENT_ID],
+            client_request_id=_printable(arrival.headers.get("x-request-id", "")[:MAX_CLIENT_ID]),
             tenant=caller.tenant,
             key=caller.key,
-            endpoint=arrival.endpoint,
+            endpoint=_printable(arrival.endpoint[:MAX_ENDPOINT]),
             provider=outcome.provider,
             provider_model=outcome.provider_model,
             status=http_status(outcome.error) if outcome.error else 200,
@@ -82,3 +83,8 @@ class Record:
         if call.reply.first_byte_at is not None:
             record.time_to_first_byte.FromMicroseconds(int((call.reply.first_byte_at - arrival.received_at) * 1e6))
         return record
+
+
+def _printable(text: str) -> str:
+    """What a client sent, as text that can be kept: bytes that are no UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode()
