@@ -65,7 +65,9 @@ async def test_a_unary_call(
             assert document["error"]["code"] == code
         assert answer.headers.get("retry-after-ms") == hint
     assert fake.requests == 1
-    assert mesh.audit(answer.headers["x-request-id"]).status == status
+    record = mesh.audit(answer.headers["x-request-id"])
+    assert (record.status, record.provider, record.provider_model, record.attempts) == (status, "fake", wish, 1)
+    assert answer.headers["x-runestone-provider"] == "fake"
 
 
 @pytest.mark.parametrize("provider", ["fake", "claude"])

@@ -33,6 +33,7 @@ def completed(meter: Meter, *, first_byte: float, duration: float) -> CallEvent:
     return CallEvent(completed=message)
 
 
-def failed(error: RunestoneError, *, last_seq: int, usage: Usage | None) -> CallEvent:
-    """The answer is not whole and ends here."""
-    return CallEvent(failed=Failed(error=to_message(error), last_seq=last_seq, usage=usage))
+def failed(error: RunestoneError, provider: str, model: str, *, last_seq: int, usage: Usage | None) -> CallEvent:
+    """The answer of `model` is not whole and ends here."""
+    message = Failed(error=to_message(error), last_seq=last_seq, usage=usage, provider=provider, model=model, attempt=1)
+    return CallEvent(failed=message)

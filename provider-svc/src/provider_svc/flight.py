@@ -76,7 +76,7 @@ class Flight:
 
     def fail(self, error: RunestoneError, usage: Usage | None = None) -> None:
         """Concludes with a failure."""
-        self.conclude(events.failed(error, last_seq=self.ring.last_seq, usage=usage))
+        self.conclude(events.failed(error, self.provider, self.model, last_seq=self.ring.last_seq, usage=usage))
 
     def pause(self, paused: bool) -> None:
         """Stops or resumes reading; the call's deadline goes on."""

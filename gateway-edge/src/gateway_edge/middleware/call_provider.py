@@ -81,7 +81,7 @@ class _Relay:
             case "data":
                 self._document += event.data.body
             case "accepted":
-                self._accept(event.accepted)
+                self._note_target(event.accepted)
             case "completed":
                 self._complete(event.completed)
             case "failed":
@@ -95,12 +95,12 @@ class _Relay:
         else:
             await self._call.reply.send(self._document)
 
-    def _accept(self, accepted: Accepted) -> None:
+    def _note_target(self, said: Accepted | Failed) -> None:
         outcome, headers = self._call.outcome, self._call.reply.headers
-        outcome.provider, outcome.provider_model, outcome.attempts = accepted.provider, accepted.model, accepted.attempt
-        headers["x-runestone-provider"] = accepted.provider
-        headers["x-runestone-model"] = accepted.model
-        headers["x-runestone-attempts"] = str(accepted.attempt)
+        outcome.provider, outcome.provider_model, outcome.attempts = said.provider, said.model, said.attempt
+        headers["x-runestone-provider"] = said.provider
+        headers["x-runestone-model"] = said.model
+        headers["x-runestone-attempts"] = str(said.attempt)
 
     def _complete(self, completed: Completed) -> None:
         outcome = self._call.outcome
@@ -109,6 +109,8 @@ class _Relay:
         outcome.is_complete = True
 
     def _fail(self, failed: Failed) -> None:
+        if failed.attempt:
+            self._note_target(failed)
         if failed.HasField("usage"):
             self._call.outcome.usage = failed.usage
         raise from_message(failed.error)

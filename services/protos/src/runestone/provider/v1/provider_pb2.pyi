@@ -306,8 +306,17 @@ class Failed(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     last_seq: _builtins.int
     """The last sequence number that was delivered before; 0 when the client has seen nothing."""
+    provider: _builtins.str
+    """The provider that was asked, by its name in the configuration."""
+    model: _builtins.str
+    """The model that was asked, by the provider's name for it."""
+    attempt: _builtins.int
+    """How many upstream calls were made for this call; 0 when none was."""
     @_builtins.property
     def error(self) -> _error_pb2.Error:
         """What went wrong."""
@@ -322,10 +331,13 @@ class Failed(_message.Message):
         error: _error_pb2.Error | None = ...,
         last_seq: _builtins.int = ...,
         usage: _usage_pb2.Usage | None = ...,
+        provider: _builtins.str = ...,
+        model: _builtins.str = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "last_seq", b"last_seq", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
