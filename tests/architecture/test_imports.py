@@ -18,7 +18,8 @@ ALLOWED = {
 # The pure hearts: the clock, the network and chance are given to them, never fetched.
 HEARTS = {
     "chassis": ["gcra.py", "deadline.py"],
-    "gateway_edge": ["fingerprint.py", "body.py"],
+    "gateway_edge": ["fingerprint.py", "body.py", "lease_account.py", "lease_book.py"],
+    "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
         "routing.py",

@@ -57,6 +57,10 @@ class Hold:
         """The limits that had none, for ratelimit-svc to decide."""
         return tuple(account.limit for account, lease in self._pairs() if lease is None)
 
+    def find_low(self) -> Limits:
+        """The limits whose lease should be renewed now; each lease is named once."""
+        return tuple(account.limit for account in self._accounts if account.is_low(self._now))
+
     def fill(self, decided: Iterable[Verdict] = ()) -> list[Verdict]:
         """How every limit stands: those that lacked a unit as `decided`, in their order."""
         others = iter(decided)
@@ -110,10 +114,6 @@ class LeaseBook:
             return hold
         hold.put_back()
         return None
-
-    def find_low(self, limits: Sequence[RequestLimit], now: int) -> Limits:
-        """Those whose lease should be renewed now."""
-        return tuple(limit for limit in limits if self._account(limit, now).is_low(now))
 
     @contextmanager
     def asking(self, limits: Sequence[RequestLimit], now: int) -> Iterator[list[int]]:

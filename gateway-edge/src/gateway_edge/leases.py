@@ -58,14 +58,14 @@ class Leases:
 
     def hold(self, limits: Sequence[RequestLimit]) -> Hold:
         """Takes a unit of each limit that is leased here. What is lacking is `reserve`'s to decide."""
-        now = self._now()
-        hold = self._book.hold(limits, now)
+        hold = self._book.hold(limits, self._now())
         if not self._is_sweeping:
             self._is_sweeping = True
             self._spawn(self._sweep(), "lease sweep")
         if hold.is_whole:
             self._metrics.by_lease.inc()
-            self._renew(self._book.find_low(limits, now))
+            if low := hold.find_low():
+                self._renew(low)
         return hold
 
     async def reserve(self, limits: Limits) -> list[Verdict] | None:
