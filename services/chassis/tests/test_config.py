@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.config import ConfigError, Settings, parse_settings
+from chassis.config.rules import LARGEST_BODY
+from chassis.server import MAX_MESSAGE
 
 ENVIRONMENT = {"ACME_CI_KEY": "acme-ci-key-0123456789", "OPENAI_API_KEY": "sk-openai-canary"}
 
@@ -182,6 +184,34 @@ def test_a_secret_and_its_own_hash_are_the_same_key():
     assert problems == ["line 1: tenants[0].keys[1]: is the same key as acme/a"]
 
 
+def test_two_keys_of_one_name_in_a_tenant_are_refused():
+    """Records and limits know a key by its tenant and name."""
+    problems = problems_of(keys_of(f"{{name: ci, secret: {'a' * 16}}}", f"{{name: ci, secret: {'b' * 16}}}"))
+    assert problems == [f"line 1: tenants[0].keys[{index}].name: 'ci' stands 2 times" for index in (0, 1)]
+
+
+def test_two_tenants_may_call_their_keys_the_same():
+    tenants = (f"{{name: {name}, keys: [{{name: ci, secret: {name * 16}}}]}}" for name in "ab")
+    assert len(read(f"tenants: [{', '.join(tenants)}]").tenants) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mesh: {ratelimit: {endpoints: [10.0.0.1]}, cache: {endpoints: [10.0.0.1, 10.0.0.2], replicas: 2}}",
+        "ratelimit: {store: 'redis://h'}\nmesh: {ratelimit: {endpoints: [10.0.0.1, 10.0.0.2]}}",
+    ],
+)
+def test_several_of_a_service_that_can_share_or_need_not_are_accepted(text):
+    assert read(text).mesh.ratelimit.endpoints
+
+
+def test_the_largest_body_fits_into_a_message_of_the_mesh():
+    """With a MiB to spare for the envelope around it."""
+    assert read(f"edge: {{http: {{max_body: {LARGEST_BODY}}}}}").edge.http.max_body == LARGEST_BODY
+    assert LARGEST_BODY + (1 << 20) <= MAX_MESSAGE
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -197,13 +227,25 @@ def test_a_secret_and_its_own_hash_are_the_same_key():
         ("providers: [{name: a, kind: openai, base_url: 'http://a..b'}]", "must name a host"),
         ("providers: [{name: a, kind: openai, proxy: socks5://h}]", "providers[0].proxy: must begin with http://"),
         ("providers: [{name: a, kind: openai, proxy: http://}]", "providers[0].proxy: must name a host"),
-        ("pipelines: {default: [validate]}", "leaves out `authenticate`"),
-        ("pipelines: {default: [authenticate, guess]}", "there is no middleware 'guess'"),
-        (
-            "pipelines: {default: [authenticate, {cache: {}, audit: {}}]}",
-            "must be a name, or one name with its options",
-        ),
         ("tenants: [{name: acme, pipeline: fast}]", "there is no pipeline 'fast'"),
+        (
+            "edge: {http: {max_body: 65MiB}}",
+            "edge.http.max_body: must be at most 64MiB: a larger body does not fit into a message of the mesh",
+        ),
+        (
+            "mesh: {ratelimit: {endpoints: [10.0.0.1, 10.0.0.2]}}",
+            "mesh.ratelimit.endpoints: several endpoints cannot share the store 'memory'",
+        ),
+        (
+            "mesh: {audit: {endpoints: [10.0.0.1, 10.0.0.2]}}",
+            "mesh.audit.endpoints: several endpoints cannot share the store 'sqlite'",
+        ),
+        (
+            "mesh: {ratelimit: {replicas: 2}}",
+            "mesh.ratelimit.replicas: several replicas cannot share the store 'memory'",
+        ),
+        ("mesh: {audit: {replicas: 2}}", "mesh.audit.replicas: several replicas cannot share the store 'sqlite'"),
+        ("mesh: {cache: {replicas: 2, listen: 0.0.0.0}}", "mesh.cache.replicas: several replicas on one machine need"),
     ],
 )
 def test_what_could_not_be_meant_is_refused(text, problem):

@@ -27,7 +27,7 @@ mesh:
 providers:
   - {{name: openai, kind: openai, base_url: https://api.openai.com/v1, api_key: "${{OPENAI_API_KEY}}"}}
   - {{name: anthropic, kind: anthropic, base_url: https://api.anthropic.com, api_key: "${{ANTHROPIC_API_KEY}}"}}
-  - {{name: local, kind: openai_compatible, base_url: "http://127.0.0.1:8000/v1", dialects: [chat, embeddings], timeouts: {{connect: 5s, first_byte: 60s, idle: 60s, total: 600s}}, retries: {{attempts: 0}}}}
+  - {{name: local, kind: openai_compatible, base_url: "http://127.0.0.1:8000/v1", dialects: [chat], timeouts: {{connect: 5s, first_byte: 60s, idle: 60s, total: 600s}}, retries: {{attempts: 0}}}}
   - {{name: sim, kind: simulated}}
 models:
   - {{name: fast, targets: [{{provider: openai, model: gpt-4o-mini, weight: 9}}, {{provider: local, model: m, weight: 1}}], fallbacks: [smart]}}
@@ -46,8 +46,15 @@ REFUSED = {
     "mesh: {tls: {cert: c, key: k, ca: a}}": "mesh.tls: TLS inside the mesh is not built yet",
     "ratelimit: {store: redis+cluster://h}": "ratelimit.store: 'redis+cluster' is not one of",
     "audit: {store: postgresql://h}": "audit.store: 'postgresql' is not one of",
-    "pipelines: {default: [authenticate, {transform: {}}]}": "pipelines.default[1]: `transform` is not built yet",
-    "pipelines: {default: [authenticate, idempotency]}": "pipelines.default[1]: `idempotency` is not built yet",
+    "providers: [{name: a, kind: openai, dialects: [chat, embeddings]}]": (
+        "providers[0].dialects[1]: `embeddings` is not built yet"
+    ),
+    "pipelines: {default: [authenticate, validate, {transform: {}}]}": (
+        "pipelines.default[2]: `transform` is not built yet"
+    ),
+    "pipelines: {default: [authenticate, validate, idempotency]}": (
+        "pipelines.default[2]: `idempotency` is not built yet"
+    ),
     "tenants: [{name: a, limits: {tokens_per_minute: 1}}]": "tenants[0].limits.tokens_per_minute: cannot be enforced yet",
     "tenants: [{name: a, limits: {concurrency: 1}}]": "tenants[0].limits.concurrency: cannot be enforced yet",
     "tenants: [{name: a, limits: {budget: {usd: 10, per: month}}}]": "tenants[0].limits.budget: cannot be enforced yet",
@@ -58,7 +65,6 @@ NOTICED = {
     "edge: {http: {trusted_proxies: [10.0.0.0/8]}}": "edge.http.trusted_proxies",
     "edge: {websocket: {port: 4006}}": "edge.websocket",
     "cache: {warm_on_startup: true}": "cache.warm_on_startup",
-    "mesh: {cache: {replicas: 2}}": "mesh.*.replicas",
     "models: [{name: a, targets: [{provider: p, model: m}], fallbacks: [a]}]\nproviders: [{name: p, kind: simulated}]": (
         "models[].fallbacks"
     ),

@@ -3,8 +3,8 @@
 from chassis.config.catalog import Catalog, Route
 from chassis.config.decode import decode, encode, parse_settings
 from chassis.config.document import ConfigError, Problem
-from chassis.config.rules import list_unbuilt
 from chassis.config.schema import Settings
+from chassis.config.unbuilt import list_unbuilt
 from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 __all__ = [

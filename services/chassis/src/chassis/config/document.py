@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 KeyPath = tuple[str | int, ...]
+Finding = tuple[KeyPath, str]  # what is wrong with a value, before anybody has looked for its line
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"\$\{(FILE:)?([^}]+)\}")

@@ -1,85 +1,66 @@
-"""What types cannot say: names that must exist or differ, and settings that are accepted but could not be enforced yet.
-
-A setting that would promise something (a budget, encryption) is an error until it is kept; anything else that is not
-yet built is a notice, said once at start.
-"""
+"""What types cannot say: names that must exist or differ, and values that could not work together."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from chassis.config.document import KeyPath
-from chassis.config.schema import Limits, PipelineStep, Settings
+from chassis.config.document import Finding, KeyPath
+from chassis.config.pipelines import check_pipelines, step_name
+from chassis.config.schema import Key, Settings
+from chassis.config.unbuilt import find_unkept_promises
 from chassis.keys import HASH_PREFIX, hash_key
 
-_HASH = re.compile(HASH_PREFIX + "[0-9a-f]{64}")
-Finding = tuple[KeyPath, str]
+__all__ = ["find_contradictions", "step_name"]  # the edge reads pipelines by `step_name`
 
-STEPS = ("authenticate", "validate", "rate_limit", "cache", "usage", "audit", "request_logger")
-LATER_STEPS = ("transform", "idempotency")
-BUILT_IN_PIPELINES = ("default",)
+_HASH = re.compile(HASH_PREFIX + "[0-9a-f]{64}")
+LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
 NEEDS_BASE_URL = ("openai_compatible",)
 STORES = {
     "cache": ("memory", "redis://", "rediss://"),
     "ratelimit": ("memory", "redis://", "rediss://"),
     "audit": ("sqlite",),
 }
+LONELY_STORES = {"ratelimit": "memory", "audit": "sqlite"}  # one process's own
 
 
 def find_contradictions(settings: Settings) -> Iterator[Finding]:
     """Every place where the settings contradict themselves or promise what could not be kept."""
     for check in (
+        _check_body_bound,
         _check_names,
         _check_models,
         _check_providers,
         _check_stores,
         _check_replicas,
         _check_keys,
-        _check_pipelines,
-        _check_limits,
+        check_pipelines,
+        find_unkept_promises,
     ):
         yield from check(settings)
-    for path, promises, message in UNKEPT_PROMISES:
-        if promises(settings):
-            yield path, f"{message}; remove it until a later version can keep it"
 
 
-# Settings that promise something no part of this version enforces.
-UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
-    (("cache", "encryption"), lambda s: s.cache.encryption is not None, "encryption at rest is not built yet"),
-    (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
-    (
-        ("edge", "http", "tls"),
-        lambda s: s.edge.http.tls is not None,
-        "TLS at the edge is not built yet; put Envoy or nginx in front",
-    ),
-)
-
-# Settings that are accepted and do nothing yet.
-UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
-    ("edge.http.cors", lambda s: bool(s.edge.http.cors.origins)),
-    ("edge.http.trusted_proxies", lambda s: bool(s.edge.http.trusted_proxies)),
-    ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
-    ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
-    ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
-    ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
-    ("tenants[].keys_file", lambda s: any(tenant.keys_file for tenant in s.tenants)),
-)
-
-
-def list_unbuilt(settings: Settings) -> list[str]:
-    """The settings in use that are accepted but do nothing yet, for one line at start."""
-    return [name for name, is_used in UNBUILT if is_used(settings)]
+def _check_body_bound(settings: Settings) -> Iterator[Finding]:
+    if settings.edge.http.max_body > LARGEST_BODY:
+        yield (
+            ("edge", "http", "max_body"),
+            "must be at most 64MiB: a larger body does not fit into a message of the mesh",
+        )
 
 
 def _check_names(settings: Settings) -> Iterator[Finding]:
     """Names are unique in their list."""
     for section in ("providers", "models", "tenants"):
-        counts = Counter(item.name for item in getattr(settings, section))
-        for index, item in enumerate(getattr(settings, section)):
-            if counts[item.name] > 1:
-                yield (section, index, "name"), f"{item.name!r} stands {counts[item.name]} times"
+        yield from _find_namesakes([item.name for item in getattr(settings, section)], (section,))
+    for index, tenant in enumerate(settings.tenants):
+        yield from _find_namesakes([key.name for key in tenant.keys], ("tenants", index, "keys"))
+
+
+def _find_namesakes(names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
+    counts = Counter(names)
+    for index, name in enumerate(names):
+        if counts[name] > 1:
+            yield (*path, index, "name"), f"{name!r} stands {counts[name]} times"
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:
@@ -131,12 +112,14 @@ def _check_stores(settings: Settings) -> Iterator[Finding]:
 
 def _check_replicas(settings: Settings) -> Iterator[Finding]:
     """Several replicas must share what they count or keep, or each would be right for itself and wrong in all."""
-    for section, lonely_store in (("ratelimit", "memory"), ("audit", "sqlite")):
-        if getattr(settings.mesh, section).replicas > 1 and getattr(settings, section).store == lonely_store:
-            message = (
-                f"several replicas cannot share the store {lonely_store!r}; set {section}.store to one that they can"
-            )
-            yield ("mesh", section, "replicas"), message
+    for section, lonely_store in LONELY_STORES.items():
+        peer = getattr(settings.mesh, section)
+        for name, count in (("replicas", peer.replicas), ("endpoints", len(peer.endpoints))):
+            if count > 1 and getattr(settings, section).store == lonely_store:
+                message = (
+                    f"several {name} cannot share the store {lonely_store!r}; set {section}.store to one that they can"
+                )
+                yield ("mesh", section, name), message
     for section in ("cache", "ratelimit", "provider", "audit"):
         peer = getattr(settings.mesh, section)
         if peer.replicas > 1 and peer.listen != "unix":
@@ -151,56 +134,19 @@ def _check_keys(settings: Settings) -> Iterator[Finding]:
     for number, tenant in enumerate(settings.tenants):
         for index, key in enumerate(tenant.keys):
             path = ("tenants", number, "keys", index)
-            if (key.secret is None) == (key.hash is None):
-                yield path, "needs either `secret` or `hash`"
-            elif key.secret is not None:
-                secret = key.secret.reveal()
-                if not 16 <= len(secret) <= 256 or not (secret.isascii() and secret.isprintable()) or " " in secret:
-                    yield (*path, "secret"), "must be 16 to 256 printable ASCII characters without spaces"
-            elif not _HASH.fullmatch(key.hash or ""):
-                yield (*path, "hash"), f"must be {HASH_PREFIX} and 64 hex digits"
+            yield from _check_key(key, path)
             identity = hash_key(key.secret.reveal(), pepper) if key.secret else key.hash or ""
             if identity and identity in seen:
                 yield path, f"is the same key as {seen[identity]}"
             seen[identity] = f"{tenant.name}/{key.name}"
 
 
-def _check_pipelines(settings: Settings) -> Iterator[Finding]:
-    for name, steps in settings.pipelines.items():
-        for index, step in enumerate(steps):
-            yield from _check_step(step, ("pipelines", name, index))
-        if steps and "authenticate" not in map(step_name, steps):
-            yield ("pipelines", name), "leaves out `authenticate`; this version has no `auth: none`"
-        if name not in BUILT_IN_PIPELINES:
-            yield ("pipelines", name), "a pipeline of your own cannot be chosen yet; this version has `default` only"
-    for index, tenant in enumerate(settings.tenants):
-        if tenant.pipeline not in BUILT_IN_PIPELINES:
-            yield ("tenants", index, "pipeline"), f"there is no pipeline {tenant.pipeline!r}"
-
-
-def _check_step(step: PipelineStep, path: KeyPath) -> Iterator[Finding]:
-    name = step_name(step)
-    if isinstance(step, dict) and len(step) != 1:
-        yield path, "must be a name, or one name with its options"
-    elif name in LATER_STEPS:
-        yield path, f"`{name}` is not built yet; remove it until a later version has it"
-    elif name not in STEPS:
-        yield path, f"there is no middleware {name!r}; known here: {', '.join(STEPS)}"
-
-
-def step_name(step: PipelineStep) -> str:
-    """The middleware that a pipeline's step names."""
-    return step if isinstance(step, str) else next(iter(step), "")
-
-
-def _check_limits(settings: Settings) -> Iterator[Finding]:
-    for number, tenant in enumerate(settings.tenants):
-        yield from _check_limit(tenant.limits, ("tenants", number, "limits"))
-        for index, key in enumerate(tenant.keys):
-            yield from _check_limit(key.limits, ("tenants", number, "keys", index, "limits"))
-
-
-def _check_limit(limits: Limits, path: KeyPath) -> Iterator[Finding]:
-    for name in ("tokens_per_minute", "concurrency", "budget"):
-        if getattr(limits, name) is not None:
-            yield (*path, name), "cannot be enforced yet; remove it until a later version can"
+def _check_key(key: Key, path: KeyPath) -> Iterator[Finding]:
+    if (key.secret is None) == (key.hash is None):
+        yield path, "needs either `secret` or `hash`"
+    elif key.secret is not None:
+        secret = key.secret.reveal()
+        if not 16 <= len(secret) <= 256 or not (secret.isascii() and secret.isprintable()) or " " in secret:
+            yield (*path, "secret"), "must be 16 to 256 printable ASCII characters without spaces"
+    elif not _HASH.fullmatch(key.hash or ""):
+        yield (*path, "hash"), f"must be {HASH_PREFIX} and 64 hex digits"

@@ -1,7 +1,7 @@
 """The configuration file, section by section. Field names, defaults and units are what users write.
 
 Unknown keys are errors. Lists of providers, models, pipelines and tenants start empty here; `launcher.defaults` adds
-what a first start needs. What is accepted but cannot be enforced yet is refused in `chassis.config.rules`.
+what a first start needs. What is accepted but cannot be enforced yet is refused in `chassis.config.unbuilt`.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
+Rate = Annotated[int, Meta(ge=1, le=10**11)]  # what ratelimit-svc can count
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 
 
@@ -199,7 +200,7 @@ class Budget(Section, frozen=True, kw_only=True):
 class Limits(Section, frozen=True, kw_only=True):
     """How much a tenant or key may do; absent: not limited."""
 
-    requests_per_minute: Count | None = None
+    requests_per_minute: Rate | None = None
     tokens_per_minute: Count | None = None
     concurrency: Count | None = None
     budget: Budget | None = None

@@ -1,0 +1,65 @@
+"""Settings that are ahead of this version.
+
+One that would promise something (a budget, encryption) is an error until it is kept; any other is a notice, said once at
+start.
+"""
+
+from collections.abc import Callable, Iterator
+
+from chassis.config.document import Finding, KeyPath
+from chassis.config.schema import Limits, Settings
+
+# Settings that promise something no part of this version enforces.
+UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
+    (("cache", "encryption"), lambda s: s.cache.encryption is not None, "encryption at rest is not built yet"),
+    (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
+    (
+        ("edge", "http", "tls"),
+        lambda s: s.edge.http.tls is not None,
+        "TLS at the edge is not built yet; put Envoy or nginx in front",
+    ),
+)
+UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")
+BUILT_DIALECTS = ("chat",)
+
+# Settings that are accepted and do nothing yet.
+UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
+    ("edge.http.cors", lambda s: bool(s.edge.http.cors.origins)),
+    ("edge.http.trusted_proxies", lambda s: bool(s.edge.http.trusted_proxies)),
+    ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
+    ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
+    ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
+    ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
+    ("tenants[].keys_file", lambda s: any(tenant.keys_file for tenant in s.tenants)),
+)
+
+
+def list_unbuilt(settings: Settings) -> list[str]:
+    """The settings in use that are accepted but do nothing yet, for one line at start."""
+    return [name for name, is_used in UNBUILT if is_used(settings)]
+
+
+def find_unkept_promises(settings: Settings) -> Iterator[Finding]:
+    """Every setting that somebody might rely on and nothing enforces."""
+    for path, promises, message in UNKEPT_PROMISES:
+        if promises(settings):
+            yield path, f"{message}; remove it until a later version can keep it"
+    yield from _check_dialects(settings)
+    for number, tenant in enumerate(settings.tenants):
+        yield from _check_limits(tenant.limits, ("tenants", number, "limits"))
+        for index, key in enumerate(tenant.keys):
+            yield from _check_limits(key.limits, ("tenants", number, "keys", index, "limits"))
+
+
+def _check_dialects(settings: Settings) -> Iterator[Finding]:
+    for number, provider in enumerate(settings.providers):
+        for index, dialect in enumerate(provider.dialects):
+            if dialect not in BUILT_DIALECTS:
+                path = ("providers", number, "dialects", index)
+                yield path, f"`{dialect}` is not built yet; remove it until a later version has it"
+
+
+def _check_limits(limits: Limits, path: KeyPath) -> Iterator[Finding]:
+    for name in UNKEPT_LIMITS:
+        if getattr(limits, name) is not None:
+            yield (*path, name), "cannot be enforced yet; remove it until a later version can"
