@@ -16,10 +16,10 @@ help:  ## Shows this list
 
 # The tool that installs everything else, pinned, in a folder of its own. Its name changes with its version.
 $(UV)-$(UV_VERSION):
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .tools
-	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
 
 run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--config my.yaml")
 	@test -x .venv/bin/runestone || echo "Installing what is needed to run; this happens once."
