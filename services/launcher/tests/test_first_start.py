@@ -70,6 +70,20 @@ def test_key_files_are_for_their_owner_only(tmp_path, name):
     assert not is_mistyped(read_key(tmp_path / "data" / name))
 
 
+def test_a_key_file_holds_the_key_and_nothing_else(tmp_path):
+    """`open(...).read()` is a key that an HTTP header takes."""
+    load("", tmp_path, {})
+    for name in ("development.key", "admin.key"):
+        assert (tmp_path / name).read_text() == read_key(tmp_path / name)
+
+
+def test_a_key_file_of_an_earlier_version_is_still_read(tmp_path):
+    """It ended its line."""
+    key = ensure_key(tmp_path / "development.key")
+    (tmp_path / "development.key").write_text(f"{key}\n")
+    assert read_key(tmp_path / "development.key") == key
+
+
 def test_the_next_start_keeps_the_key(tmp_path):
     assert load("", tmp_path, {}) == load("", tmp_path, {})
 

@@ -45,7 +45,7 @@ def _write_once(path: Path, key: str) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp makes it 0600
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(f"{key}\n")
+            file.write(key)  # no line end: what reads the file whole has the key
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
