@@ -56,7 +56,7 @@ def measure(cores: Cores) -> Costs:
         upstream = _start(stack, Direct(), 0, cores.upstream)
         calibration = _start(stack, yardstick.Yardstick(), upstream.port, cores.gateway)
         mesh = _start(stack, Runestone(), upstream.port, cores.gateway)
-        plan = [(calibration, yardstick.CASE), *((mesh, case) for case in CASES)]
+        plan = [turn for case in CASES for turn in ((calibration, yardstick.CASE), (mesh, case))]
         seen: dict[str, list[float]] = {}
         for number in range(ROUNDS):
             if number == 0 or time.monotonic() - began < PATIENCE:

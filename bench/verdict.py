@@ -28,10 +28,14 @@ class Verdict:
 
 
 def count_in(calibration: float, microseconds: Mapping[str, float]) -> Costs:
-    """CPU-microseconds of each case, counted in calibrations. Raises ValueError for a yardstick without length."""
+    """CPU-microseconds of each case, counted in calibrations, to the three figures that mean anything.
+
+    Raises ValueError for a yardstick without length.
+    """
     if calibration <= 0:
         raise ValueError("the calibration took no time")
-    return Costs(calibration=calibration, ratios={name: cpu / calibration for name, cpu in microseconds.items()})
+    ratios = {name: float(f"{cpu / calibration:.3g}") for name, cpu in microseconds.items()}
+    return Costs(calibration=float(f"{calibration:.3g}"), ratios=ratios)
 
 
 def judge(now: Costs, landed: Costs | None) -> Verdict:

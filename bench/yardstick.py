@@ -7,7 +7,7 @@ from bench.cases import Case
 from bench.targets import Command, Manner, Place
 
 SCRIPT = Path(__file__).with_name("calibration.py")
-CASE = Case(name="calibration", connections=32, seconds=1.5, warm_up=0.3, is_cached=True)  # it answers by itself
+CASE = Case(name="calibration", connections=32, seconds=0.8, warm_up=0.2, is_cached=True)  # it answers by itself
 
 
 class Yardstick:
