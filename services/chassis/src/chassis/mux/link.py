@@ -89,10 +89,14 @@ class MuxLink:
         return f"MuxLink({self._life.session if self._life else 'not connected yet'})"
 
     async def _begin(self, method: str, request: bytes, timeout: float, metadata: Entries) -> ClientCall:
-        if not await self.is_connected_within(min(PATIENCE, timeout)):
-            raise RunestoneError(Reason.UNAVAILABLE, f"{self.address} cannot be reached", may_have_begun=False)
+        if self._life is None or not self._life.session.takes_calls:
+            await self._wait_for_session(min(PATIENCE, timeout))
         assert self._life is not None
         return self._life.session.begin(method, request, timeout, metadata)
+
+    async def _wait_for_session(self, patience: float) -> None:
+        if not await self.is_connected_within(patience):
+            raise RunestoneError(Reason.UNAVAILABLE, f"{self.address} cannot be reached", may_have_begun=False)
 
     async def _keep_session(self) -> None:
         pause = FIRST_PAUSE
