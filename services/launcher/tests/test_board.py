@@ -3,14 +3,17 @@ import io
 import shlex
 from pathlib import Path
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from chassis.health import Fact
 from launcher.inspection import PartStatus
-from launcher.meshfile import HttpAddress
+from launcher.meshfile import HttpAddress, MeshFile
 from launcher.status import Board, describe_mesh, draw_parts, list_trouble, write_curl
 
 HTTP = HttpAddress("127.0.0.1", 4003)
+ADMIN = HttpAddress("127.0.0.1", 4004)
+MESH = MeshFile(pid=1, version="v", control="", http=HTTP, admin=ADMIN, services={}, started_at=0)
 READY = PartStatus(name="cache", address="unix:/c", is_ready=True, pid=7)
 WAITING = PartStatus(name="edge-0", address="unix:/e", pid=8, facts=(Fact("peers", False, "no audit"), Fact("x", True)))
 SILENT = PartStatus(name="audit", address="unix:/a", error="does not answer (UNAVAILABLE)")
@@ -46,17 +49,21 @@ def test_the_table_shows_every_part():
 
 
 def test_the_curl_reads_the_key_from_its_file():
-    words = shlex.split(write_curl(HTTP, Path("my data/development.key")))
+    words = shlex.split(write_curl(HTTP, "simulated", Path("my data/development.key")))
     assert words[:2] == ["curl", "http://127.0.0.1:4003/v1/chat/completions"]
     assert words[3] == "Authorization: Bearer $(cat 'my data/development.key')"
 
 
 def test_without_a_key_file_the_caller_brings_a_key():
-    assert "Bearer $RUNESTONE_API_KEY" in write_curl(HTTP, None)
+    assert "Bearer $RUNESTONE_API_KEY" in write_curl(HTTP, "simulated", None)
+
+
+def test_the_curl_asks_for_a_model_that_the_mesh_has():
+    assert '"model": "fast"' in describe_mesh(replace(MESH, model="fast"), None)[-1]
 
 
 def test_the_announcement_is_the_one_that_the_contract_promises():
-    assert describe_mesh(HTTP, HttpAddress("127.0.0.1", 4004), Path(".runestone/development.key"))[-1].strip() == (
+    assert describe_mesh(MESH, Path(".runestone/development.key"))[-1].strip() == (
         'curl http://127.0.0.1:4003/v1/chat/completions -H "Authorization: Bearer $(cat .runestone/development.key)" '
         "-H 'Content-Type: application/json' "
         '-d \'{"model": "simulated", "messages": [{"role": "user", "content": "Hello"}]}\''

@@ -118,10 +118,10 @@ def mesh_of(data_dir):
     """Lets a gateway be found as a running mesh with a development key."""
     with data_lock(data_dir):
 
-        def announce(gate) -> list[str]:
+        def announce(gate, **facts: str) -> list[str]:
             (data_dir / "development.key").write_text("a-development-key-for-tests\n")
             here = HttpAddress("127.0.0.1", gate.port)
-            mesh = MeshFile(pid=1, version="v", control="", http=here, admin=here, services={}, started_at=0)
+            mesh = MeshFile(pid=1, version="v", control="", http=here, admin=here, services={}, started_at=0, **facts)
             write_mesh_file(data_dir, mesh)
             return [sys.executable, "-m", "launcher", "chat", "--data-dir", str(data_dir)]
 
@@ -134,6 +134,12 @@ async def test_one_question_is_answered_and_the_key_comes_from_its_file(gate, me
     assert (done.returncode, done.stdout, done.stderr) == (0, "Hello world\n", "")
     assert gate.requests[0][0] == "Bearer a-development-key-for-tests"
     assert gate.requests[0][1]["model"] == "x"
+
+
+async def test_the_meshs_own_first_model_answers_when_none_is_named(gate, mesh_of):
+    command = [*mesh_of(gate, model="fast"), "hi"]
+    await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, check=True)
+    assert gate.requests[0][1]["model"] == "fast"
 
 
 async def test_a_conversation_carries_its_answers_along(gate, mesh_of):

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from launcher.cli import app
+from launcher.rundir import data_lock
 
 BROKEN = """\
 edge: {http: {port: many}}
@@ -113,6 +114,13 @@ def test_a_broken_file_starts_nothing(tmp_path, command):
     assert result.exit_code == 1
     assert result.stderr.splitlines()[0].startswith("runestone: runestone.yaml: line 1: edge.http.port")
     assert not (tmp_path / ".runestone").exists()
+
+
+def test_a_refused_start_writes_nothing_where_another_mesh_runs(tmp_path):
+    with data_lock(tmp_path):
+        result = run("up", "--data-dir", str(tmp_path))
+        assert (result.exit_code, result.stderr.split(";")[0]) == (1, f"runestone: another mesh runs on {tmp_path}")
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ import json
 import socket
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from chassis.config import parse_settings
 from chassis.testing import free_port, redis_server
 from launcher.cli import app
-from launcher.diagnosis import Verdict, check_credentials, check_data_dir, check_ports
+from launcher.diagnosis import OWN_TOOLS, Verdict, check_credentials, check_data_dir, check_ports, check_tools
 from launcher.keyfiles import ensure_key
-from launcher.meshfile import HttpAddress, MeshFile
+from launcher.meshfile import HttpAddress, MeshFile, write_mesh_file
 from launcher.reachability import check_collector, check_mesh, check_redis
+from launcher.rundir import data_lock
 
 
 def mesh_on(http: int, admin: int) -> MeshFile:
@@ -85,6 +87,45 @@ def free_config(tmp_path, monkeypatch):
     path = tmp_path / "runestone.yaml"
     path.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {free_port()}}}}}")
     return path
+
+
+def doctor(*options: str) -> dict[str, dict]:
+    shown = CliRunner().invoke(app, ["doctor", "--json", *options]).stdout
+    return {line["name"]: line for line in map(json.loads, shown.splitlines())}
+
+
+def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config, data_dir):
+    """Not with the one that happens to lie here, and not on the default ports."""
+    (mine := data_dir / "mine.yaml").write_text("edge: {http: {port: 4242}, admin: {port: 4243}}")
+    free_config.write_text("nonsense: 1")
+    with data_lock(data_dir):
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4243), config=str(mine)))
+        found = doctor("--data-dir", str(data_dir))
+        assert found["configuration"] == {"name": "configuration", "verdict": "ok", "detail": str(mine)}
+        assert found["port http"]["detail"] == "127.0.0.1:4242: used by the running mesh"
+        named = doctor("--data-dir", str(data_dir), "--config", str(free_config))
+        assert named["configuration"]["verdict"] == "fail"
+
+
+def test_a_mesh_whose_file_is_gone_is_a_warning(free_config, data_dir):
+    """It came through a pipe: only the mesh itself can be looked at."""
+    with data_lock(data_dir):
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4243), config="/dev/fd/none"))
+        found = doctor("--data-dir", str(data_dir))
+    assert found["configuration"]["verdict"] == "warn"
+    assert "port http" not in found
+
+
+def test_uv_is_found_from_any_folder(tmp_path, monkeypatch):
+    """`make` puts it beside the environment, wherever the user stands."""
+    tool = tmp_path / "tools/uv"
+    tool.parent.mkdir()
+    tool.touch(mode=0o700)
+    monkeypatch.setattr("launcher.diagnosis.OWN_TOOLS", tool.parent)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir("/")
+    assert {found.name: found.verdict for found in check_tools()}["uv"] is Verdict.OK
+    assert OWN_TOOLS.is_absolute()
 
 
 def test_warnings_are_not_failures(free_config):

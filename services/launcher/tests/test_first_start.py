@@ -1,14 +1,16 @@
 """What a first start finds in place: a model, providers of the environment, a tenant whose key only its file holds."""
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from chassis.config import Catalog, encode, parse_settings
 from chassis.keys import hash_key, is_mistyped
-from launcher.configuration import find_config, find_data_dir, load, preview
-from launcher.defaults import add_providers
+from launcher.configuration import find_config, find_data_dir, load, preview, read_text
+from launcher.defaults import add_providers, model_to_try
 from launcher.errors import LaunchError
 from launcher.keyfiles import ensure_key, read_key
 
@@ -20,6 +22,38 @@ def route(settings, model):
 
 def test_without_a_file_the_simulated_model_answers():
     assert route(add_providers(parse_settings(""), {}), "simulated") == [("sim", "simulated")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "providers: [{name: openai, kind: openai, api_key: sk-o}]",
+        "providers: [{name: mine, kind: simulated}]\ntenants: [{name: acme}]",
+    ],
+)
+def test_a_file_with_providers_of_its_own_gets_no_other(text):
+    """Any key of a real tenant could keep connections busy with `sim/latency=3600s`."""
+    written = parse_settings(text)
+    assert add_providers(written, {}) == written
+    assert route(written, "sim/latency=3600s") is None
+
+
+def test_a_file_that_names_the_simulated_provider_gets_its_model():
+    text = "providers: [{name: sim, kind: simulated}, {name: openai, kind: openai, api_key: sk-o}]"
+    assert route(add_providers(parse_settings(text), {}), "simulated") == [("sim", "simulated")]
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("", "simulated"),
+        ("providers: [{name: sim, kind: simulated}]", "simulated"),
+        ("providers: [{name: a, kind: openai}]\nmodels: [{name: a/*}, {name: a/one}, {name: a/two}]", "a/one"),
+        ("providers: [{name: a, kind: openai}]\nmodels: [{name: a/*}]", "a/<model>"),
+    ],
+)
+def test_the_model_to_try_is_one_that_answers(text, model):
+    assert model_to_try(add_providers(parse_settings(text), {})) == model
 
 
 def test_credentials_of_the_environment_bring_their_makers():
@@ -136,5 +170,16 @@ def test_the_option_wins_over_the_environment_and_that_over_the_folder(tmp_path,
 
 
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(LaunchError, match="there is no configuration file"):
-        find_config(None, {"RUNESTONE_CONFIG": str(tmp_path / "none.yaml")})
+    for name in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(LaunchError, match="there is no configuration file"):
+            find_config(None, {"RUNESTONE_CONFIG": str(name)})
+
+
+def test_a_pipe_is_a_file():
+    """`--config <(generate)`."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as pipe:
+        pipe.write("edge: {workers: 3}")
+        pipe.close()
+        path = find_config(Path(f"/dev/fd/{reading}"), {})
+        assert parse_settings(read_text(path)).edge.workers == 3

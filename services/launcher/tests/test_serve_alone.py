@@ -56,13 +56,16 @@ def read_status(port: int) -> str:
 
 
 async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir):
-    """Its peers are not there: it is up all the same."""
+    """Its peers are not there: it is up all the same. Its configuration comes through a pipe, which can be read once."""
     port = free_port()
-    config = data_dir / "c.yaml"
-    config.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}")
-    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", str(config), "--data-dir", str(data_dir)]
-    edge = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}"
+    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", "/dev/stdin", "--data-dir", str(data_dir)]
+    edge = await asyncio.create_subprocess_exec(
+        *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
+        edge.stdin.write(config.encode())
+        edge.stdin.close()
         async with asyncio.timeout(30):
             while not (version := await asyncio.to_thread(read_status, port)):
                 await asyncio.sleep(0.05)

@@ -18,12 +18,12 @@ DATA_DIR = Path(".runestone")
 def find_config(option: Path | None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """The file to read: the option's, RUNESTONE_CONFIG's, `runestone.yaml` here, or none (every default).
 
-    Raises LaunchError when a file was named and is not there.
+    What is named may be a pipe: it can be read once. Raises LaunchError when it is not there, or a directory.
     """
     named = option or (Path(environment["RUNESTONE_CONFIG"]) if environment.get("RUNESTONE_CONFIG") else None)
     if named is None:
         return Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
-    if not named.is_file():
+    if not named.exists() or named.is_dir():
         raise LaunchError(f"there is no configuration file {named}")
     return named
 

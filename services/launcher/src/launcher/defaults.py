@@ -17,13 +17,14 @@ CREDENTIALS: dict[str, Literal["openai", "anthropic"]] = {"OPENAI_API_KEY": "ope
 
 
 def add_providers(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """`settings` with the simulated model, and with the makers whose key stands in the environment.
+    """`settings` with the makers whose key stands in the environment, and, where the file has no provider or has the
+    simulated one itself, with the simulated model.
 
     What the file defines under the same name stays as it is.
     """
     providers, models = list(settings.providers), list(settings.models)
     known = {provider.name: provider for provider in providers}
-    for provider, model in _offered(environment):
+    for provider, model in _offered(settings, environment):
         if provider.name not in known:
             providers.append(provider)
         elif known[provider.name].kind != "simulated":
@@ -33,12 +34,23 @@ def add_providers(settings: Settings, environment: Mapping[str, str]) -> Setting
     return replace(settings, providers=providers, models=models)
 
 
-def _offered(environment: Mapping[str, str]) -> Iterator[tuple[Provider, Model]]:
-    target = Target(provider=SIMULATED_PROVIDER, model=SIMULATED_MODEL)
-    yield Provider(name=SIMULATED_PROVIDER, kind="simulated"), Model(name=SIMULATED_MODEL, targets=[target])
+def _offered(settings: Settings, environment: Mapping[str, str]) -> Iterator[tuple[Provider, Model]]:
+    if not settings.providers or any(provider.name == SIMULATED_PROVIDER for provider in settings.providers):
+        # Never beside providers of the file's own: any key could keep connections busy with answers that take an hour.
+        target = Target(provider=SIMULATED_PROVIDER, model=SIMULATED_MODEL)
+        yield Provider(name=SIMULATED_PROVIDER, kind="simulated"), Model(name=SIMULATED_MODEL, targets=[target])
     for variable, maker in CREDENTIALS.items():
         if secret := environment.get(variable, "").strip():
             yield Provider(name=maker, kind=maker, api_key=Secret(secret)), Model(name=f"{maker}/*")
+
+
+def model_to_try(settings: Settings) -> str:
+    """A public name for a first call: `simulated` where it is there, else the first that is no wildcard, else a form to
+    fill in."""
+    names = [model.name for model in settings.models if not model.name.endswith("*")]
+    if SIMULATED_MODEL in names or not settings.providers:
+        return SIMULATED_MODEL
+    return names[0] if names else f"{settings.providers[0].name}/<model>"
 
 
 def needs_development_tenant(settings: Settings) -> bool:

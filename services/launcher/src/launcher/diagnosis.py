@@ -18,6 +18,7 @@ from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, read_key
 from launcher.meshfile import MeshFile
 
 OLDEST_PYTHON = (3, 11)
+OWN_TOOLS = Path(sys.prefix).parent / ".tools/bin"  # beside the environment, where `make` puts it
 PATIENCE = 2.0  # seconds for each address that is tried
 
 
@@ -43,7 +44,7 @@ def check_tools() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     is_new_enough = sys.version_info >= OLDEST_PYTHON
     yield Finding("python", Verdict.OK if is_new_enough else Verdict.FAIL, version)
-    uv = shutil.which("uv") or shutil.which("uv", path=".tools/bin")
+    uv = shutil.which("uv") or shutil.which("uv", path=str(OWN_TOOLS))
     yield Finding("uv", Verdict.OK if uv else Verdict.WARN, "found" if uv else "not found; `make` installs its own")
 
 

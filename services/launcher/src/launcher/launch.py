@@ -19,6 +19,7 @@ from chassis.metrics import Metrics
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
 from launcher.control import Publisher, serving_control
+from launcher.defaults import model_to_try
 from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
@@ -49,11 +50,13 @@ class Runner(Protocol):
 class Launch:
     """What to run: complete settings (see `configuration.load`), where to keep data, as one process or many.
 
-    `key_file` is where a key is that can be used for a first call.
+    `config` is the file that the settings came from, None for every default; `key_file` is where a key is that can be used
+    for a first call.
     """
 
     settings: Settings
     data_dir: Path
+    config: Path | None = None
     key_file: Path | None = None
     is_one_process: bool = False
     log_level: str = "info"
@@ -95,6 +98,8 @@ async def launch(order: Launch, board: Board) -> None:
             admin=admin.address,
             services=plan.addresses | {part.name: part.address for part in plan.parts},
             started_at=time.time(),
+            config=str(order.config) if order.config else None,
+            model=model_to_try(order.settings),
         )
         await _run_until_end(order, board, inspector, mesh, ending)
 
@@ -156,7 +161,7 @@ async def _announce(order: Launch, board: Board, inspector: Inspector, mesh: Mes
     if order.is_one_process:
         gc.collect()
         gc.freeze()
-    for line in describe_mesh(mesh.http, mesh.admin, order.key_file):
+    for line in describe_mesh(mesh, order.key_file):
         board.say(line)
 
 

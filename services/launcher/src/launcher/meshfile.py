@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from launcher.defaults import SIMULATED_MODEL
 from launcher.errors import LaunchError
 from launcher.rundir import is_locked, remove_run_directory
 
@@ -27,7 +28,8 @@ class HttpAddress(msgspec.Struct, frozen=True):
 
 class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
-    `control` and `services` are gRPC targets, by the process's name (`cache`, `edge-0`)."""
+    `control` and `services` are gRPC targets, by the process's name (`cache`, `edge-0`). `config` is the file that it was
+    started with, None for every default; `model` a public name for a first call."""
 
     pid: int
     version: str
@@ -36,6 +38,13 @@ class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     admin: HttpAddress
     services: dict[str, str]
     started_at: float
+    config: str | None = None
+    model: str = SIMULATED_MODEL
+
+    @property
+    def config_path(self) -> Path | None:
+        """`config` as a path. What was a pipe is there no more."""
+        return Path(self.config) if self.config else None
 
 
 def write_mesh_file(data_dir: Path, mesh: MeshFile) -> None:

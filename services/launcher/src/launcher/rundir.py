@@ -54,10 +54,16 @@ def data_lock(data_dir: Path) -> Iterator[None]:
         raise LaunchError(f"cannot write to the data directory {data_dir}: {error.strerror}") from error
     try:
         if not _try_lock(descriptor):
-            raise LaunchError(f"another mesh runs on {data_dir}; stop it, or choose another --data-dir")
+            raise _busy(data_dir)
         yield
     finally:
         os.close(descriptor)
+
+
+def refuse_busy(data_dir: Path) -> None:
+    """Raises LaunchError when a mesh runs on `data_dir`: for whoever would write there before it holds the lock."""
+    if is_locked(data_dir):
+        raise _busy(data_dir)
 
 
 def is_locked(data_dir: Path) -> bool:
@@ -73,6 +79,10 @@ def is_locked(data_dir: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _busy(data_dir: Path) -> LaunchError:
+    return LaunchError(f"another mesh runs on {data_dir}; stop it, or choose another --data-dir")
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -52,15 +52,12 @@ def serve_alone(options: ServeOptions) -> None:
     config = None if options.control else find_config(options.config)
     options = replace(options, data_dir=data_dir, config=config)
 
-    def read_settings(text: str) -> Settings:
-        return load(text, data_dir).settings
-
     try:
         with run_directory() if node.has_door else nullcontext(Path()) as run_dir:
-            settings = Settings() if options.control else read_settings(read_text(config))
+            settings = Settings() if options.control else load(read_text(config), data_dir).settings
             arguments = _make_arguments(options, node, settings, run_dir)
             logs.configure(level=options.log_level)
-            uvloop.run(run(_with_admin_port(node), arguments, read_settings))
+            uvloop.run(run(_with_admin_port(node), arguments, lambda _text: settings))
     except ConfigError as error:
         raise LaunchError("\n".join(f"{config}: {problem}" for problem in error.problems)) from error
     except (OSError, TimeoutError, RunestoneError) as error:
@@ -74,7 +71,7 @@ def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_d
         listen=options.listen or find_listen(node, settings, run_dir),
         peer=[*options.peers, *found],
         socket=options.sockets,
-        config=options.config,
+        config=None,  # it is read already, and may have been a pipe
         control=options.control,
         data_dir=options.data_dir,
         worker=options.worker,

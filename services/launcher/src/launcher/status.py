@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from launcher.defaults import SIMULATED_MODEL
 from launcher.inspection import PartStatus
-from launcher.meshfile import HttpAddress
+from launcher.meshfile import HttpAddress, MeshFile
 
 Look = Callable[[], Awaitable[Sequence[PartStatus]]]
 
@@ -82,18 +81,18 @@ def draw_parts(statuses: Sequence[PartStatus]) -> Table:
     return table
 
 
-def describe_mesh(http: HttpAddress, admin: HttpAddress, key_file: Path | None) -> list[str]:
+def describe_mesh(mesh: MeshFile, key_file: Path | None) -> list[str]:
     """Where the mesh listens and a call to paste; the key is read from its file, it does not stand here."""
     return [
-        f"listening on {http.url} (health and metrics on {admin.url})",
+        f"listening on {mesh.http.url} (health and metrics on {mesh.admin.url})",
         "try it:",
-        f"  {write_curl(http, key_file)}",
+        f"  {write_curl(mesh.http, mesh.model, key_file)}",
     ]
 
 
-def write_curl(http: HttpAddress, key_file: Path | None) -> str:
+def write_curl(http: HttpAddress, model: str, key_file: Path | None) -> str:
     """One call with curl; without a key file the caller's own key is taken from $RUNESTONE_API_KEY."""
     key = f"$(cat {shlex.quote(str(key_file))})" if key_file else "$RUNESTONE_API_KEY"
-    body = f'{{"model": "{SIMULATED_MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
     headers = f"-H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json'"
     return f"curl {http.url}/v1/chat/completions {headers} -d '{body}'"

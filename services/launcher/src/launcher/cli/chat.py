@@ -9,7 +9,7 @@ from launcher.cli.options import DataDirOption, JsonOption
 
 def chat(
     message: Annotated[str | None, typer.Argument(help="Ask this and leave; without it, a conversation.")] = None,
-    model: Annotated[str, typer.Option(help="Which model.")] = "simulated",
+    model: Annotated[str | None, typer.Option(help="Which model; without it, the mesh's first.")] = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -37,9 +37,9 @@ async def _collect(config: Path | None, data_dir: Path) -> list[Finding]:
 async def _look(config: Path | None, data_dir: Path) -> AsyncIterator[Finding]:
     for finding in (*check_tools(), *check_data_dir(data_dir)):
         yield finding
-    settings, finding = _read_settings(config, data_dir)
-    yield finding
     mesh = _read_mesh(data_dir)
+    settings, finding = _read_settings(config, data_dir, mesh)
+    yield finding
     if settings is not None:
         for finding in (*check_ports(settings, mesh), *check_credentials(settings)):
             yield finding
@@ -47,9 +47,14 @@ async def _look(config: Path | None, data_dir: Path) -> AsyncIterator[Finding]:
         yield finding
 
 
-def _read_settings(config: Path | None, data_dir: Path) -> tuple[Settings | None, Finding]:
+def _read_settings(config: Path | None, data_dir: Path, mesh: MeshFile | None) -> tuple[Settings | None, Finding]:
+    """The settings of the option's file, else of the running mesh's, else of the one that `up` would find here."""
     try:
-        path = find_config(config)
+        path = find_config(config) if config or mesh is None else mesh.config_path
+        if path and mesh and path == mesh.config_path and not path.is_file():
+            return None, Finding(
+                "configuration", Verdict.WARN, f"{path}: the mesh runs with it, but it is there no more"
+            )
         settings = preview(read_text(path), data_dir)
     except ConfigError as error:
         count = len(error.problems)

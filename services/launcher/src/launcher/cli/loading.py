@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from chassis.config import ConfigError
-from launcher.configuration import Configuration, find_config, load, read_text
+from launcher.configuration import Configuration, load, read_text
 from launcher.errors import LaunchError
 
 
-def load_configuration(option: Path | None, data_dir: Path) -> Configuration:
-    """The configuration that `--config` or its substitutes name. Raises LaunchError with a line for each problem."""
-    path = find_config(option)
+def load_configuration(path: Path | None, data_dir: Path) -> Configuration:
+    """The configuration in a file that `find_config` found. Raises LaunchError with a line for each problem."""
     try:
         return load(read_text(path), data_dir)
     except ConfigError as error:

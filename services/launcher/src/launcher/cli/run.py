@@ -7,19 +7,22 @@ from rich.console import Console
 
 from chassis import logs
 from launcher.cli.loading import load_configuration
-from launcher.configuration import find_data_dir
+from launcher.configuration import find_config, find_data_dir
 from launcher.launch import Launch, launch
+from launcher.rundir import refuse_busy
 from launcher.status import Board
 
 
 def run_mesh(config: Path | None, data_dir: Path | None, one_process: bool, log_level: str) -> None:
     """Runs the mesh until it is told to stop. Raises LaunchError when it cannot start or go on."""
-    where = find_data_dir(data_dir)
-    loaded = load_configuration(config, where)
+    path, where = find_config(config), find_data_dir(data_dir)
+    refuse_busy(where)
+    loaded = load_configuration(path, where)
     logs.configure(level=log_level)
     order = Launch(
         settings=loaded.settings,
         data_dir=where,
+        config=path.absolute() if path else None,
         key_file=loaded.key_file,
         is_one_process=one_process,
         log_level=log_level,

@@ -13,6 +13,7 @@ import typer
 
 from launcher.answers import Answer, read_error
 from launcher.configuration import find_data_dir
+from launcher.defaults import SIMULATED_MODEL
 from launcher.errors import LaunchError
 from launcher.keyfiles import DEVELOPMENT_KEY, read_key
 from launcher.meshfile import find_mesh
@@ -25,10 +26,11 @@ INTERRUPTED = 130  # what a shell gives a command that Ctrl-C ended
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Where to ask, and with which key; the key is not shown."""
+    """Where to ask, and with which key; the key is not shown. `model` is who answers when nobody is named."""
 
     url: str
     key: str
+    model: str = SIMULATED_MODEL
 
     def __repr__(self) -> str:
         return f"Gateway({self.url})"
@@ -39,18 +41,18 @@ def find_gateway(data_dir: Path | None) -> Gateway:
     where = find_data_dir(data_dir)
     mesh = find_mesh(where)
     if key := os.environ.get(KEY_VARIABLE):
-        return Gateway(mesh.http.url, key)
+        return Gateway(mesh.http.url, key, mesh.model)
     if not (where / DEVELOPMENT_KEY).is_file():
         raise LaunchError(f"set {KEY_VARIABLE}: the mesh has tenants of its own, so there is no development key")
-    return Gateway(mesh.http.url, read_key(where / DEVELOPMENT_KEY))
+    return Gateway(mesh.http.url, read_key(where / DEVELOPMENT_KEY), mesh.model)
 
 
 class Talk:
     """Questions and answers; what was answered completely is context for what comes next."""
 
-    def __init__(self, gateway: Gateway, model: str, *, as_json: bool) -> None:
+    def __init__(self, gateway: Gateway, model: str | None, *, as_json: bool) -> None:
         self._gateway = gateway
-        self._model = model
+        self._model = model or gateway.model
         self._as_json = as_json
         self._messages: list[dict[str, str]] = []
 
