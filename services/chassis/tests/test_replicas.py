@@ -31,6 +31,10 @@ class FakeReplica:
         for _ in range(3):
             yield self.name.encode()
 
+    @property
+    def is_connected(self) -> bool:
+        return self.error is None or self.error.reason is not Reason.UNAVAILABLE
+
     async def is_connected_within(self, timeout: float) -> bool:
         return self.error is None
 

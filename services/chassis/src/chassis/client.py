@@ -38,6 +38,10 @@ class Link(Protocol):
     def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
         """A server-streaming call; closing it early cancels the call."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a call would go out at once."""
+
     async def is_connected_within(self, timeout: float) -> bool:
         """Whether a call would go out, waiting up to `timeout` seconds. Costs nothing while connected."""
 

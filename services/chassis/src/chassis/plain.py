@@ -59,9 +59,14 @@ class PlainLink:
         finally:
             stream.cancel()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection; begins to connect where there is none."""
+        return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
     async def is_connected_within(self, timeout: float) -> bool:
         """Whether there is a connection, waiting up to `timeout` seconds for one."""
-        if self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
+        if self.is_connected:
             return True
         try:
             await asyncio.wait_for(self.channel.channel_ready(), timeout)

@@ -146,8 +146,15 @@ class ReplicaLink:
             else:
                 return
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether some replica can be reached at once."""
+        return any(replica.link.is_connected for replica in self._replicas.values())
+
     async def is_connected_within(self, timeout: float) -> bool:
         """Whether some replica can be reached, waiting up to `timeout` seconds."""
+        if self.is_connected:
+            return True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._known.wait(), timeout)
         waits = [
@@ -176,7 +183,8 @@ class ReplicaLink:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._known.wait(), PATIENCE)
         others = [replica for replica in self._replicas.values() if replica is not but]
-        candidates = [replica for replica in others if replica.breaker.admits()] or others
+        well = [replica for replica in others if replica.link.is_connected]
+        candidates = [replica for replica in well if replica.breaker.admits()] or well or others
         if not candidates:
             message = f"no replica of {', '.join(self._addresses)} can be reached"
             raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
