@@ -96,3 +96,44 @@ def test_no_round_is_begun_that_would_end_too_late(session):
     """One is always taken."""
     session.run([], rounds=3, patience=0.0)
     assert session.taken == 1
+
+
+SLOW = """
+import asyncio, sys
+from bench.upstream import ANSWER, Upstream
+async def answer(reader, writer):
+    while head := await reader.readuntil(b"\\r\\n\\r\\n"):
+        if head.startswith(b"GET"):
+            body = b"%d" % Upstream.asked
+            writer.write(b"HTTP/1.1 200 OK\\r\\nconnection: close\\r\\ncontent-length: %d\\r\\n\\r\\n%b" % (len(body), body))
+            return writer.close()
+        await reader.readexactly(int(dict(line.split(b": ") for line in head.split(b"\\r\\n")[1:-2])[b"content-length"]))
+        Upstream.asked += 1
+        await asyncio.sleep(0.2)
+        writer.write(ANSWER)
+async def main():
+    await (await asyncio.start_server(answer, "127.0.0.1", int(sys.argv[1]))).serve_forever()
+asyncio.run(main())
+"""
+
+
+class Slow(Direct):
+    """Answers one wave of questions at a time, each after a while."""
+
+    name = "slow"
+
+    def prepare(self, place: Place) -> Command:
+        return Command(words=[sys.executable, "-c", SLOW, str(place.port)])
+
+
+async def test_a_slow_target_is_measured_over_a_whole_wave(session):
+    """Its window would else have ended before the first answer, and its warm-up before it was warm."""
+    slow = Slow()
+    case = replace(SHORT[0], warm_up=0.0, seconds=0.01)
+    with started(slow, 0, CORE, ask_once(slow.manner(0))) as target:
+        subject = Subject(
+            name="slow", manner=slow.manner(0), port=target.port, pid=target.pid, upstream_port=target.port
+        )
+        sample = await measure_case(subject, case, session.cores)
+    assert sample.served >= case.connections
+    assert len(sample.tally.latencies) == sample.served
