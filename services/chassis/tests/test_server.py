@@ -149,6 +149,7 @@ async def test_rpcs_are_counted_by_method_and_outcome(scripted):
         with pytest.raises(RunestoneError):
             await CacheServiceStub(channel).LookUp(LookUpRequest())
         metrics = await IntrospectionServiceStub(channel).GetMetrics(GetMetricsRequest())
+        assert metrics.process_id == os.getpid()
     lines = metrics.exposition.decode().splitlines()
     labels = 'code="RESOURCE_EXHAUSTED",method="/runestone.cache.v1.CacheService/LookUp"'
     assert f"runestone_rpc_server_seconds_count{{{labels}}} 1.0" in lines

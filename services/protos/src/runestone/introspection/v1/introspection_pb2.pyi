@@ -129,16 +129,20 @@ class GetMetricsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXPOSITION_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
     exposition: _builtins.bytes
     """In the Prometheus text exposition format, version 0.0.4."""
+    process_id: _builtins.int
+    """The operating system's id of the process that counted. Another id means that counting began anew."""
     def __init__(
         self,
         *,
         exposition: _builtins.bytes = ...,
+        process_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposition", b"exposition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposition", b"exposition", "process_id", b"process_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

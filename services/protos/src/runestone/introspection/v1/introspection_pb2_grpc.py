@@ -59,7 +59,7 @@ class IntrospectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMetrics(self, request, context):
-        """Gives the process's metrics. Failing has no effect on calls; the asker leaves the process out of its sums.
+        """Gives the process's metrics. Failing has no effect on calls; the asker goes by the last answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

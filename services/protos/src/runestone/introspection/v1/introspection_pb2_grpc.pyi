@@ -19,7 +19,7 @@ class IntrospectionServiceStub:
     GetStatus: _aio.UnaryUnaryMultiCallable[_introspection_pb2.GetStatusRequest, _introspection_pb2.GetStatusResponse]
     """Says which named facts hold. Failing has no effect on calls; the asker shows the process as not ready."""
     GetMetrics: _aio.UnaryUnaryMultiCallable[_introspection_pb2.GetMetricsRequest, _introspection_pb2.GetMetricsResponse]
-    """Gives the process's metrics. Failing has no effect on calls; the asker leaves the process out of its sums."""
+    """Gives the process's metrics. Failing has no effect on calls; the asker goes by the last answer."""
 
 class IntrospectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every process beside its own services; health itself is grpc.health.v1."""
@@ -38,6 +38,6 @@ class IntrospectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _introspection_pb2.GetMetricsRequest,
         context: _aio.ServicerContext[_introspection_pb2.GetMetricsRequest, _abc.Awaitable[_introspection_pb2.GetMetricsResponse]],
     ) -> _abc.Awaitable[_introspection_pb2.GetMetricsResponse]:
-        """Gives the process's metrics. Failing has no effect on calls; the asker leaves the process out of its sums."""
+        """Gives the process's metrics. Failing has no effect on calls; the asker goes by the last answer."""
 
 def add_IntrospectionServiceServicer_to_server(servicer: IntrospectionServiceServicer, server: _aio.Server) -> None: ...
