@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -119,6 +120,23 @@ def test_metrics_are_summed_over_workers(start_mesh):
     families = {family.name: family for family in text_string_to_metric_families(mesh.fetch("admin", "/metrics")[1])}
     opened = [(s.labels, s.value) for s in families["runestone_door_opened"].samples if s.name.endswith("_total")]
     assert opened == [({"service": "edge"}, 2.0)]
+
+
+def test_counters_do_not_fall_when_a_part_hangs_or_dies(start_mesh, frozen):
+    """To Prometheus a fall is a reset: everything would be counted again."""
+    mesh = start_mesh("--workers", "2").wait_ready()
+
+    def doors_opened() -> float:
+        _, text = mesh.fetch("admin", "/metrics")
+        return float(re.search(r'^runestone_door_opened_total\{service="edge"\} (.+)$', text, re.MULTILINE)[1])
+
+    assert doors_opened() == 2
+    before = mesh.pids()["edge-0"]
+    with frozen(before):
+        assert doors_opened() == 2
+    os.kill(before, signal.SIGKILL)
+    mesh.wait_until(lambda: mesh.pids()["edge-0"] not in {0, before}, "started again")
+    assert doors_opened() == 3
 
 
 def test_the_admin_port_has_nothing_else(start_mesh):

@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from chassis.metrics import Metrics
-from launcher.merge import merge_expositions
+from launcher.merge import LastWords, merge_expositions
 
 
 def worker(calls: int, seconds: float) -> bytes:
@@ -58,6 +60,60 @@ def test_label_values_come_through_unharmed():
     assert read(merge_expositions([("edge", metrics.exposition())]))[
         "runestone_odd", ("name", odd), ("service", "edge")
     ]
+
+
+def total(words: LastWords, name: str, *labels: tuple[str, str]) -> float:
+    return read(merge_expositions(words.list_expositions()))[name, *labels, ("service", "edge")]
+
+
+def calls_of(words: LastWords) -> float:
+    return total(words, "runestone_calls_total", ("code", "OK"))
+
+
+def test_a_process_that_does_not_answer_stays_in_the_sum():
+    words = LastWords()
+    words.note("edge-0", "edge", 1, worker(5, 1))
+    words.note("edge-1", "edge", 2, worker(3, 1))
+    words.note("edge-1", "edge", 2, worker(4, 1))  # edge-0 hangs: it has no new word
+    assert calls_of(words) == 9
+
+
+def test_what_a_dead_process_counted_stays_in_the_sum_and_its_gauges_do_not():
+    words = LastWords()
+    words.note("edge-0", "edge", 1, worker(5, 4))
+    words.note("edge-0", "edge", 2, worker(1, 0.5))
+    words.note("edge-0", "edge", 3, worker(2, 0.5))
+    assert calls_of(words) == 8
+    assert total(words, "runestone_running") == 2
+    assert total(words, "runestone_seconds_bucket", ("le", "1.0")) == 2
+    assert total(words, "runestone_seconds_count") == 3
+
+
+def test_an_answer_of_the_dead_that_comes_late_counts_nothing_twice():
+    words = LastWords()
+    words.note("edge-0", "edge", 1, worker(5, 1))
+    words.note("edge-0", "edge", 2, worker(1, 1))
+    words.note("edge-0", "edge", 1, worker(5, 1))
+    words.note("edge-0", "edge", 2, worker(2, 1))
+    assert calls_of(words) == 7
+
+
+counted = st.integers(0, 9)
+lives = st.lists(st.tuples(st.sampled_from(["edge-0", "edge-1"]), st.booleans(), counted), max_size=12)
+
+
+@given(lives)
+def test_a_sum_never_falls_and_is_what_all_processes_counted(story):
+    """Each step: a part counts some more, in a new process or in the one it has."""
+    words, pids, counts, sums = LastWords(), {}, {}, [0.0]
+    for number, (part, is_restarted, more) in enumerate(story):
+        if is_restarted or part not in pids:
+            pids[part] = number
+        counts[part, pids[part]] = counts.get((part, pids[part]), 0) + more
+        words.note(part, "edge", pids[part], b"# TYPE c_total counter\nc_total %d\n" % counts[part, pids[part]])
+        sums.append(total(words, "c_total"))
+    assert sums == sorted(sums)
+    assert sums[-1] == sum(counts.values())
 
 
 def test_nothing_to_merge_is_an_empty_exposition():

@@ -10,7 +10,7 @@ from chassis.config.schema import AdminDoor as AdminSettings
 from chassis.metrics import Metrics
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
-from launcher.merge import merge_expositions
+from launcher.merge import LastWords, merge_expositions
 from launcher.meshfile import HttpAddress
 
 LAST_ANSWERS = 1.0  # seconds that answers on their way have when the port closes
@@ -37,6 +37,7 @@ class AdminPort:
         self._version = version
         self._metrics = metrics
         self._answering = metrics.gauge("part_answers", "Whether the part gave its metrics when last asked", ("part",))
+        self._last_words = LastWords()
         self._runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=LAST_ANSWERS)
         self.address = HttpAddress(settings.host, settings.port)
 
@@ -76,12 +77,11 @@ class AdminPort:
         return web.json_response(body, status=200 if is_ready else 503)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
-        expositions = []
-        for part, exposition in await self._inspector.expositions():
-            self._answering.labels(part.name).set(exposition is not None)
-            if exposition is not None:
-                expositions.append((part.node.name, exposition))
-        expositions.append(("launcher", self._metrics.exposition()))
+        for part, counted in await self._inspector.metrics():
+            self._answering.labels(part.name).set(counted is not None)
+            if counted is not None:
+                self._last_words.note(part.name, part.node.name, counted.process_id, counted.exposition)
+        expositions = [*self._last_words.list_expositions(), ("launcher", self._metrics.exposition())]
         text = await asyncio.to_thread(merge_expositions, expositions)  # parsing would hold the loop for milliseconds
         return web.Response(body=text, headers=TEXT_FORMAT)
 

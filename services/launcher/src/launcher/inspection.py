@@ -38,6 +38,14 @@ class PartStatus:
         return self.error or ", ".join(missing)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A process's metrics, in the Prometheus text format 0.0.4."""
+
+    process_id: int
+    exposition: bytes
+
+
 class Inspector:
     """Asks every part. A context manager: the channels are closed at its end."""
 
@@ -61,7 +69,7 @@ class Inspector:
         """The status of every part, in the plan's order, after at most `patience` seconds."""
         return await asyncio.gather(*map(self._ask, self._parts))
 
-    async def expositions(self) -> list[tuple[Part, bytes | None]]:
+    async def metrics(self) -> list[tuple[Part, Counted | None]]:
         """Every part's metrics; None for a part that does not answer within `patience` seconds."""
         return list(zip(self._parts, await asyncio.gather(*map(self._read_metrics, self._parts)), strict=True))
 
@@ -79,8 +87,9 @@ class Inspector:
             facts=tuple(Fact(fact.name, fact.holds, fact.detail) for fact in answer.facts),
         )
 
-    async def _read_metrics(self, part: Part) -> bytes | None:
+    async def _read_metrics(self, part: Part) -> Counted | None:
         try:
-            return (await self._stubs[part.name].GetMetrics(GetMetricsRequest())).exposition
+            answer = await self._stubs[part.name].GetMetrics(GetMetricsRequest())
         except RunestoneError:
             return None
+        return Counted(answer.process_id, answer.exposition)

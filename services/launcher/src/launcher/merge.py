@@ -1,9 +1,12 @@
 """Many processes' metrics as one exposition. Pure: text in, text out.
 
-Samples of the same service are summed, whichever worker they come from; `service` tells the services apart.
+Samples of the same service are summed, whichever worker they come from; `service` tells the services apart. A sum of
+counters never falls, for to Prometheus a fall is a reset, after which it counts everything anew: a process that does not
+answer keeps its last word, and what a dead one had counted stays.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -13,18 +16,68 @@ from prometheus_client.samples import Sample
 
 SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 
+# Kinds whose samples only grow, as long as their process lives.
+GROWING = ("counter", "histogram", "summary")
+
 # Moments, not amounts: of several the earliest is kept.
 MOMENTS = ("_created", "_start_time_seconds")
 
 
-def merge_expositions(expositions: Iterable[tuple[str, bytes]]) -> bytes:
-    """The sum of `(service, exposition)` pairs, both in the Prometheus text format 0.0.4.
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What a process said last, and which process that part had before."""
+
+    service: str
+    process_id: int
+    exposition: bytes
+    predecessor: int | None
+
+
+class LastWords:
+    """The last exposition of each part, and for each service what its dead processes had counted."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, _Word] = {}
+        self._retired: dict[str, bytes] = {}
+
+    def note(self, part: str, service: str, process_id: int, exposition: bytes) -> None:
+        """Takes a part's exposition; another process id than before means that the former process is dead.
+
+        An answer of the former process that was overtaken by one of its successor is dropped. Raises ValueError when
+        the former's text is not in the Prometheus text format 0.0.4.
+        """
+        known = self._latest.get(part)
+        if known is None:
+            predecessor = None
+        elif process_id == known.predecessor:
+            return
+        elif process_id == known.process_id:
+            predecessor = known.predecessor
+        else:
+            predecessor = known.process_id
+            self._retire(known)
+        self._latest[part] = _Word(service, process_id, exposition, predecessor)
+
+    def list_expositions(self) -> list[tuple[str, bytes]]:
+        """What is to be summed, as `merge_expositions` takes it."""
+        return [*((word.service, word.exposition) for word in self._latest.values()), *self._retired.items()]
+
+    def _retire(self, word: _Word) -> None:
+        """Keeps what grows; how much memory a dead process had is nobody's any more."""
+        texts = [(word.service, text) for text in (self._retired.get(word.service, b""), word.exposition)]
+        self._retired[word.service] = merge_expositions(texts, kinds=GROWING)
+
+
+def merge_expositions(expositions: Iterable[tuple[str, bytes]], kinds: Collection[str] | None = None) -> bytes:
+    """The sum of `(service, exposition)` pairs, both in the Prometheus text format 0.0.4; of metrics of some `kinds` only.
 
     Raises ValueError for a text that is not in that format.
     """
     families: dict[str, _Family] = {}
     for service, text in expositions:
         for metric in text_string_to_metric_families(text.decode()):
+            if kinds is not None and metric.type not in kinds:
+                continue
             family = families.setdefault(metric.name, _Family(metric))
             for sample in metric.samples:
                 family.add(service, sample)
