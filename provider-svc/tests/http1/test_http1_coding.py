@@ -38,6 +38,18 @@ def test_a_piece_that_is_exactly_full_loses_nothing(size):
     assert inflate([gzip.compress(b"a" * size)]) == b"a" * size
 
 
+@pytest.mark.parametrize("size", [PIECE - 200, PIECE + 100, 2 * PIECE + 100])
+def test_whatever_can_be_decoded_is_given_at_once(size):
+    """An event that has come is not kept until the next one comes."""
+    packed = zlib.compress(b"a" * size)
+    for end in range(2, len(packed)):
+        inflater, given_out = Inflater(), b""
+        inflater.feed(packed[:end])
+        while part := inflater.take():
+            given_out += part
+        assert len(given_out) == len(zlib.decompressobj().decompress(packed[:end]))
+
+
 @given(st.binary(max_size=100))
 def test_what_is_not_compressed_is_a_fault(data):
     with pytest.raises(Malformed):

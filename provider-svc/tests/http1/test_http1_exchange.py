@@ -67,6 +67,31 @@ async def test_too_many_calls_are_overload_and_too_long_a_wait_is_a_timeout(rig)
         holding.cancel()
 
 
+@pytest.mark.parametrize("size", [5, 2 * READ_AHEAD])
+async def test_an_answer_that_nobody_read_costs_its_connection(rig, size):
+    """Also where all of it is here already."""
+
+    async def talk(visit):
+        await visit.request()
+        await visit.say(answer(b"x" * size))
+
+    async with rig(talk) as it:
+        async with it.upstream.post("/chat", b"{}", {}):
+            await it.until_played()
+        assert it.upstream.statistics()["connections"] == 0
+
+
+async def test_an_answer_without_a_body_keeps_its_connection(rig):
+    async def talk(visit):
+        while True:
+            await visit.request()
+            await visit.say(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with rig(talk) as it:
+        assert [await it.ask() for _ in range(2)] == [(204, b"")] * 2
+        assert len(it.visits) == 1
+
+
 async def test_an_answer_until_the_end_of_the_connection_is_whole(rig):
     async def talk(visit):
         await visit.request()
@@ -123,6 +148,22 @@ async def test_a_request_that_never_left_is_sent_again_once(rig):
         assert await it.ask(b"small") == (200, b"5 bytes")
         assert await it.ask(LARGE) == (200, b"%d bytes" % len(LARGE))
         assert len(it.visits) == 2
+
+
+async def test_the_second_time_goes_over_a_new_connection(rig):
+    """Where one kept connection was stale the others are likely to be, and there is no third time."""
+
+    async def talk(visit):
+        _, body = await visit.request()
+        await visit.say(answer(b"%d bytes" % len(body)))
+        if visit.number <= 2:
+            await visit._receive()
+            visit.close()
+
+    async with rig(talk) as it:
+        await asyncio.gather(it.ask(), it.ask())
+        assert await it.ask(LARGE) == (200, b"%d bytes" % len(LARGE))
+        assert len(it.visits) == 3
 
 
 async def test_it_is_sent_again_only_once(rig):

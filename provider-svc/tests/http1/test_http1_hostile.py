@@ -111,8 +111,9 @@ async def test_every_broken_answer_has_a_reason(rig, name, step):
 
 @pytest.mark.parametrize("name", ["nothing", "half a head", "too short", "no last chunk", "long length"])
 async def test_an_upstream_that_goes_silent_is_a_timeout(rig, name):
-    outcome = await meet(rig, [CORPUS[name]], closes=False, first_byte=0.05, idle=0.05)
-    assert outcome is Reason.PROVIDER_TIMEOUT
+    has_head = b"\r\n\r\n" in CORPUS[name]
+    limit = {"idle": 0.05} if has_head else {"first_byte": 0.05}  # the other one is a minute
+    assert await meet(rig, [CORPUS[name]], closes=False, **limit) is Reason.PROVIDER_TIMEOUT
 
 
 async def test_an_upstream_that_drips_a_head_for_ever_is_a_first_byte_timeout(rig):
