@@ -38,10 +38,13 @@ def main() -> None:
     except NotMeasured as error:
         sys.exit(f"bench: {error}")
     tables = "\n\n".join(
-        [write_table(rows), write_caption(rows, machine, session.taken), write_processes(rows, imports)]
+        [
+            write_table(rows),
+            write_caption(rows, machine, session.taken, session.foreign),
+            write_processes(rows, imports),
+        ]
     )
     print(tables)
-    print(f"\nOther work had up to {session.foreign:.0%} of the gateway's core during a case.")
     sentence = write_headline(rows, RIVALS) if peers else None
     print(f"\n{sentence}" if sentence else "")
     if is_written:

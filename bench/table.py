@@ -77,10 +77,11 @@ def write_grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, rule, *lines])
 
 
-def write_caption(rows: Sequence[Row], machine: str, rounds: int) -> str:
-    """What the figures are differences to, which versions ran and how, and what could not be measured."""
+def write_caption(rows: Sequence[Row], machine: str, rounds: int, foreign: float) -> str:
+    """What the figures are differences to, which versions ran and how, what could not be measured, and how much of the
+    gateway's core (0 to 1) other work had at worst."""
     how = f"Medians of {rounds} rounds (lowest-highest)" if rounds > 1 else "One round"
-    lines = [f"{how}. {machine}.", ""]
+    lines = [f"{how}. {machine}. Other work had up to {foreign:.0%} of the gateway's core.", ""]
     for row in rows:
         if row.name == DIRECT and row.latencies and row.first_parts:
             lines += [f"- `{DIRECT}`, which the differences are taken to: {_describe_direct(row)}"]

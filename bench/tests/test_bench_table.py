@@ -72,11 +72,12 @@ def test_memory_is_told_by_process_and_imports_where_they_are_known():
 
 def test_the_caption_says_what_ran_and_what_could_not():
     out = row("portkey", notes=["npm is not installed"])
-    caption = write_caption([DIRECT, OURS, out], "2 cores", 3)
+    caption = write_caption([DIRECT, OURS, out], "2 cores", 3, 0.42)
     assert "Medians of 3 rounds" in caption
     assert "runestone abc: `python -m launcher up`" in caption
     assert "portkey: not measured: npm is not installed" in caption
     assert "latency p50 1.00 ms" in caption
+    assert "up to 42% of the gateway's core" in caption
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,8 @@ def test_no_values_are_shown_as_none():
 def test_the_sentence_is_the_ratio_of_the_medians():
     sentence = write_headline([DIRECT, OURS, PEER], ["LiteLLM"])
     assert sentence is not None
-    assert "beside LiteLLM 1.2 17 times uncached, 100 times cached." in sentence
-    assert "500 CPU-µs an uncached call and 60 CPU-µs a cached one" in sentence
+    assert "17 times as many uncached calls, 100 times as many cached calls as with LiteLLM 1.2." in sentence
+    assert "500 CPU-µs for an uncached call and 60 CPU-µs for a cached one" in sentence
 
 
 def test_a_rival_that_was_left_out_is_not_compared_with():
@@ -104,7 +105,13 @@ def test_a_rival_that_was_left_out_is_not_compared_with():
 
 @pytest.mark.parametrize(
     ("ratio", "said"),
-    [(16.6, "17 times"), (2.14, "2.1 times"), (1.02, "as much"), (0.97, "as much"), (0.304, "0.30 times")],
+    [
+        (16.6, "17 times as many"),
+        (2.14, "2.1 times as many"),
+        (1.02, "as many"),
+        (0.97, "as many"),
+        (0.304, "0.30 times as many"),
+    ],
 )
 def test_a_ratio_is_not_made_to_look_better_than_it_is(ratio, said):
     assert describe_ratio(ratio) == said
