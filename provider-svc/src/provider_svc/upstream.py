@@ -22,7 +22,12 @@ from provider_svc.wire_faults import failure_to_begin
 
 __all__ = ["MAX_ANSWER", "Answer", "Limits", "Upstream"]
 
-ALWAYS = {"accept-encoding": "identity", "user-agent": "runestone", "content-type": "application/json"}
+ALWAYS = {
+    "accept": "*/*",  # some imitations answer 406 without it
+    "accept-encoding": "identity",
+    "user-agent": "runestone",
+    "content-type": "application/json",
+}
 
 
 class Upstream:
