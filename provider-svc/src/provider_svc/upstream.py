@@ -23,7 +23,7 @@ from provider_svc.wire_faults import failure_to_begin
 __all__ = ["MAX_ANSWER", "Answer", "Limits", "Upstream"]
 
 ALWAYS = {
-    "accept": "*/*",  # some imitations answer 406 without it
+    "accept": "*/*",  # what clients send that do not mind; its absence says the same (RFC 9110, section 12.5.1)
     "accept-encoding": "identity",
     "user-agent": "runestone",
     "content-type": "application/json",
