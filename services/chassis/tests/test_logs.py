@@ -1,5 +1,7 @@
 """One event is one line, for machines and for people."""
 
+import errno
+import io
 import json
 
 import pytest
@@ -54,3 +56,18 @@ def test_a_secret_is_written_as_stars(capsys):
     logs.configure(as_json=True)
     logs.get_logger("edge").info("configured", key=Secret("canary"))
     assert json.loads(capsys.readouterr().err)["key"] == "***"
+
+
+def test_a_line_that_nobody_can_read_fails_nothing(monkeypatch):
+    """The terminal was closed; the call that the line is about goes on."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+        def flush(self) -> None:
+            self.write("")
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    logs.configure(as_json=True)
+    logs.get_logger("cache").warning("store is slow")
