@@ -23,12 +23,13 @@ FAKES_FOUND = {"PYTHONPATH": str(FAKES)}
 class FakeMesh:
     """One launcher process. Every wait ends after 20 seconds with an error."""
 
-    def __init__(self, data_dir: Path, *options: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, **process: object) -> None:
         self.data_dir = data_dir
         self._output = (data_dir / "output").open("w+")
         environment = {**os.environ, **FAKES_FOUND, "XDG_RUNTIME_DIR": str(data_dir)}
         command = [sys.executable, str(FAKES / "fake_mesh.py"), str(data_dir), *options]
-        self.process = subprocess.Popen(command, stdout=self._output, stderr=self._output, env=environment)
+        streams = {"stdout": self._output, "stderr": self._output, **process}
+        self.process = subprocess.Popen(command, env=environment, **streams)
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + 20
@@ -100,11 +101,11 @@ def is_running(pid: int) -> bool:
 
 @pytest.fixture
 def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
-    """Starts a fake mesh on the test's data directory; the options are those of `fakes/fake_mesh.py`."""
+    """Starts a fake mesh on the test's data directory; the options are those of `fakes/fake_mesh.py`, and of Popen."""
     started = []
 
-    def start(*options: str) -> FakeMesh:
-        started.append(FakeMesh(data_dir, *options))
+    def start(*options: str, **process: object) -> FakeMesh:
+        started.append(FakeMesh(data_dir, *options, **process))
         return started[-1]
 
     yield start

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from chassis.health import Fact
-from launcher.inspection import PartStatus
+from launcher.inspection import STARTING, PartStatus
 from launcher.meshfile import HttpAddress, MeshFile
 from launcher.status import Board, describe_mesh, draw_parts, list_trouble, write_curl
 
@@ -46,6 +46,14 @@ def test_the_table_shows_every_part():
     lines = out.getvalue().splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["cache", "edge-0", "audit"]
     assert "peers (no audit)" in lines[2]
+
+
+def test_a_part_that_nobody_has_heard_of_yet_is_starting():
+    """That nothing answers at its address is no trouble then."""
+    starting = PartStatus(name="audit", address="unix:/a", error=STARTING)
+    out = io.StringIO()
+    Console(file=out, width=120).print(draw_parts([starting]))
+    assert out.getvalue().splitlines()[1].split() == ["audit", "starting", "unix:/a"]
 
 
 def test_the_curl_reads_the_key_from_its_file():

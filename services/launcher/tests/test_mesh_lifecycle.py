@@ -58,6 +58,30 @@ def test_sigterm_stops_callers_before_callees_and_leaves_nothing(start_mesh, run
     assert not run_directory.exists()
 
 
+def test_a_closed_terminal_stops_the_mesh_as_sigterm_does(start_mesh, running_pids):
+    """Its shell is gone, and so is where anybody could read what is said."""
+    terminal, its_own = os.openpty()
+    mesh = start_mesh(stdin=its_own, stdout=its_own, stderr=its_own, preexec_fn=lambda: os.login_tty(os.dup(its_own)))
+    os.close(its_own)
+    pids, run_directory = mesh.wait_ready().pids(), run_directory_of(mesh)
+    os.close(terminal)
+    assert mesh.wait_end() == 0
+    assert (mesh.data_dir / "stops").read_text().split() == ["edge", "audit", "cache"]
+    assert running_pids(pids) == set()
+    assert not (mesh.data_dir / "mesh.json").exists()
+    assert not run_directory.exists()
+
+
+def test_a_part_that_hangs_is_ended_and_started_again(start_mesh):
+    """Alive but silent: nothing but the launcher would ever end it."""
+    mesh = start_mesh("--every", "0.3").wait_ready()
+    before = mesh.pids()["cache"]
+    os.kill(before, signal.SIGSTOP)
+    mesh.wait_until(lambda: mesh.pids()["cache"] not in {0, before}, "a new process")
+    mesh.wait_until(lambda: mesh.readiness()["status"] == "ready", "ready again")
+    assert "part hangs, killed" in mesh.output
+
+
 def test_children_end_when_the_launcher_is_killed(start_mesh, running_pids):
     """Nobody is left to stop them: the end of their lifeline does."""
     mesh = start_mesh().wait_ready()

@@ -55,7 +55,8 @@ def read_status(port: int) -> str:
         return ""
 
 
-async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir, number):
     """Its peers are not there: it is up all the same. Its configuration comes through a pipe, which can be read once."""
     port = free_port()
     config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}"
@@ -69,7 +70,7 @@ async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(da
         async with asyncio.timeout(30):
             while not (version := await asyncio.to_thread(read_status, port)):
                 await asyncio.sleep(0.05)
-        edge.send_signal(signal.SIGTERM)
+        edge.send_signal(number)
         async with asyncio.timeout(20):
             assert await edge.wait() == 0
     finally:

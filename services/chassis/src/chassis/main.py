@@ -24,7 +24,7 @@ ReadSettings = Callable[[str], Settings]
 
 
 def main(service: Service) -> None:
-    """Runs `service` until SIGTERM, SIGINT or the end of the lifeline; exits 1 with one line when it cannot start."""
+    """Runs `service` until SIGTERM, SIGINT, SIGHUP or the end of the lifeline; exits 1 with one line when it cannot start."""
     options = _read_options(service.name)
     logs.configure(level=options.log_level)
     try:
@@ -129,6 +129,8 @@ def _listen_for_stop(stop_asked: asyncio.Event, *, has_lifeline: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_asked.set)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under `nohup` the terminal's end is not the service's
+        loop.add_signal_handler(signal.SIGHUP, stop_asked.set)
     if has_lifeline:
         loop.add_reader(sys.stdin.fileno(), _end_lifeline, stop_asked)
 

@@ -77,9 +77,12 @@ class Child:
         """SIGKILL to the child's process group, now; it is not started again."""
         if self._keeper is not None:
             self._keeper.cancel()
-        if self._process is not None and self._is_alive:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill_group()
+
+    def end_hanging(self) -> None:
+        """SIGKILL to a process that does not answer any more; it is started again as after any other death."""
+        self._log.warning("part hangs, killed", part=self.name, pid=self.pid)
+        self._kill_group()
 
     async def _keep(self) -> None:
         try:
@@ -120,6 +123,11 @@ class Child:
         except TimeoutError:
             return False
         return True
+
+    def _kill_group(self) -> None:
+        if self._process is not None and self._is_alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def _is_alive(self) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from launcher.errors import LaunchError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HANGUP = signal.SIGHUP  # the terminal is gone
 
 
 class Ending:
@@ -38,7 +39,10 @@ class Ending:
 
 @contextmanager
 def obeying_signals(ending: Ending, hurry: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for the end; once that is asked, another one calls `hurry`."""
+    """SIGTERM and SIGINT ask for the end; once that is asked, another one calls `hurry`.
+
+    SIGHUP asks too and never hurries: of a closed terminal both the shell and the kernel tell. Under `nohup` it is ignored.
+    """
 
     def obey() -> None:
         if ending.is_near:
@@ -46,10 +50,13 @@ def obeying_signals(ending: Ending, hurry: Callable[[], None]) -> Iterator[None]
         ending.ask()
 
     loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, obey)
+    obeyed = {**dict.fromkeys(STOP_SIGNALS, obey), HANGUP: ending.ask}
+    if signal.getsignal(HANGUP) is signal.SIG_IGN:
+        del obeyed[HANGUP]
+    for number, handler in obeyed.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in STOP_SIGNALS:
+        for number in obeyed:
             loop.remove_signal_handler(number)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from chassis.client import Channel
-from chassis.errors import RunestoneError
+from chassis.errors import Reason, RunestoneError
 from chassis.health import Fact
 from chassis.tracing import Tracing
 from launcher.plan import Part
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
+STARTING = "starting"  # nobody listens yet
 PATIENCE = 1.0  # seconds; a part that hangs is shown as not ready, nobody waits for it
 
 
@@ -53,6 +54,7 @@ class Inspector:
         self._parts = parts
         self._patience = patience
         self._stubs: dict[str, IntrospectionServiceStub] = {}
+        self._met: set[str] = set()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -65,19 +67,22 @@ class Inspector:
     async def __aexit__(self, *exception: object) -> None:
         await self._stack.aclose()
 
-    async def statuses(self) -> list[PartStatus]:
-        """The status of every part, in the plan's order, after at most `patience` seconds."""
-        return await asyncio.gather(*map(self._ask, self._parts))
+    async def statuses(self, patience: float | None = None) -> list[PartStatus]:
+        """The status of every part, in the plan's order, after at most `patience` seconds (else the inspector's own)."""
+        return await asyncio.gather(*(self._ask(part, patience or self._patience) for part in self._parts))
 
     async def metrics(self) -> list[tuple[Part, Counted | None]]:
         """Every part's metrics; None for a part that does not answer within `patience` seconds."""
         return list(zip(self._parts, await asyncio.gather(*map(self._read_metrics, self._parts)), strict=True))
 
-    async def _ask(self, part: Part) -> PartStatus:
+    async def _ask(self, part: Part, patience: float) -> PartStatus:
         try:
-            answer = await self._stubs[part.name].GetStatus(GetStatusRequest())
+            answer = await self._stubs[part.name].GetStatus(GetStatusRequest(), timeout=patience)
         except RunestoneError as error:
-            return PartStatus(name=part.name, address=part.address, error=f"does not answer ({error.reason})")
+            is_starting = part.name not in self._met and error.reason is Reason.UNAVAILABLE
+            trouble = STARTING if is_starting else f"does not answer ({error.reason})"
+            return PartStatus(name=part.name, address=part.address, error=trouble)
+        self._met.add(part.name)
         return PartStatus(
             name=part.name,
             address=part.address,

@@ -24,6 +24,7 @@ from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
+from launcher.liveness import LivenessPolicy
 from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, write_mesh_file
 from launcher.one_process import OneProcess
 from launcher.plan import Plan, make_plan, socket_address
@@ -62,10 +63,11 @@ class Launch:
     log_level: str = "info"
     topology: Sequence[Node] = TOPOLOGY
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
+    liveness: LivenessPolicy = field(default_factory=LivenessPolicy)
 
 
 async def launch(order: Launch, board: Board) -> None:
-    """Runs the mesh until SIGTERM or SIGINT, then stops it in order.
+    """Runs the mesh until SIGTERM, SIGINT or SIGHUP, then stops it in order.
 
     Raises LaunchError when it cannot start (a port is taken, another mesh runs here) or when a part keeps ending.
     """
@@ -83,7 +85,9 @@ async def launch(order: Launch, board: Board) -> None:
         inspector = await stack.enter_async_context(Inspector(plan.parts))
         admin = AdminPort(edge.admin, inspector, version=lambda: publisher.current.version, metrics=metrics)
         await stack.enter_async_context(admin)
-        ground = _Ground(plan=plan, control=control, doors=doors, publisher=publisher, metrics=metrics)
+        ground = _Ground(
+            plan=plan, control=control, doors=doors, publisher=publisher, metrics=metrics, inspector=inspector
+        )
         runner = _make_runner(order, ground, ending)
         stack.enter_context(obeying_signals(ending, runner.kill))
         stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
@@ -113,6 +117,7 @@ class _Ground:
     doors: Doors
     publisher: Publisher
     metrics: Metrics
+    inspector: Inspector
 
 
 def _make_runner(order: Launch, ground: _Ground, ending: Ending) -> Runner:
@@ -125,6 +130,8 @@ def _make_runner(order: Launch, ground: _Ground, ending: Ending) -> Runner:
         Surroundings(control=ground.control, data_dir=order.data_dir, grace=grace, log_level=order.log_level),
         ground.doors,
         policy=order.restarts,
+        liveness=order.liveness,
+        probe=ground.inspector.statuses,
         clock=SystemClock(),
         log=get_logger("launcher"),
         on_restart=lambda part: restarts.labels(part).inc(),

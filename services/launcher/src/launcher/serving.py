@@ -44,7 +44,7 @@ class ServeOptions:
 
 
 def serve_alone(options: ServeOptions) -> None:
-    """Runs the service until SIGTERM, SIGINT or the end of its lifeline. Raises LaunchError when it cannot start."""
+    """Runs the service until SIGTERM, SIGINT, SIGHUP or the end of its lifeline. Raises LaunchError when it cannot start."""
     import uvloop  # noqa: PLC0415  not every platform has it
 
     node = next(node for node in TOPOLOGY if node.name == options.service)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from launcher.inspection import PartStatus
+from launcher.inspection import STARTING, PartStatus
 from launcher.meshfile import HttpAddress, MeshFile
 
 Look = Callable[[], Awaitable[Sequence[PartStatus]]]
@@ -76,9 +76,14 @@ def draw_parts(statuses: Sequence[PartStatus]) -> Table:
     """The parts as a table."""
     table = Table("part", "pid", "state", "address", box=None, header_style="dim", pad_edge=False)
     for status in statuses:
-        state = "[green]ready[/]" if status.is_ready else f"[yellow]waiting[/] [dim]{status.trouble}[/]"
-        table.add_row(status.name, str(status.pid or ""), state, f"[dim]{status.address}[/]")
+        table.add_row(status.name, str(status.pid or ""), _draw_state(status), f"[dim]{status.address}[/]")
     return table
+
+
+def _draw_state(status: PartStatus) -> str:
+    if status.is_ready:
+        return "[green]ready[/]"
+    return f"[yellow]{STARTING}[/]" if status.error == STARTING else f"[yellow]waiting[/] [dim]{status.trouble}[/]"
 
 
 def describe_mesh(mesh: MeshFile, key_file: Path | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,11 @@ from launcher.backoff import RestartPolicy
 from launcher.child import Child, Command
 from launcher.doors import Doors
 from launcher.errors import LaunchError
+from launcher.inspection import PartStatus
+from launcher.liveness import LivenessPolicy, Silences
 from launcher.plan import Part
+
+Probe = Callable[[float], Awaitable[Sequence[PartStatus]]]  # the parts' answers, within so many seconds
 
 MARGIN = 5.0  # seconds beyond its grace that a process has to close what it opened
 
@@ -41,7 +45,10 @@ def write_command(part: Part, around: Surroundings, descriptors: Sequence[int] =
 
 
 class Supervisor:
-    """Keeps one child for every part. `on_loss` is called once a part is given up; the rest runs on until `stop`."""
+    """Keeps one child for every part, and ends those that hang, so that they are started again.
+
+    `on_loss` is called once a part is given up; the rest runs on until `stop`.
+    """
 
     def __init__(
         self,
@@ -50,6 +57,8 @@ class Supervisor:
         doors: Doors,
         *,
         policy: RestartPolicy,
+        liveness: LivenessPolicy,
+        probe: Probe,
         clock: Clock,
         log: Logger,
         on_restart: Callable[[str], None],
@@ -61,12 +70,18 @@ class Supervisor:
             return Child(command, policy, clock=clock, log=log, on_restart=on_restart, on_loss=on_loss)
 
         self._doors = doors
+        self._liveness = liveness
+        self._probe = probe
+        self._clock = clock
+        self._log = log
+        self._watch: asyncio.Task[None] | None = None
         self._stages = [[make_child(part) for part in stage] for stage in stages]
 
     async def start(self) -> None:
         """Starts every child; they come up side by side and tolerate that their peers are not there yet."""
         for child in self._children():
             child.start()
+        self._watch = asyncio.create_task(self._end_hanging(), name="watch for hanging parts")
 
     async def stop(self, grace: float) -> None:
         """Stops callers before callees; each stage has `grace` seconds, and a margin, before it is killed.
@@ -74,6 +89,9 @@ class Supervisor:
         The launcher lets go of the door first, so that nobody queues at a port that no worker serves any more.
         """
         self._doors.close()
+        if self._watch is not None:
+            self._watch.cancel()  # who stops may well be silent
+            await asyncio.wait([self._watch])
         for stage in reversed(self._stages):
             await asyncio.gather(*(child.stop(grace + MARGIN) for child in stage))
 
@@ -81,6 +99,19 @@ class Supervisor:
         """Ends every child now: for a user who does not want to wait for `stop`, which then returns soon."""
         for child in self._children():
             child.kill()
+
+    async def _end_hanging(self) -> None:
+        """Probes until it is cancelled."""
+        silences, children = Silences(self._liveness), {child.name: child for child in self._children()}
+        while True:
+            began = self._clock.monotonic()
+            try:
+                for status in await self._probe(self._liveness.every):
+                    if silences.note(status, (child := children[status.name]).pid):
+                        child.end_hanging()
+            except Exception as error:  # noqa: BLE001  the outermost loop of the task: nobody else would watch
+                self._log.error("probe crashed", exc_info=error)
+            await asyncio.sleep(max(0.0, began + self._liveness.every - self._clock.monotonic()))
 
     def _children(self) -> list[Child]:
         return [child for stage in self._stages for child in stage]

@@ -1,4 +1,4 @@
-"""`runestone up` with fake services: `python fake_mesh.py DATA_DIR [--one-process] [--crashing] [--workers N]`."""
+"""`runestone up` with fake services: `python fake_mesh.py DATA_DIR [--one-process] [--crashing] [--workers N] [--every SECONDS]`."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ from chassis.config import parse_settings
 from launcher.backoff import RestartPolicy
 from launcher.errors import LaunchError
 from launcher.launch import Launch, launch
+from launcher.liveness import LivenessPolicy
 from launcher.status import Board
 from launcher.topology import Node
 
@@ -27,6 +28,7 @@ parser.add_argument("data_dir", type=Path)
 parser.add_argument("--one-process", action="store_true")
 parser.add_argument("--crashing", action="store_true")
 parser.add_argument("--workers", type=int, default=1)
+parser.add_argument("--every", type=float, default=10.0, help="seconds between two probes for hanging parts")
 options = parser.parse_args()
 
 logs.configure(level="warning")
@@ -37,6 +39,7 @@ order = Launch(
     log_level="warning",
     topology=(EDGE, *CALLEES, *([CRASHING] if options.crashing else [])),
     restarts=RestartPolicy(first=0.01, ceiling=0.02, most=2),
+    liveness=LivenessPolicy(every=options.every),
 )
 try:
     asyncio.run(launch(order, Board(Console())))
