@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from typer.testing import CliRunner
@@ -38,6 +39,18 @@ def run(*arguments: str):
 def test_every_command_is_listed():
     shown = run("--help").output
     assert all(name in shown for name in ("up", "serve", "chat", "config", "doctor", "audit", "cache"))
+
+
+def test_help_says_which_settings_stand_for_an_option():
+    """Square brackets are no markup."""
+    shown = run("serve", "--help").output
+    assert "[mesh.<service>.listen]" in shown
+    assert "[mesh.<name>.endpoints]" in shown
+
+
+def test_the_version_is_the_distributions():
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"runestone {version('runestone-launcher')}\n")
 
 
 def test_help_does_not_load_what_commands_need():

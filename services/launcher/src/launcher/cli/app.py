@@ -1,6 +1,7 @@
 """The commands by name, and how their errors reach the user: one clear line on stderr and exit code 1."""
 
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,14 +23,31 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(1) from error
 
 
+def show_version(is_asked: bool) -> None:
+    """Prints the version and ends the command, where that is asked."""
+    if is_asked:
+        print(f"runestone {version('runestone-launcher')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="runestone",
-    help="Runestone, an LLM gateway: start it, talk to it, look into it.",
     cls=OneLineErrors,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Shows the version and leaves.")
+    ] = False,
+) -> None:
+    """Runestone, an LLM gateway: start it, talk to it, look into it."""
+
+
 app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)

@@ -9,18 +9,17 @@ from pathlib import Path
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
-from rich.table import Table
 
 from chassis.client import Channel
 from chassis.config import Duration
 from launcher.cli.asking import ask_service
 from launcher.cli.audit_record import describe_record
+from launcher.cli.audit_table import draw_records
 from launcher.errors import LaunchError
 from runestone.audit.v1.audit_pb2 import AuditRecord, SearchRequest
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 PAGE = 1000  # the most that one Search gives
-COLUMNS = ("started_at", "request_id", "tenant", "model", "status", "duration_ms", "cache", "error_reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,9 @@ def search_records(wanted: Wanted, data_dir: Path | None, *, as_json: bool) -> N
         for record in found:
             print(msgspec.json.encode(record).decode())
     else:
-        Console().print(draw_records(found) if found else "nothing found")
+        console = Console()
+        table = draw_records(found, console.width if console.is_terminal else None)
+        console.print(table if found else "nothing found", crop=False)
 
 
 async def read_pages(stub: AuditServiceStub, request: SearchRequest, limit: int) -> AsyncIterator[AuditRecord]:
@@ -93,13 +94,3 @@ def read_time(text: str, now: float) -> Timestamp | None:
         except ValueError as error:
             raise LaunchError(f"{text!r} is neither a time (2026-01-31T12:00:00Z) nor a duration (15m)") from error
     return moment
-
-
-def draw_records(records: list[dict[str, object]]) -> Table:
-    """The most asked for members as a table."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(name.replace("_", " "), no_wrap=name == "request_id", overflow="fold")
-    for record in records:
-        table.add_row(*("" if record.get(name) is None else str(record[name]) for name in COLUMNS))
-    return table

@@ -22,11 +22,11 @@ def serve(
     service: Annotated[ServiceName, typer.Argument(help="Which service.")],
     *,
     listen: Annotated[
-        str, typer.Option(help="unix:/path or host:port of its gRPC server [mesh.<service>.listen].")
+        str, typer.Option(help="unix:/path or host:port of its gRPC server \\[mesh.<service>.listen].")
     ] = "",
     peer: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=ADDRESS", help="Where another service is [mesh.<name>.endpoints]."),
+        typer.Option(metavar="NAME=ADDRESS", help="Where another service is \\[mesh.<name>.endpoints]."),
     ] = None,
     socket: Annotated[list[str] | None, typer.Option(metavar="NAME=FD", help="An inherited listening socket.")] = None,
     config: ConfigOption = None,

@@ -1,0 +1,62 @@
+"""Audit records as a table that fits: fewer columns on a narrow terminal, and no cell in pieces. `--json` has everything."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.table import Table
+from rich.text import Text
+
+Record = Mapping[str, object]
+
+# In the order in which they are shown.
+TITLES = {
+    "started_at": "started (UTC)",
+    "request_id": "request id",
+    "tenant": "tenant",
+    "model": "model",
+    "status": "status",
+    "duration_ms": "ms",
+    "cache": "cache",
+    "error_reason": "error",
+}
+# In the order in which they are left out; `request_id` stays, everything else of a call is found by it.
+DISPENSABLE = ("cache", "duration_ms", "tenant", "error_reason", "model", "started_at", "status")
+GAP = 2  # cells between two columns
+LONGEST_CELL = 32
+
+
+def draw_records(records: Sequence[Record], width: int | None) -> Table:
+    """As many columns as `width` cells hold; all of them without a width."""
+    columns = {name: [_spell(name, record.get(name)) for record in records] for name in TITLES}
+    names = choose_columns({name: _width_of(name, cells) for name, cells in columns.items()}, width)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        table.add_column(TITLES[name], no_wrap=True, overflow="ignore")
+    for row in zip(*(columns[name] for name in names), strict=True):
+        table.add_row(*map(Text, row))
+    return table
+
+
+def choose_columns(widths: Mapping[str, int], width: int | None) -> list[str]:
+    """The columns to show, given the cells that each takes."""
+    names = list(widths)
+    for dispensable in DISPENSABLE:
+        if width is None or sum(widths[name] for name in names) + GAP * (len(names) - 1) <= width:
+            break
+        names.remove(dispensable)
+    return names
+
+
+def _width_of(name: str, cells: Sequence[str]) -> int:
+    return max(map(cell_len, (TITLES[name], *cells)))
+
+
+def _spell(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    if name == "started_at":
+        return text[:19].replace("T", " ")
+    if name == "request_id" or cell_len(text) <= LONGEST_CELL:
+        return text
+    return set_cell_size(text, LONGEST_CELL - 1) + "…"
