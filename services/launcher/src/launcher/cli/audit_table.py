@@ -28,8 +28,9 @@ LONGEST_CELL = 32
 def draw_records(records: Sequence[Record], width: int | None) -> Table:
     """As many columns as `width` cells hold; all of them without a width."""
     columns = {name: [_spell(name, record.get(name)) for record in records] for name in TITLES}
-    names = choose_columns({name: _width_of(name, cells) for name, cells in columns.items()}, width)
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    widths = {name: _width_of(name, cells) for name, cells in columns.items()}
+    names = choose_columns(widths, width)
+    table = Table(box=None, header_style="bold", pad_edge=False, width=_add_up(widths, names))
     for name in names:
         table.add_column(TITLES[name], no_wrap=True, overflow="ignore")
     for row in zip(*(columns[name] for name in names), strict=True):
@@ -41,10 +42,14 @@ def choose_columns(widths: Mapping[str, int], width: int | None) -> list[str]:
     """The columns to show, given the cells that each takes."""
     names = list(widths)
     for dispensable in DISPENSABLE:
-        if width is None or sum(widths[name] for name in names) + GAP * (len(names) - 1) <= width:
+        if width is None or _add_up(widths, names) <= width:
             break
         names.remove(dispensable)
     return names
+
+
+def _add_up(widths: Mapping[str, int], names: Sequence[str]) -> int:
+    return sum(widths[name] for name in names) + GAP * (len(names) - 1)
 
 
 def _width_of(name: str, cells: Sequence[str]) -> int:
