@@ -72,7 +72,7 @@ class Client(asyncio.Protocol):
         self._body: list[bytes] = []
         self._carry = b""
         self._first_part = self._last_part = 0.0
-        self._has_stalled = False
+        self._has_stalled = self._is_kept = False
 
     def _note_answer(self, began: float, *, is_stream: bool) -> None:
         wrong = find_fault(self._parser.get_status_code(), b"".join(self._body), is_stream=is_stream)
@@ -84,7 +84,7 @@ class Client(asyncio.Protocol):
         if is_stream and not wrong:
             self._tally.first_parts.append(self._first_part - began)
             self._tally.stalled += self._has_stalled
-        if not self._parser.should_keep_alive():
+        if not self._is_kept:
             self.close()
 
     def close(self) -> None:
@@ -115,7 +115,8 @@ class Client(asyncio.Protocol):
         self._carry = seen[1 - len(WORD) :]  # a word may come in two parts, and is not to be counted twice
 
     def on_message_complete(self) -> None:
-        """httptools': the answer is whole."""
+        """httptools': the answer is whole. Whether the connection stays is known only now, not after the call."""
+        self._is_kept = self._parser.should_keep_alive()
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
 

@@ -151,6 +151,24 @@ async def test_what_is_not_http_is_a_failure():
     assert wire.is_aborted
 
 
+@pytest.mark.parametrize("case", [UNARY, BURST])
+async def test_a_connection_is_used_again(case: Case):
+    """Else a gateway would be measured at accepting connections."""
+    made = []
+
+    def accept() -> Upstream:
+        made.append(Upstream())
+        return made[-1]
+
+    async with listening(accept) as port:
+        ask = case.questions(Direct().manner(port))
+        async with closed_loop(port, ask, connections=3, is_stream=case.is_stream) as tally:
+            while tally.answers < 30:
+                await asyncio.sleep(0)
+    assert len(made) == 3
+    assert tally.failures == {}
+
+
 async def test_a_connection_that_the_server_ends_is_not_used_again():
     _, wire = await hear([ANSWER.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)])
     assert wire.is_aborted
