@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,10 +35,19 @@ class Wire:
 
 
 @asynccontextmanager
-async def listening(make: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
+async def listening(made: list[Upstream]) -> AsyncIterator[int]:
+    """An upstream whose connections are in `made`; left when the last of them is closed."""
+
+    def make() -> Upstream:
+        made.append(Upstream())
+        return made[-1]
+
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+    while not all(one._transport.is_closing() for one in made):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 async def hear(parts: list[bytes], *, is_stream: bool = False) -> tuple[Tally, Wire]:
@@ -154,13 +163,8 @@ async def test_what_is_not_http_is_a_failure():
 @pytest.mark.parametrize("case", [UNARY, BURST])
 async def test_a_connection_is_used_again(case: Case):
     """Else a gateway would be measured at accepting connections."""
-    made = []
-
-    def accept() -> Upstream:
-        made.append(Upstream())
-        return made[-1]
-
-    async with listening(accept) as port:
+    made: list[Upstream] = []
+    async with listening(made) as port:
         ask = case.questions(Direct().manner(port))
         async with closed_loop(port, ask, connections=3, is_stream=case.is_stream) as tally:
             while tally.answers < 30:
@@ -196,7 +200,7 @@ def test_taking_the_tally_begins_it_anew():
 async def test_a_closed_loop_asks_until_it_is_left_and_loses_nothing(case: Case):
     """What the upstream was asked, the load has the answers to."""
     before = Upstream.asked
-    async with listening(Upstream) as port:
+    async with listening([]) as port:
         ask = case.questions(Direct().manner(port))
         async with closed_loop(port, ask, connections=4, is_stream=case.is_stream) as tally:
             while tally.answers < 20:
@@ -207,13 +211,13 @@ async def test_a_closed_loop_asks_until_it_is_left_and_loses_nothing(case: Case)
 
 
 async def test_an_open_loop_asks_at_its_rate_whether_or_not_it_was_answered():
-    async with listening(Upstream) as port:
+    async with listening([]) as port:
         tally = await open_loop(port, UNARY.questions(Direct().manner(port)), rate=1000, seconds=0.05)
     assert (tally.answers, tally.failures) == (50, {})
 
 
 async def test_nobody_listening_is_a_failure_and_not_the_end():
-    async with listening(Upstream) as port:
+    async with listening([]) as port:
         pass
     tally = await open_loop(port, UNARY.questions(MANNER), rate=1000, seconds=0.002)
     assert tally.answers == 0
@@ -221,10 +225,17 @@ async def test_nobody_listening_is_a_failure_and_not_the_end():
 
 
 async def test_the_yardstick_answers_what_the_load_asks():
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    answering: list[asyncio.Task[None]] = []
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering.append(asyncio.create_task(answer(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         tally = await open_loop(port, UNARY.questions(MANNER), rate=1000, seconds=0.01)
+    await asyncio.gather(*answering)
+    await asyncio.sleep(0)
     assert (tally.answers, tally.failures) == (10, {})
 
 
