@@ -41,7 +41,7 @@ async def build(runtime: Runtime) -> None:
     )
     listener = await runtime.open(HttpListener(door, settings))
     runtime.on_stop(listener.drain)
-    runtime.log.info("listening", port=listener.port, worker=settings.worker)
+    runtime.log.debug("listening", port=listener.port, worker=settings.worker)
 
 
 SERVICE = Service("edge", build)
