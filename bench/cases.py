@@ -47,7 +47,7 @@ def write_request(manner: Manner, case: Case, number: int) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-UNARY = Case(name="unary", connections=32, seconds=2.5, warm_up=1.0)  # the first: just-in-time compilers start cold
+UNARY = Case(name="unary", connections=32, seconds=2.5, warm_up=1.0)  # the first: whatever is lazy is done here
 CACHED = Case(name="cached", connections=32, seconds=1.5, is_cached=True)
 BURST = Case(name="burst", connections=16, seconds=2, is_stream=True)
 PACED = Case(name="paced", connections=64, seconds=2, warm_up=1.3, stagger=1, is_stream=True, model="paced")

@@ -16,6 +16,7 @@ class Direct:
     name = "direct"
     has_cache = False
     is_peer = False
+    warm_up = 0.0
 
     def manner(self, _upstream: int) -> Manner:
         """As OpenAI's clients ask."""

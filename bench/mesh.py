@@ -15,6 +15,7 @@ class Runestone:
 
     has_cache = True
     is_peer = False
+    warm_up = 0.0
 
     def __init__(self, *, one_process: bool = False) -> None:
         self.name = "runestone, one process" if one_process else "runestone"

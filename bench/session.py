@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import uvloop
 
@@ -79,7 +79,8 @@ class Session:
         for case in cases:
             if contender.has_cache or not case.is_cached:
                 with self._noting(contender):
-                    self._note(row, case, uvloop.run(measure_case(subject, case, self.cores)))
+                    warm = replace(case, warm_up=max(case.warm_up, contender.warm_up))
+                    self._note(row, case, uvloop.run(measure_case(subject, warm, self.cores)))
         if self.latency:
             with self._noting(contender):
                 self._note_latency(row, uvloop.run(measure_latency(subject, self.cores, self.latency)))

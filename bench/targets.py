@@ -54,11 +54,16 @@ class Command:
 
 
 class Contender(Protocol):
-    """Something that answers chat completions. Ours must pass every case; a peer that fails one is named and goes on."""
+    """Something that answers chat completions. Ours must pass every case; a peer that fails one is named and goes on.
+
+    `warm_up` is how many seconds of load it needs at least before a case is counted: a just-in-time compiler needs more
+    than most.
+    """
 
     name: str
     has_cache: bool
     is_peer: bool
+    warm_up: float
 
     def manner(self, upstream: int) -> Manner:
         """How it is asked, with the upstream on that port."""

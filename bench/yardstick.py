@@ -16,6 +16,7 @@ class Yardstick:
     name = "calibration"
     has_cache = True
     is_peer = False
+    warm_up = 0.0
 
     def manner(self, _upstream: int) -> Manner:
         """As OpenAI's clients ask."""

@@ -16,6 +16,7 @@ class Envoy:
     name = "Envoy"
     has_cache = False
     is_peer = True
+    warm_up = 0.0
 
     def manner(self, _upstream: int) -> Manner:
         """As OpenAI's clients ask."""

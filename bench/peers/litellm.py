@@ -15,6 +15,7 @@ class LiteLLM:
     name = "LiteLLM"
     has_cache = True
     is_peer = True
+    warm_up = 2.0
 
     def manner(self, _upstream: int) -> Manner:
         """As OpenAI's clients ask; a cached answer is asked for in the body."""

@@ -43,6 +43,7 @@ class Nginx:
     name = "nginx"
     has_cache = False
     is_peer = True
+    warm_up = 0.0
 
     def manner(self, _upstream: int) -> Manner:
         """As OpenAI's clients ask."""

@@ -19,6 +19,7 @@ class Portkey:
     name = "Portkey"
     has_cache = False
     is_peer = True
+    warm_up = 8.0  # V8 is at twice its final cost after two seconds
 
     def manner(self, upstream: int) -> Manner:
         """Which provider, and where it is, each request says."""
