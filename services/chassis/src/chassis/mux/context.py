@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 
 from chassis.clock import Clock
+from chassis.logs import Logger
 from chassis.tracing import TRACEPARENT
 from runestone.mux.v1.mux_pb2 import Metadata, Open, Status
 
@@ -25,32 +26,42 @@ class MuxAbort(grpc.aio.AbortError):
 class MuxContext:
     """Answers with messages and errors only: initial and trailing metadata, and `context.write`, are for plain gRPC."""
 
-    __slots__ = ("_callbacks", "_clock", "_deadline", "_opening")
+    __slots__ = ("_callbacks", "_clock", "_deadline", "_is_over", "_log", "_opening")
 
-    def __init__(self, opening: Open, clock: Clock) -> None:
+    def __init__(self, opening: Open, clock: Clock, log: Logger) -> None:
         self._opening = opening
         self._clock = clock
+        self._log = log
         self._callbacks: list[Callable[[Any], None]] = []
+        self._is_over = False
         self._deadline = clock.monotonic() + opening.timeout_us / 1e6
 
     def invocation_metadata(self) -> Entries:
         """The caller's metadata."""
-        traceparent = (TRACEPARENT, self._opening.traceparent)
-        return [traceparent, *((entry.key, _read(entry)) for entry in self._opening.metadata)]
+        entries = [(entry.key, _read(entry)) for entry in self._opening.metadata]
+        if self._opening.traceparent:
+            entries.append((TRACEPARENT, self._opening.traceparent))
+        return entries
 
     def time_remaining(self) -> float:
         """Seconds that the caller still waits; never below 0."""
         return max(0.0, self._deadline - self._clock.monotonic())
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        """Calls `callback(context)` when the call is over, or as soon as the caller went away."""
+        """Calls `callback(context)` when the call is over, or as soon as the caller went away; at once if that was before."""
         self._callbacks.append(callback)
+        if self._is_over:
+            self.finish()
 
     def finish(self) -> None:
-        """The call is over: calls back, once."""
+        """The call is over: calls back, once each. What a callback raises is logged and keeps nobody else from being told."""
+        self._is_over = True
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # noqa: BLE001  whatever it is, the others are told
+                self._log.exception("a callback at a call's end crashed")
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Entries = ()) -> NoReturn:
         """Ends the call; of trailing metadata only the status details travel."""

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from chassis.errors import RunestoneError
 from chassis.mux.socket_pipe import Session
 
 SESSION = "/runestone.mux.v1.MuxService/Session"
@@ -31,12 +32,11 @@ class GrpcPipe:
                 await stream.write(batch)
 
 
-async def carry_out(channel: grpc.aio.Channel, pipe: GrpcPipe, session: Session, opened: Callable[[], None]) -> None:
+async def carry_out(stream: Any, pipe: GrpcPipe, session: Session, opened: Callable[[], None]) -> None:
     """Carries a caller's session until the stream ends; calls `opened` when the callee has answered.
 
-    Raises grpc.aio.AioRpcError when the stream breaks. Cancelling ends it.
+    Raises grpc.aio.AioRpcError when the stream breaks, RunestoneError when the callee breaks the rules. Cancelling ends it.
     """
-    stream: Any = channel.stream_stream(SESSION)()
     writer = asyncio.create_task(pipe.write_to(stream, session))
     try:
         await stream.wait_for_connection()
@@ -50,12 +50,14 @@ async def carry_out(channel: grpc.aio.Channel, pipe: GrpcPipe, session: Session,
 
 
 async def carry_in(batches: AsyncIterator[bytes], context: Any, pipe: GrpcPipe, session: Session) -> None:
-    """Carries a callee's session until the caller ends the stream."""
+    """Carries a callee's session until the caller ends the stream, or breaks the rules."""
     await context.send_initial_metadata(())
     writer = asyncio.create_task(pipe.write_to(context, session))
     try:
         async for batch in batches:
             session.receive(batch)
+    except RunestoneError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
     finally:
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)

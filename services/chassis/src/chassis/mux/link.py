@@ -6,34 +6,33 @@ import random
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import grpc
-import grpc.aio
-
 from chassis.errors import Reason, RunestoneError
-from chassis.mux.client_session import ClientCall, Entries
+from chassis.mux.client_call import ClientCall, Entries
 from chassis.mux.opening import SessionLife, open_beside, open_over_grpc
 from chassis.mux.socket_pipe import SUFFIX
 from chassis.plain import PlainLink
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5  # seconds between tries to connect
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2  # seconds between tries to connect
 AGE = 45.0  # seconds; below the server's connection age, so that no session is cut by it
-PATIENCE = 0.25  # how long a call waits for a session that is being opened
+PATIENCE = 0.25  # how long a call waits for a session that is being opened: longer than any pause
 
 
 class MuxLink:
     """Calls to one address. `call` and `stream` are what `chassis.client.Channel` puts stubs on.
 
     It connects in the background from the moment it is made; `close` it. A call that was certainly not begun when its
-    session ended is sent once more on the next one.
+    session ended is sent once more on the next one. A session is replaced when it is `age` seconds old, or a little younger.
     """
 
-    def __init__(self, address: str, max_message: int) -> None:
+    def __init__(self, address: str, max_message: int, *, age: float = AGE) -> None:
         self.address = address
         self._plain = PlainLink(address)
         self._max_message = max_message
+        self._age = age
         self._life: SessionLife | None = None
         self._is_connected = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
         self._runner = asyncio.create_task(self._keep_session(), name=f"mux:{address}")
 
     @property
@@ -50,72 +49,82 @@ class MuxLink:
         """Whether there is a session, waiting up to `timeout` seconds for one."""
         if not self.is_connected:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_connected.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._wait_until_connected()
         return self.is_connected
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Entries) -> bytes:
         """A unary call. Raises RunestoneError."""
+        until = self._loop.time() + timeout
+        call = await self._begin(method, request, until, metadata)
         try:
-            return await (await self._begin(method, request, timeout, metadata)).answer()
+            return await call.answer()
         except RunestoneError as error:
-            if error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
+            if not was_surely_not_begun(error):
                 raise
-        return await (await self._begin(method, request, timeout, metadata)).answer()
+        return await (await self._begin(method, request, until, metadata)).answer()
 
     async def stream(self, method: str, request: bytes, timeout: float, metadata: Entries) -> AsyncGenerator[bytes]:
         """A server-streaming call. Raises RunestoneError; closing it early cancels the call."""
+        until = self._loop.time() + timeout
         for is_last in (False, True):
-            call = await self._begin(method, request, timeout, metadata)
+            call = await self._begin(method, request, until, metadata)
             try:
                 async with contextlib.aclosing(call.answers()) as answers:
                     async for answer in answers:
                         yield answer
             except RunestoneError as error:
-                if is_last or error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
+                if is_last or not was_surely_not_begun(error):
                     raise
             else:
                 return
 
     async def close(self) -> None:
-        """Ends all sessions; running calls fail."""
-        for task in (self._runner, *self._retiring):
+        """Ends all sessions; running calls fail. Harmless when it is closed already."""
+        tasks = (self._runner, *self._retiring)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._runner, *self._retiring, return_exceptions=True)
-        if self._life is not None:
-            self._life.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        life, self._life = self._life, None
+        if life is not None:
+            await life.close()
         await self._plain.close()
 
     def __repr__(self) -> str:
-        return f"MuxLink({self._life.session if self._life else 'not connected yet'})"
+        return f"MuxLink({self._life.session if self._life else 'not connected'})"
 
-    async def _begin(self, method: str, request: bytes, timeout: float, metadata: Entries) -> ClientCall:
+    async def _begin(self, method: str, request: bytes, until: float, metadata: Entries) -> ClientCall:
+        """Begins a call that may take until `until`, on the session that there is or comes soon."""
         if self._life is None or not self._life.session.takes_calls:
-            await self._wait_for_session(min(PATIENCE, timeout))
+            await self._wait_for_session(min(PATIENCE, until - self._loop.time()))
         assert self._life is not None
-        return self._life.session.begin(method, request, timeout, metadata)
+        left = until - self._loop.time()
+        if left <= 0:
+            raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call's deadline passed", may_have_begun=False)
+        return self._life.session.begin(method, request, left, metadata)
+
+    async def _wait_until_connected(self) -> None:
+        while not self.is_connected:
+            self._is_connected.clear()
+            await self._is_connected.wait()
 
     async def _wait_for_session(self, patience: float) -> None:
         if not await self.is_connected_within(patience):
             raise RunestoneError(Reason.UNAVAILABLE, f"{self.address} cannot be reached", may_have_begun=False)
 
     async def _keep_session(self) -> None:
-        pause = FIRST_PAUSE
         while True:
-            try:
-                life = await self._open()
-            except (OSError, grpc.aio.AioRpcError):
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
-                pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
+            life = await self._open_in_the_end()
             previous, self._life = self._life, life
             self._is_connected.set()
             if previous is not None:
                 self._retire(previous)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(life.session.spent.wait(), AGE * random.uniform(0.75, 1.0))  # noqa: S311
-            if not self.is_connected:
-                self._is_connected.clear()
+                async with asyncio.timeout(self._age * random.uniform(0.75, 1.0)):  # noqa: S311  jitter, not secrecy
+                    await life.session.spent.wait()
+            if life.session.spent.is_set():  # a callee that is stopping waits for it, a successor or not
+                self._life = None
+                self._retire(life)
 
     def _retire(self, life: SessionLife) -> None:
         """New calls go to the successor; the old session ends with its last call."""
@@ -125,15 +134,31 @@ class MuxLink:
             try:
                 await life.session.idle.wait()
             finally:
-                life.close()
+                await life.close()
 
         task = asyncio.create_task(see_off())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
+    async def _open_in_the_end(self) -> SessionLife:
+        """A new session, however often it takes."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._open()
+            except OSError:
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
+                pause = min(pause * 2, LONGEST_PAUSE)
+
     async def _open(self) -> SessionLife:
-        """A new session. Raises OSError or AioRpcError when the callee cannot be reached."""
+        """A new session. Raises OSError when the callee cannot be reached."""
+        is_beside = self.address.startswith("unix:")
         path = self.address.removeprefix("unix:") + SUFFIX
-        if self.address.startswith("unix:") and Path(path).exists():  # noqa: ASYNC240  a look at the file system's cache
+        if is_beside and Path(path).exists():  # noqa: ASYNC240  a look at the file system's cache
             return await open_beside(path, self._max_message)
-        return await open_over_grpc(self._plain.channel, self._max_message)
+        return await open_over_grpc(self._plain.channel, self._max_message, waits=not is_beside)
+
+
+def was_surely_not_begun(error: RunestoneError) -> bool:
+    """Whether the call may be sent again."""
+    return error.reason is Reason.UNAVAILABLE and not error.may_have_begun

@@ -1,14 +1,15 @@
 """Opening a caller's session: beside a unix socket, or over gRPC."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
 import grpc.aio
 
+from chassis.errors import RunestoneError
 from chassis.mux.client_session import ClientSession
-from chassis.mux.grpc_pipe import GrpcPipe, carry_out
+from chassis.mux.grpc_pipe import SESSION, GrpcPipe, carry_out
 from chassis.mux.socket_pipe import SocketPipe
 
 CONNECT_TIMEOUT = 2.0
@@ -16,43 +17,64 @@ CONNECT_TIMEOUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SessionLife:
-    """A session and how to end what carries it."""
+    """A session and how to end what carries it: calls that still run then fail."""
 
     session: ClientSession
-    close: Callable[[], object]
+    close: Callable[[], Awaitable[None]]
 
 
 async def open_beside(path: str, max_message: int) -> SessionLife:
     """A session over the socket at `path`. Raises OSError."""
-    pipe = SocketPipe(lambda why: session.fail(f"the session broke: {why}"))
+    gone = asyncio.Event()
+
+    def end(why: str) -> None:
+        session.fail(f"the session broke: {why}")
+        gone.set()
+
+    async def close() -> None:
+        pipe.abort("the session was closed")
+        await gone.wait()
+
+    pipe = SocketPipe(end)
     session = ClientSession(pipe.wake, max_message)
     pipe.carry(session)
-    await asyncio.wait_for(asyncio.get_running_loop().create_unix_connection(lambda: pipe, path), CONNECT_TIMEOUT)
-    return SessionLife(session, pipe.close)
+    async with asyncio.timeout(CONNECT_TIMEOUT):
+        await asyncio.get_running_loop().create_unix_connection(lambda: pipe, path)
+    return SessionLife(session, close)
 
 
-async def open_over_grpc(channel: grpc.aio.Channel, max_message: int) -> SessionLife:
-    """A session over one stream of `channel`. Raises grpc.aio.AioRpcError, or TimeoutError (an OSError)."""
+async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: bool) -> SessionLife:
+    """A session over one stream of `channel`; `waits` until the callee can be reached, two seconds at most, or fails at
+    once. Raises OSError."""
     pipe = GrpcPipe()
     session = ClientSession(pipe.wake, max_message)
     opened = asyncio.get_running_loop().create_future()
 
     async def carry() -> None:
-        why = "the stream ended"
+        why = "the session was closed"
         try:
-            await carry_out(channel, pipe, session, lambda: opened.set_result(None))
+            await carry_out(
+                channel.stream_stream(SESSION)(wait_for_ready=waits), pipe, session, lambda: opened.set_result(None)
+            )
+            why = "the stream ended"
         except grpc.aio.AioRpcError as failure:
             why = failure.details() or failure.code().name
-            if not opened.done():
-                opened.set_exception(failure)
+        except RunestoneError as error:
+            why = error.message
         finally:
             session.fail(f"the session broke: {why}")
+            if not opened.done():
+                opened.set_exception(ConnectionError(why))
+
+    async def close() -> None:
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
 
     carrying = asyncio.create_task(carry())
     try:
-        await asyncio.wait_for(opened, CONNECT_TIMEOUT)
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await opened
     except BaseException:
-        carrying.cancel()
-        await asyncio.gather(carrying, return_exceptions=True)
+        await close()
         raise
-    return SessionLife(session, carrying.cancel)
+    return SessionLife(session, close)

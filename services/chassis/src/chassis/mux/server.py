@@ -30,7 +30,8 @@ class MuxServer:
         self._clock = clock
         self._log = log
         self._max_message = max_message
-        self._sessions: set[ServerSession] = set()
+        self._sessions: dict[ServerSession, SocketPipe | GrpcPipe] = {}
+        self._is_stopping = False
         self._socket_server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -49,15 +50,20 @@ class MuxServer:
             self._socket_server = await loop.create_unix_server(self._accept, str(self._path), backlog=128)
 
     async def stop(self, grace: float) -> None:
-        """Says goodbye on all sessions, gives running calls up to `grace` seconds, then cancels them."""
+        """Says goodbye on all sessions, gives running calls up to `grace` seconds, then cancels them and closes the sockets;
+        sessions over gRPC end with its own server."""
+        self._is_stopping = True
         if self._socket_server is not None:
             self._socket_server.close()
         for session in self._sessions:
             session.say_goodbye()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wait_until_idle(), grace or 0.001)
-        await asyncio.gather(*(session.close() for session in list(self._sessions)))
-        await asyncio.sleep(0)  # what was queued last is written at the end of the turn
+            async with asyncio.timeout(grace):
+                await self._wait_until_idle()
+        await asyncio.gather(*(session.close() for session in self._sessions))
+        for pipe in self._sessions.values():
+            if isinstance(pipe, SocketPipe):
+                pipe.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
@@ -77,21 +83,28 @@ class MuxServer:
         try:
             await carry_in(batches, context, pipe, session)
         finally:
-            self._sessions.discard(session)
-            await session.close()
+            await self._close(session)
 
     def _open_session(self, pipe: SocketPipe | GrpcPipe) -> ServerSession:
         session = ServerSession(
             self.handlers, pipe.wake, clock=self._clock, log=self._log, max_message=self._max_message
         )
-        self._sessions.add(session)
+        self._sessions[session] = pipe
+        if self._is_stopping:
+            session.say_goodbye()
         return session
 
     def _close_later(self, session: ServerSession) -> None:
-        self._sessions.discard(session)
-        task = asyncio.create_task(session.close())
+        task = asyncio.create_task(self._close(session))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _close(self, session: ServerSession) -> None:
+        """Ends a session that nothing carries any more; until its calls have ended, `stop` waits for them too."""
+        try:
+            await session.close()
+        finally:
+            self._sessions.pop(session, None)
 
     def __repr__(self) -> str:
         return f"MuxServer({len(self._sessions)} sessions, {len(self.handlers)} methods)"

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from chassis.errors import Reason, RunestoneError
+
 SUFFIX = ".mux"  # the socket's name is that of the service's gRPC socket, and this
 LENGTH = 4
-LIMIT = 1 << 27  # no batch is larger: a single frame is 64 KiB, but be safe against garbage
+LIMIT = 1 << 24  # no batch is larger: a batch is 256 KiB or one frame, and only metadata and errors make that larger
 READ_BUFFER = 256 << 10
 
 
@@ -21,7 +23,7 @@ class Session(Protocol):
         """The next batch to send."""
 
     def receive(self, batch: bytes) -> None:
-        """A batch arrived."""
+        """A batch arrived. Raises RunestoneError when the other end breaks the rules: the connection is to end."""
 
 
 class SocketPipe(asyncio.Protocol):
@@ -35,6 +37,7 @@ class SocketPipe(asyncio.Protocol):
         self._received = bytearray()
         self._is_flush_due = False
         self._is_full = False
+        self._why = "the connection ended"
 
     def carry(self, session: Session) -> None:
         """Sets whose batches travel."""
@@ -47,16 +50,24 @@ class SocketPipe(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
-        """Ends the connection after what is written."""
+        """Ends the connection after what is queued and written."""
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self, why: str) -> None:
+        """Ends the connection at once."""
+        self._why = why
+        if self._transport is not None:
+            self._transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
-        self._ended(str(error) if error else "the connection ended")
+        self._ended(str(error) if error else self._why)
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -66,15 +77,21 @@ class SocketPipe(asyncio.Protocol):
         self.wake()
 
     def data_received(self, data: bytes) -> None:
+        self._received += data
+        try:
+            self._receive_batches()
+        except RunestoneError as error:
+            self._received.clear()
+            self.abort(error.message)
+
+    def _receive_batches(self) -> None:
+        """Hands on every whole batch that has arrived."""
         assert self._session is not None
-        received = self._received
-        received += data
-        start = 0
+        received, start = self._received, 0
         while len(received) - start >= LENGTH:
             size = int.from_bytes(received[start : start + LENGTH])
             if size > LIMIT:
-                self._abort()
-                return
+                raise RunestoneError(Reason.INVALID_REQUEST, f"the other end announced a batch of {size} bytes")
             end = start + LENGTH + size
             if len(received) < end:
                 break
@@ -89,7 +106,3 @@ class SocketPipe(asyncio.Protocol):
             return
         while not self._is_full and (batch := self._session.next_batch()) is not None:
             self._transport.writelines((len(batch).to_bytes(LENGTH), batch))
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
