@@ -80,9 +80,9 @@ class Frame(_message.Message):
     CREDIT_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
     call: _builtins.int
-    """Which call; the caller numbers them from 1 and never again uses a number. 0 where the session itself is meant."""
+    """Which call; the caller numbers them upwards from 1. 0 where the session itself is meant."""
     credit: _builtins.int
-    """Either: so many more bytes of parts may be sent on this call."""
+    """Either: so many more bytes of parts may be sent on this call; never more than were sent."""
     @_builtins.property
     def open(self) -> Global___Open:
         """Caller: begins a call."""
@@ -203,7 +203,7 @@ class Part(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
-    """At most 64 KiB."""
+    """At most 64 KiB; exactly that where parts follow."""
     more: _builtins.bool
     """Whether parts of the same message follow."""
     def __init__(

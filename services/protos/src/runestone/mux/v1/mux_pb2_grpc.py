@@ -49,7 +49,8 @@ class MuxServiceServicer:
     """
 
     def Session(self, request_iterator, context):
-        """Opens a session: the caller's calls out, their answers back, until either side ends the stream.
+        """Opens a session: the caller's calls out, their answers back, until either side ends the stream. The callee's first
+        batch is empty; until it has come the session is not open.
 
         A session that breaks fails its running calls with UNAVAILABLE; the caller knows of each whether it was ever sent,
         sends again elsewhere only those that were not, and opens another session.

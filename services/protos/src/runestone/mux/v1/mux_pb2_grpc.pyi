@@ -19,7 +19,8 @@ class MuxServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Session: _aio.StreamStreamMultiCallable[_mux_pb2.SessionRequest, _mux_pb2.SessionResponse]
-    """Opens a session: the caller's calls out, their answers back, until either side ends the stream.
+    """Opens a session: the caller's calls out, their answers back, until either side ends the stream. The callee's first
+    batch is empty; until it has come the session is not open.
 
     A session that breaks fails its running calls with UNAVAILABLE; the caller knows of each whether it was ever sent,
     sends again elsewhere only those that were not, and opens another session.
@@ -36,7 +37,8 @@ class MuxServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_mux_pb2.SessionRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_mux_pb2.SessionRequest], _abc.AsyncIterator[_mux_pb2.SessionResponse]],
     ) -> _abc.AsyncIterator[_mux_pb2.SessionResponse]:
-        """Opens a session: the caller's calls out, their answers back, until either side ends the stream.
+        """Opens a session: the caller's calls out, their answers back, until either side ends the stream. The callee's first
+        batch is empty; until it has come the session is not open.
 
         A session that breaks fails its running calls with UNAVAILABLE; the caller knows of each whether it was ever sent,
         sends again elsewhere only those that were not, and opens another session.
