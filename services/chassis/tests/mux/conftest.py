@@ -146,7 +146,7 @@ class Stage:
     """What tests put together: services, links to them, pairs of sessions in memory."""
 
     UNARY, STREAM = "/test.Acts/Unary", "/test.Acts/Stream"
-    Acts, Scene = Acts, Scene
+    Scene, MuxLink, PlainLink = Scene, MuxLink, PlainLink
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -152,8 +152,10 @@ class ClientCall:
             self._session.send(Frame(call=self.number, part=Part(data=bytes(data), more=more)), len(data) + OVERHEAD)
 
     def _give_credit(self) -> None:
+        if self._is_over:
+            return
         self._inflow.consume()
-        if not self._is_over and (credit := self._inflow.credit_due()):
+        if credit := self._inflow.credit_due():
             self._session.send(Frame(call=self.number, credit=credit), OVERHEAD)
 
     def _expire(self) -> None:

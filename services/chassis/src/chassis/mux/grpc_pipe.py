@@ -1,22 +1,27 @@
 """Batches over one bidirectional gRPC stream: between machines, and wherever only gRPC is let through."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
+from typing import Any, cast
 
 import grpc
 import grpc.aio
 
 from chassis.errors import RunestoneError
-from chassis.mux.socket_pipe import Session
+from chassis.mux.socket_pipe import GREETING, Session
 
 SESSION = "/runestone.mux.v1.MuxService/Session"
 
 
 class GrpcPipe:
-    """Writes what a session has to send, one batch at a time; what is queued while one is on its way goes with the next."""
+    """Writes what a session has to send, one batch at a time; what is queued while one is on its way goes with the next.
+
+    `heard` is set as soon as the other end has said anything.
+    """
 
     def __init__(self) -> None:
+        self.heard = asyncio.Event()
         self._due = asyncio.Event()
 
     def wake(self) -> None:
@@ -31,31 +36,34 @@ class GrpcPipe:
             while (batch := session.next_batch()) is not None:
                 await stream.write(batch)
 
+    async def read_from(self, batches: AsyncIterable[bytes], session: Session) -> None:
+        """Reads until the other end has nothing more to say. Raises RunestoneError when it breaks the rules."""
+        async with aclosing(cast("AsyncGenerator[bytes]", aiter(batches))) as iterator:
+            async for batch in iterator:
+                self.heard.set()
+                session.receive(batch)
 
-async def carry_out(stream: Any, pipe: GrpcPipe, session: Session, opened: Callable[[], None]) -> None:
-    """Carries a caller's session until the stream ends; calls `opened` when the callee has answered.
+
+async def carry_out(stream: Any, pipe: GrpcPipe, session: Session) -> None:
+    """Carries a caller's session until the stream ends.
 
     Raises grpc.aio.AioRpcError when the stream breaks, RunestoneError when the callee breaks the rules. Cancelling ends it.
     """
     writer = asyncio.create_task(pipe.write_to(stream, session))
     try:
-        await stream.wait_for_connection()
-        opened()
-        async for batch in stream:
-            session.receive(batch)
+        await pipe.read_from(stream, session)
     finally:
         stream.cancel()
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
 
 
-async def carry_in(batches: AsyncIterator[bytes], context: Any, pipe: GrpcPipe, session: Session) -> None:
-    """Carries a callee's session until the caller ends the stream, or breaks the rules."""
-    await context.send_initial_metadata(())
+async def carry_in(batches: AsyncIterable[bytes], context: Any, pipe: GrpcPipe, session: Session) -> None:
+    """Greets, and carries a callee's session until the caller ends the stream, or breaks the rules."""
+    await context.write(GREETING)
     writer = asyncio.create_task(pipe.write_to(context, session))
     try:
-        async for batch in batches:
-            session.receive(batch)
+        await pipe.read_from(batches, session)
     except RunestoneError as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
     finally:

@@ -40,22 +40,18 @@ async def open_beside(path: str, max_message: int) -> SessionLife:
     pipe.carry(session)
     async with asyncio.timeout(CONNECT_TIMEOUT):
         await asyncio.get_running_loop().create_unix_connection(lambda: pipe, path)
-    return SessionLife(session, close)
+    return await _open_when_greeted(SessionLife(session, close), pipe.heard)
 
 
 async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: bool) -> SessionLife:
-    """A session over one stream of `channel`; `waits` until the callee can be reached, two seconds at most, or fails at
-    once. Raises OSError."""
+    """A session over one stream of `channel`; it `waits` until the callee can be reached, or fails at once. Raises OSError."""
     pipe = GrpcPipe()
     session = ClientSession(pipe.wake, max_message)
-    opened = asyncio.get_running_loop().create_future()
 
     async def carry() -> None:
         why = "the session was closed"
         try:
-            await carry_out(
-                channel.stream_stream(SESSION)(wait_for_ready=waits), pipe, session, lambda: opened.set_result(None)
-            )
+            await carry_out(channel.stream_stream(SESSION)(wait_for_ready=waits), pipe, session)
             why = "the stream ended"
         except grpc.aio.AioRpcError as failure:
             why = failure.details() or failure.code().name
@@ -63,18 +59,26 @@ async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: 
             why = error.message
         finally:
             session.fail(f"the session broke: {why}")
-            if not opened.done():
-                opened.set_exception(ConnectionError(why))
+            pipe.heard.set()
 
     async def close() -> None:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
 
     carrying = asyncio.create_task(carry())
+    return await _open_when_greeted(SessionLife(session, close), pipe.heard)
+
+
+async def _open_when_greeted(life: SessionLife, heard: asyncio.Event) -> SessionLife:
+    """Waits for the callee's first batch, or its end: what only the kernel has accepted may belong to a process that is
+    dying, or that hangs."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await opened
+            await heard.wait()
     except BaseException:
-        await close()
+        await life.close()
         raise
-    return SessionLife(session, close)
+    if not life.session.is_open:
+        await life.close()
+        raise ConnectionError("the callee ended the session at once")
+    return life

@@ -53,8 +53,9 @@ class MuxServer:
         """Says goodbye on all sessions, gives running calls up to `grace` seconds, then cancels them and closes the sockets;
         sessions over gRPC end with its own server."""
         self._is_stopping = True
-        if self._socket_server is not None:
+        if self._socket_server is not None and self._path is not None:
             self._socket_server.close()
+            self._path.unlink(missing_ok=True)  # now: later it may be the successor's
         for session in self._sessions:
             session.say_goodbye()
         with contextlib.suppress(TimeoutError):
@@ -64,20 +65,20 @@ class MuxServer:
         for pipe in self._sessions.values():
             if isinstance(pipe, SocketPipe):
                 pipe.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
 
     async def _wait_until_idle(self) -> None:
         for session in list(self._sessions):
             await session.idle.wait()
 
     def _accept(self) -> SocketPipe:
-        pipe = SocketPipe(lambda _why: self._close_later(session))
+        pipe = SocketPipe(lambda _why: self._close_later(session), greets=True)
         session = self._open_session(pipe)
         pipe.carry(session)
         return pipe
 
     async def _carry_grpc(self, batches: AsyncIterator[bytes], context: Any) -> None:
+        if self._is_stopping:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the service is stopping")
         pipe = GrpcPipe()
         session = self._open_session(pipe)
         try:
@@ -90,8 +91,6 @@ class MuxServer:
             self.handlers, pipe.wake, clock=self._clock, log=self._log, max_message=self._max_message
         )
         self._sessions[session] = pipe
-        if self._is_stopping:
-            session.say_goodbye()
         return session
 
     def _close_later(self, session: ServerSession) -> None:

@@ -13,7 +13,7 @@ from chassis.errors import Reason, RunestoneError
 SUFFIX = ".mux"  # the socket's name is that of the service's gRPC socket, and this
 LENGTH = 4
 LIMIT = 1 << 24  # no batch is larger: a batch is 256 KiB or one frame, and only metadata and errors make that larger
-READ_BUFFER = 256 << 10
+GREETING = b""  # the callee's first batch
 
 
 class Session(Protocol):
@@ -27,10 +27,13 @@ class Session(Protocol):
 
 
 class SocketPipe(asyncio.Protocol):
-    """One end of the socket. `ended` is called once with the reason when the other end is gone."""
+    """One end of the socket. `ended` is called once with the reason when the other end is gone; `heard` is set as soon as
+    it has said anything, or is gone. The callee's end `greets`."""
 
-    def __init__(self, ended: Callable[[str], None]) -> None:
+    def __init__(self, ended: Callable[[str], None], *, greets: bool = False) -> None:
+        self.heard = asyncio.Event()
         self._ended = ended
+        self._greets = greets
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
@@ -63,10 +66,12 @@ class SocketPipe(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.wake()
+        if self._greets:
+            self._transport.write(len(GREETING).to_bytes(LENGTH) + GREETING)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+        self.heard.set()
         self._ended(str(error) if error else self._why)
 
     def pause_writing(self) -> None:
@@ -77,6 +82,7 @@ class SocketPipe(asyncio.Protocol):
         self.wake()
 
     def data_received(self, data: bytes) -> None:
+        self.heard.set()
         self._received += data
         try:
             self._receive_batches()
