@@ -223,8 +223,6 @@ async def nothing_is_left() -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE):
             while asyncio.all_tasks() - before != {asyncio.current_task()}:
                 await asyncio.sleep(0.001)
-    gc.collect()
-    await asyncio.sleep(0)
     assert errors == []
     assert asyncio.all_tasks() - before == {asyncio.current_task()}
     assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
