@@ -78,7 +78,7 @@ def copy_names(node: Node, settings: Settings) -> list[str]:
 
 
 def join_endpoints(service: str, endpoints: Sequence[str]) -> str:
-    """One gRPC target for all of a service's endpoints; calls are spread over them, round robin.
+    """One address text for all of a service's endpoints; `chassis.replicas` spreads calls over them.
 
     Raises LaunchError for several that are not IP addresses: gRPC takes one name, which may stand for many addresses.
     """
