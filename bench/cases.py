@@ -1,9 +1,10 @@
 """What is asked: bodies of about 700 bytes, as an SDK would send them."""
 
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+
+import orjson
 
 from bench.targets import Manner
 
@@ -41,7 +42,7 @@ def write_request(manner: Manner, case: Case, number: int) -> bytes:
     """The n-th question as bytes on the wire."""
     question = {"role": "user", "content": f"{number:0{DIGITS}}: {FILLER}"}
     document = {"model": case.model, "messages": [question], "temperature": 0, "stream": case.is_stream}
-    body = json.dumps(document | dict(manner.cached if case.is_cached else {})).encode()
+    body = orjson.dumps(document | dict(manner.cached if case.is_cached else {}))
     headers = {"host": "bench", "content-type": "application/json", "content-length": str(len(body)), **manner.headers}
     lines = [f"POST {manner.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode() + body

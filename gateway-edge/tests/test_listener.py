@@ -1,73 +1,266 @@
-"""The listening side: silent connections, `Expect: 100-continue`, ends from outside."""
+"""The listening side over real sockets: keeping, ending and pausing connections."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from contextlib import asynccontextmanager, suppress
 
 import pytest
-from aiohttp import web
 
-from gateway_edge import listener as listener_module
-from gateway_edge.intake import read_body, read_timeout
-from gateway_edge.listener import HttpListener
-from gateway_edge.settings import EdgeSettings
+from chassis.errors import RunestoneError
+from gateway_edge.http1 import connection as connection_module
+from gateway_edge.http1.connection import Connection
+from gateway_edge.http1.connections import Connections
+from gateway_edge.http1.request import Request
+from gateway_edge.http_reply import PING, HttpReply
+from gateway_edge.intake import read_timeout
+
+HELLO = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
+MOST = 1 << 20
 
 
-class EchoDoor:
-    """Answers with the body."""
+class Echo:
+    """Answers with the body; paths choose otherwise."""
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        request.protocol.has_asked = True
-        response = web.Response(body=await read_body(request, 1 << 20, 5.0))
-        await response.prepare(request)
-        await response.write_eof()
-        return response
+    def __init__(self) -> None:
+        self.cancelled = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
 
-    async def wait_until_empty(self, patience: float) -> None: ...
+    async def __call__(self, request: Request, connection: Connection) -> None:
+        reply = HttpReply(request, connection, lambda: "door;dur=0", ping_interval=0.01)
+        self.begun.set()
+        try:
+            await self._answer(request, connection, reply)
+        except RunestoneError as error:
+            await reply.fail(error)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        finally:
+            reply.stop_pinging()
 
-    def end_running(self) -> None: ...
+    async def _answer(self, request: Request, connection: Connection, reply: HttpReply) -> None:
+        if request.fault is not None:
+            raise request.fault
+        match request.path:
+            case "/unread":
+                await reply.send(b"no")
+            case "/wait":
+                await self.go_on.wait()
+                await reply.send(b"done")
+            case "/stream":
+                for event in (b"data: 1\n\n", b"data: 2\n\n"):
+                    await reply.write(event)
+                await reply.close()
+            case "/pings":
+                reply.expect_events()
+                await self.go_on.wait()
+                await reply.write(b"data: 1\n\n")
+                await reply.close()
+            case "/large":
+                await reply.send(b"x" * (64 << 20))
+            case "/injected":
+                reply.headers["x-model"] = "a\r\nset-cookie: b"
+                await reply.send(b"")
+            case _:
+                await reply.send(await connection.read_body(MOST, 0.5), "text/plain")
+
+
+class Served:
+    """A listening echo and connections to it."""
+
+    def __init__(self, echo: Echo, connections: Connections, port: int) -> None:
+        self.echo = echo
+        self.connections = connections
+        self.port = port
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
 
 
 @pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[int]:
-    monkeypatch.setattr(listener_module, "FIRST_HEADERS", 0.1)
-    settings = EdgeSettings(
-        host="127.0.0.1",
-        port=0,
-        socket=None,
-        drain_delay=0,
-        drain_grace=0,
-        spool_dir=tmp_path,
-        spool_max_bytes=1,
-        worker=0,
-    )
-    door: Any = EchoDoor()
-    async with HttpListener(door, settings) as listening:
-        yield listening.port
+async def served() -> AsyncIterator[Served]:
+    echo = Echo()
+    connections = Connections(echo, sweep=0.02)
+    server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
+    yield Served(echo, connections, server.sockets[0].getsockname()[1])
+    server.close()
+    await connections.close(0.1)
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
+    return head, await reader.readexactly(length)
+
+
+async def test_a_connection_carries_one_answer_after_the_other(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        for _ in range(3):
+            writer.write(HELLO)
+            head, body = await read_answer(reader)
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\ndate: " in head
+            assert body == b"hello"
+
+
+async def test_requests_sent_at_once_are_answered_in_order(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(HELLO + HELLO.replace(b"hello", b"world") + HELLO)
+        assert [(await read_answer(reader))[1] for _ in range(3)] == [b"hello", b"world", b"hello"]
+
+
+@pytest.mark.parametrize("header", [b"connection: close\r\n", b""], ids=["asked for", "HTTP/1.0"])
+async def test_a_connection_ends_with_its_answer_when_it_shall(served: Served, header: bytes) -> None:
+    async with served.connect() as (reader, writer):
+        version = b"1.1" if header else b"1.0"
+        writer.write(b"GET /stream HTTP/" + version + b"\r\nhost: x\r\n" + header + b"\r\n")
+        answer = await reader.read()
+        assert b"connection: close" in answer
+        assert (b"transfer-encoding: chunked" in answer) == bool(header)
+        assert b"data: 1\n\n" in answer
+
+
+async def test_a_stream_is_chunked_and_ends_once(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n" + HELLO)
+        stream = await reader.readuntil(b"0\r\n\r\n")
+        assert stream.endswith(b"\r\n\r\n9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+        assert (await read_answer(reader))[1] == b"hello"
+
+
+async def test_a_client_that_waits_hears_pings(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"GET /pings HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(PING)
+        await reader.readuntil(PING)
+        served.echo.go_on.set()
+        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"9\r\ndata: 1\n\n\r\n0\r\n\r\n")
+
+
+async def test_a_header_cannot_end_its_own_line(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"GET /injected HTTP/1.1\r\nhost: x\r\n\r\n")
+        head, _ = await read_answer(reader)
+        assert b"\r\nx-model: a  set-cookie: b\r\n" in head
+
+
+async def test_a_head_request_gets_no_body(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"HEAD /unread HTTP/1.1\r\nhost: x\r\n\r\nGET /unread HTTP/1.1\r\nhost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: 2\r\n" in head
+        assert await read_answer(reader) != (b"", b"")
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HTTP/1.1\r\nhost: x\r\nx-slow"], ids=["nothing", "half of the headers"])
-async def test_a_connection_that_never_asks_is_closed(port: int, sent: bytes) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    try:
-        async with asyncio.timeout(10):
+async def test_a_connection_that_never_asks_is_closed(
+    monkeypatch: pytest.MonkeyPatch, served: Served, sent: bytes
+) -> None:
+    monkeypatch.setattr(connection_module, "FIRST_HEADERS", 0.05)
+    async with served.connect() as (reader, writer):
+        writer.write(sent)
+        with suppress(ConnectionResetError):
             assert await reader.read() == b""
-    except ConnectionResetError:
-        pass
-    writer.close()
 
 
-async def test_a_client_that_waits_for_100_continue_gets_it(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
-    async with asyncio.timeout(10):
+async def test_a_connection_that_asks_no_more_is_closed(monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
+    monkeypatch.setattr(connection_module, "KEEP_ALIVE", 0.05)
+    async with served.connect() as (reader, writer):
+        writer.write(HELLO)
+        await read_answer(reader)
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+
+
+async def test_a_client_that_waits_for_100_continue_gets_it(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"hello")
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
-        assert await reader.readexactly(5) == b"hello"
-    writer.close()
+        assert (await read_answer(reader))[1] == b"hello"
+
+
+async def test_an_answer_without_reading_the_body_reaches_a_client_that_still_sends(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n")
+        writer.write(b"x" * 3_000_000)
+        head, body = await read_answer(reader)
+        assert b"connection: close" in head
+        assert body == b"no"
+        assert await reader.read() == b""
+
+
+async def test_a_body_above_the_bound_is_refused_while_it_comes(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(20):
+            writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_large_body_arrives_whole(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        body = bytes(range(256)) * 4096
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body))
+        writer.write(body)
+        assert (await read_answer(reader))[1] == body
+
+
+async def test_a_body_that_does_not_come_is_408(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(HELLO[:-1])
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 408 ")
+
+
+async def test_what_is_not_http_is_told_so_and_ends(served: Served) -> None:
+    async with served.connect() as (reader, writer):
+        writer.write(b"hello, are you there?\r\n\r\n")
+        head, body = await read_answer(reader)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"invalid_request_error" in body
+        assert await reader.read() == b""
+
+
+async def test_a_client_that_leaves_cancels_its_call(served: Served) -> None:
+    async with served.connect() as (_, writer):
+        writer.write(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+        await served.echo.begun.wait()
+        writer.close()
+        await served.echo.cancelled.wait()
+
+
+async def test_a_client_that_does_not_read_holds_up_only_its_own_call(served: Served) -> None:
+    slow = socket.create_connection(("127.0.0.1", served.port))
+    slow.send(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+    await served.echo.begun.wait()
+    async with served.connect() as (reader, writer):
+        writer.write(HELLO)
+        assert (await read_answer(reader))[1] == b"hello"
+    assert not served.echo.cancelled.is_set()
+    slow.close()
+    await served.echo.cancelled.wait()
+
+
+async def test_closing_ends_idle_connections_and_lets_busy_ones_answer(served: Served) -> None:
+    async with served.connect() as (idle, _), served.connect() as (busy, writer):
+        writer.write(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
+        await served.echo.begun.wait()
+        served.connections.close_idle()
+        assert await idle.read() == b""
+        served.echo.go_on.set()
+        head, body = await read_answer(busy)
+        assert b"connection: close" in head
+        assert body == b"done"
+        assert await busy.read() == b""
+    await served.connections.close(1.0)
+    assert len(served.connections) == 0
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ ALLOWED = {
 # The pure hearts: the clock, the network and chance are given to them, never fetched.
 HEARTS = {
     "chassis": ["gcra.py", "deadline.py"],
-    "gateway_edge": ["fingerprint.py", "body.py", "lease_account.py", "lease_book.py"],
+    "gateway_edge": [
+        "fingerprint.py",
+        "body.py",
+        "lease_account.py",
+        "lease_book.py",
+        "http1/parser.py",
+        "http1/request.py",
+    ],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
@@ -27,6 +34,10 @@ HEARTS = {
         "anthropic/request.py",
         "anthropic/stream.py",
         "anthropic/response.py",
+        "http1/coding.py",
+        "http1/origin.py",
+        "http1/reply.py",
+        "http1/request.py",
     ],
 }
 IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}

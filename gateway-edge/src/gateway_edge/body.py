@@ -5,6 +5,7 @@ could be authorised as one thing and sent upstream as another.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,12 +30,20 @@ def decode_object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body must be a JSON object")
     try:
-        is_ambiguous = has_duplicate_keys(body)
+        is_ambiguous = not is_compact(body, document) and has_duplicate_keys(body)
     except RecursionError as error:
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body is nested too deeply") from error
     if is_ambiguous:
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body has a top-level key twice")
     return document
+
+
+def is_compact(body: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether `body` is just what `document` is written as, so that no key was dropped and no number rounded in reading it."""
+    try:
+        return orjson.dumps(document) == body
+    except orjson.JSONEncodeError:  # nested more deeply than it writes
+        return False
 
 
 def has_duplicate_keys(body: bytes) -> bool:

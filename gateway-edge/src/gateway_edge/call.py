@@ -1,8 +1,9 @@
 """One call on its way through the edge: what arrived, what the middleware found out, how it ended."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from chassis.config import Route, Settings
 from chassis.context import TraceContext
@@ -14,8 +15,7 @@ from gateway_edge.tenants import Principal
 from runestone.common.v1.usage_pb2 import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """What is known of a call before anything is done with it. `read_body` reads it once, bounded in bytes and time;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
 
@@ -28,8 +28,7 @@ class Arrival:
     read_body: Callable[[], Awaitable[bytes]]
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out."""
 
     cache: str = ""
@@ -42,8 +41,7 @@ class Outcome:
     error: RunestoneError | None = None
 
 
-@dataclass(slots=True)
-class Question:
+class Question(Struct):
     """A validated request: the client's bytes, the same decoded, the typed view, and the route that its model names."""
 
     body: bytes
@@ -57,8 +55,7 @@ class Question:
         return bool(self.chat.stream)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
+class Call(Struct, kw_only=True, eq=False):
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
     deadline passed, or the process stops."""

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
-
-from aiohttp import web
 
 from chassis import context
 from chassis.clock import Clock
@@ -16,18 +14,21 @@ from chassis.logs import Logger
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call
 from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.http1.connection import Connection
+from gateway_edge.http1.request import Request
 from gateway_edge.http_errors import http_status
 from gateway_edge.http_reply import HttpReply
-from gateway_edge.intake import read_body, read_timeout
-from gateway_edge.middleware.base import Pipeline
+from gateway_edge.intake import read_timeout
 from gateway_edge.policy import Policy
 from gateway_edge.stopwatch import Stopwatch
 from gateway_edge.ways import Ways
 
+BODY_TIMEOUT = 60.0  # seconds that a body may take to arrive
+
 
 class Door:
-    """Turns aiohttp requests into calls. `handle` is the handler of an `aiohttp.web.Server` made with
-    `handler_cancellation=True`: a client that leaves cancels it, and with it everything down to the provider's socket."""
+    """Turns requests into calls. `handle` runs in its connection's task: a client that leaves cancels it, and with it
+    everything down to the provider's socket."""
 
     def __init__(
         self,
@@ -49,24 +50,22 @@ class Door:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request, connection: Connection) -> None:
         """Answers one request."""
-        request.protocol.has_asked = True  # type: ignore[attr-defined]  # it is a `listener.Connection`
         ways = self._ways()
         way = ways.find(request.method, request.path)
-        call, reply = self._open_call(request, ways.policy, way.pipeline.names)
+        call, reply = self._open_call(request, connection, ways.policy, way.pipeline.names)
         timer = self._enter(call)
         try:
             span_name = f"{request.method} {way.path}"
             with self._tracing.span(span_name, kind="server", attributes={"runestone.request_id": call.id}):
                 call.trace = context.current().trace
-                await self._answer(call, reply, way.pipeline)
+                await self._answer(call, reply, _refuse(request.fault) if request.fault else way.pipeline(call))
         finally:
             timer.cancel()
             self._leave(call)
+            reply.stop_pinging()
             self._note_end(call, reply, way.path)
-            await reply.abandon()
-        return reply.response
 
     async def wait_until_empty(self, patience: float) -> None:
         """Returns when no call is running, or after `patience` seconds."""
@@ -80,7 +79,7 @@ class Door:
 
     def _enter(self, call: Call) -> asyncio.TimerHandle:
         task = asyncio.current_task()
-        assert task is not None, "aiohttp runs handlers in tasks"
+        assert task is not None, "a connection answers in its task"
         self._running[call] = task
         self._empty.clear()
         error = RunestoneError(Reason.DEADLINE_EXCEEDED, "the call took longer than it may")
@@ -97,9 +96,9 @@ class Door:
             call.ending = error
             self._running[call].cancel()
 
-    async def _answer(self, call: Call, reply: HttpReply, pipeline: Pipeline) -> None:
+    async def _answer(self, call: Call, reply: HttpReply, answering: Awaitable[None]) -> None:
         try:
-            await pipeline(call)
+            await answering
         except RunestoneError as error:
             await self._tell(call, reply, error)
         except (asyncio.CancelledError, ConnectionError) as gone:
@@ -117,22 +116,24 @@ class Door:
         call.outcome.error = error
         await reply.fail(error)
 
-    def _open_call(self, request: web.BaseRequest, policy: Policy, names: tuple[str, ...]) -> tuple[Call, HttpReply]:
+    def _open_call(
+        self, request: Request, connection: Connection, policy: Policy, names: tuple[str, ...]
+    ) -> tuple[Call, HttpReply]:
         edge = policy.settings.edge
         received_at = self._clock.monotonic()
         trace = self._tracing.begin(request.headers.get("traceparent"))
         timeout = read_timeout(request.headers, edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout))
         stopwatch = Stopwatch(names)
-        reply = HttpReply(request, stopwatch.server_timing)
+        reply = HttpReply(request, connection, stopwatch.server_timing)
         arrival = Arrival(
             endpoint=request.path,
             headers=request.headers,
-            client_address=request.remote or "",
+            client_address=connection.client_address,
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,
-            read_body=lambda: read_body(request, edge.http.max_body, timeout),
+            read_body=lambda: connection.read_body(edge.http.max_body, min(timeout, BODY_TIMEOUT)),
         )
         call = Call(
             id=self._new_id(),
@@ -167,3 +168,7 @@ class Door:
             trace_id=call.trace.trace_id,
             version=call.snapshot_version,
         )
+
+
+async def _refuse(fault: RunestoneError) -> None:
+    raise fault

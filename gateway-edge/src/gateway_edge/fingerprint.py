@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from chassis.config import Route
+from gateway_edge.body import is_compact
 
 SCHEMA_VERSION = b"1"
 MAX_DEPTH = 200  # orjson writes 254 levels
@@ -41,8 +42,13 @@ def is_ambiguous(body: bytes, document: Mapping[str, Any]) -> bool:
     """Whether `document` may say less than `body`, of which it was decoded, so that two bodies could share a fingerprint.
 
     A key that stands twice in an inner object leaves fewer keys than the bytes show; an integer above 64 bits was rounded;
-    nesting above what the canonical form can hold. Exact for keys; says yes to any nineteen digits in a row.
+    nesting above what the canonical form can hold. Exact for keys; says yes to any nineteen digits in a row. A compact body, as
+    most clients send, is what `document` is written as, byte for byte, and then has lost nothing.
     """
+    return not is_compact(body, document) and _is_lossy(body, document)
+
+
+def _is_lossy(body: bytes, document: Mapping[str, Any]) -> bool:
     return bool(_LONG_NUMBER.search(body)) or sum(map(bool, _STRING.findall(body))) != _count_keys(document, 0)
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-
-from aiohttp import web
+from time import monotonic
 
 from chassis.errors import RunestoneError
+from gateway_edge.http1.connection import Connection
+from gateway_edge.http1.request import Request
+from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_head, write_length
 from gateway_edge.http_errors import error_body, error_event, error_headers, http_status
 
 PING = b": ping\n\n"
@@ -19,114 +21,116 @@ STREAM_HEADERS = {
 
 
 class HttpReply:
-    """Writes one answer to one aiohttp request. `server_timing` is asked once, when the headers go.
+    """Writes the answer to one request. `server_timing` is asked once, when the headers go.
 
-    Events and pings never mix: both go through one lock, and a ping is sent only between whole events.
+    What is sent in one go is whole events, so that a ping never stands inside one.
     """
 
     def __init__(
-        self, request: web.BaseRequest, server_timing: Callable[[], str], ping_interval: float = PING_INTERVAL
+        self,
+        request: Request,
+        connection: Connection,
+        server_timing: Callable[[], str],
+        ping_interval: float = PING_INTERVAL,
     ) -> None:
         self.headers: dict[str, str] = {}
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
+        self.has_begun = False
         self._request = request
+        self._connection = connection
         self._server_timing = server_timing
         self._ping_interval = ping_interval
-        self._response: web.StreamResponse | None = None
-        self._lock = asyncio.Lock()
-        self._pinging: asyncio.Task[None] | None = None
+        self._is_chunked = not request.is_http_1_0
+        self._is_stream = False
         self._is_over = False
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the headers are out."""
-        return self._response is not None
-
-    @property
-    def response(self) -> web.StreamResponse:
-        """What aiohttp wants back from its handler."""
-        assert self._response is not None, "every call is answered"
-        return self._response
+        self._is_quiet = True  # nothing was sent since the last look
+        self._next_ping: asyncio.TimerHandle | None = None
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         """Sends a whole answer."""
         headers = {**self.headers, "content-type": content_type, "server-timing": self._server_timing()}
-        self._response = web.Response(body=body, status=status, headers=headers)
+        head = write_head(status, headers, framing=write_length(len(body)), keeps_alive=self._connection.keeps_alive)
         self._note(len(body))
-        await self._response.prepare(self._request)
-        await self._response.write_eof()
+        await self._connection.write(head if self._request.method == "HEAD" else head + body)
         self._is_over = True
 
     async def write(self, events: bytes) -> None:
         """Sends whole events."""
-        async with self._lock:
-            await self._begin_stream()
-            self._note(len(events))
-            await self.response.write(events)
+        if not events:
+            return
+        data = self._frame(events)
+        if not self._is_stream:
+            data = self._begin_stream() + data
+        self._note(len(events))
+        self._is_quiet = False
+        await self._connection.write(data)
 
     def expect_events(self) -> None:
         """Begins to ping."""
-        if self._pinging is None:
-            self._pinging = asyncio.create_task(self._ping())
+        if self._next_ping is None:
+            self._set_ping()
 
     async def close(self) -> None:
         """Ends the stream."""
-        await self._stop_pinging()
-        async with self._lock:
-            await self._begin_stream()
-            await self.response.write_eof()
-            self._is_over = True
+        self.stop_pinging()
+        data = b"" if self._is_stream else self._begin_stream()
+        await self._connection.write(data + LAST_CHUNK if self._is_chunked else data)
+        self._is_over = True
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells the client of `error`: as a status while nothing was sent, else as the stream's last event, after which
         the connection ends. Never sends `[DONE]`. A client that does not take it is cut off."""
-        await self._stop_pinging()
+        self.stop_pinging()
         if self._is_over:
             return
         try:
-            await asyncio.wait_for(self._send_error(error), LAST_WORDS)
+            async with asyncio.timeout(LAST_WORDS):
+                await self._send_error(error)
         except TimeoutError:
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            self._connection.abort()
+
+    def stop_pinging(self) -> None:
+        """Stops what still runs for this reply."""
+        if self._next_ping is not None:
+            self._next_ping.cancel()
+            self._next_ping = None
 
     async def _send_error(self, error: RunestoneError) -> None:
         if not self.has_begun:
             self.headers.update(error_headers(error))
             await self.send(error_body(error), status=http_status(error))
-        elif isinstance(self._response, web.Response):
+        elif not self._is_stream:
             raise TimeoutError  # a document of which a part was sent cannot end otherwise
         else:
-            async with self._lock:
-                await self.response.write(error_event(error))
-                self.response.force_close()
-                await self.response.write_eof()
+            self._request.keeps_alive = False
+            last = self._frame(error_event(error))
+            await self._connection.write(last + LAST_CHUNK if self._is_chunked else last)
+            self._is_over = True
 
-    async def abandon(self) -> None:
-        """Stops what still runs for a client that is gone."""
-        await self._stop_pinging()
+    def _begin_stream(self) -> bytes:
+        self._is_stream = self.has_begun = True
+        if not self._is_chunked:
+            self._request.keeps_alive = False
+        headers = {**self.headers, **STREAM_HEADERS, "server-timing": self._server_timing()}
+        framing = "transfer-encoding: chunked\r\n" if self._is_chunked else ""
+        return write_head(200, headers, framing=framing, keeps_alive=self._connection.keeps_alive)
 
-    async def _begin_stream(self) -> None:
-        if self._response is None:
-            headers = {**self.headers, **STREAM_HEADERS, "server-timing": self._server_timing()}
-            response = web.StreamResponse(status=200, headers=headers)
-            self._response = response
-            await response.prepare(self._request)
+    def _frame(self, events: bytes) -> bytes:
+        return write_chunk(events) if self._is_chunked else events
 
-    async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(self._ping_interval)
-            async with self._lock:
-                await self._begin_stream()
-                await self.response.write(PING)
+    def _set_ping(self) -> None:
+        self._is_quiet = True
+        self._next_ping = asyncio.get_running_loop().call_later(self._ping_interval, self._ping)
 
-    async def _stop_pinging(self) -> None:
-        if self._pinging is not None:
-            self._pinging.cancel()
-            await asyncio.gather(self._pinging, return_exceptions=True)
-            self._pinging = None
+    def _ping(self) -> None:
+        if self._is_quiet:
+            ping = self._frame(PING)
+            self._connection.write_aside(ping if self._is_stream else self._begin_stream() + ping)
+        self._set_ping()
 
     def _note(self, size: int) -> None:
+        self.has_begun = True
         if self.first_byte_at is None:
-            self.first_byte_at = asyncio.get_running_loop().time()
+            self.first_byte_at = monotonic()
         self.bytes_sent += size

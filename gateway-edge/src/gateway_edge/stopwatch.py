@@ -27,4 +27,4 @@ class Stopwatch:
 
     def server_timing(self) -> str:
         """The `Server-Timing` header (https://www.w3.org/TR/server-timing/), milliseconds."""
-        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in self.read())
+        return ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in self.read()])

@@ -1,0 +1,224 @@
+"""One connection: requests are answered in order by one task, which the client's leaving cancels.
+
+Callbacks change state and wake the task; it waits for one thing at a time. While a call runs nobody reads more than
+`READ_AHEAD` bytes that are not asked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
+
+from chassis.errors import Reason, RunestoneError
+from gateway_edge.http1.parser import RequestParser
+from gateway_edge.http1.request import Request
+from gateway_edge.http1.response import CONTINUE
+
+READ_AHEAD = 256 << 10  # bytes of body that wait for their reader before the socket is read no further
+FIRST_HEADERS = 15.0  # seconds that a connection may take to send a request's headers
+KEEP_ALIVE = 75.0  # seconds that it may be idle between requests
+LINGER = 2.0  # seconds in which what a client still sends is read and dropped, so that it reads the answer
+FLUSH = 30.0  # seconds that a closed connection may take to send what is left
+NEVER = float("inf")
+
+Handle = Callable[[Request, "Connection"], Awaitable[None]]
+
+
+class Registry(Protocol):
+    """Who keeps the connections, and whether they are to end."""
+
+    is_closing: bool
+
+    def add(self, connection: "Connection") -> None:
+        """A connection was opened."""
+
+    def remove(self, connection: "Connection") -> None:
+        """It is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """Answers one connection's requests through `handle`. `expires_at` is the loop time at which it has been silent for too
+    long; whoever keeps the connections ends it then."""
+
+    def __init__(self, registry: Registry, handle: Handle, loop: asyncio.AbstractEventLoop) -> None:
+        self.client_address = ""
+        self.expires_at = NEVER
+        self.is_open = False
+        self._registry = registry
+        self._handle = handle
+        self._loop = loop
+        self._parser = RequestParser()
+        self._waiter: asyncio.Future[None] | None = None
+        self._request: Request | None = None  # the one being answered
+        self._is_choked = False
+        self._is_paused = False
+        self._is_dropping = False
+
+    # What a call does with it.
+
+    def close_if_idle(self) -> None:
+        """Closes it unless a request is being answered or waits to be."""
+        if self.is_open and self._request is None and not self._parser.ready:
+            self._transport.close()
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the connection goes on after the answer to the running request."""
+        request = self._request
+        return request is not None and request.keeps_alive and request.is_whole and not self._registry.is_closing
+
+    async def read_body(self, most: int, timeout: float) -> bytes:
+        """The running request's body. Raises BODY_TOO_LARGE as soon as it is known to be above `most` bytes,
+        REQUEST_TIMEOUT when it is not whole within `timeout` seconds; the connection ends then."""
+        request = self._request
+        assert request is not None
+        if request.size > most or (not request.is_whole and request.announced_size > most):
+            raise _too_large(most)
+        if not request.is_whole:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._gather(request, most)
+            except TimeoutError as error:
+                raise RunestoneError(Reason.REQUEST_TIMEOUT, "the request body did not arrive in time") from error
+        if request.fault is not None:
+            raise request.fault
+        return request.take()
+
+    async def write(self, data: bytes) -> None:
+        """Sends `data`; waits while the client reads too slowly. Raises ConnectionResetError when it is gone."""
+        if not self.is_open:
+            raise ConnectionResetError("the client is gone")
+        self._transport.write(data)
+        while self._is_choked:
+            await self._wait()
+
+    def write_aside(self, data: bytes) -> None:
+        """Sends `data` unless the client is gone or reads too slowly."""
+        if self.is_open and not self._is_choked:
+            self._transport.write(data)
+
+    def abort(self) -> None:
+        """Closes the socket at once."""
+        if self.is_open:
+            self._transport.abort()
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.client_address = peer[0] if isinstance(peer, tuple) else ""
+        self.is_open = True
+        self.expires_at = self._loop.time() + FIRST_HEADERS
+        self._registry.add(self)
+        self._task = self._loop.create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_dropping:
+            return
+        if self._request is None:
+            self.expires_at = min(self.expires_at, self._loop.time() + FIRST_HEADERS)
+        self._parser.feed(data)
+        if self._is_full() and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        self.is_open = False
+        self._parser.close()
+        self._registry.remove(self)
+        if self._request is not None:
+            self._task.cancel()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._is_choked = True
+
+    def resume_writing(self) -> None:
+        self._is_choked = False
+        self._wake()
+
+    # The task.
+
+    async def _serve(self) -> None:
+        try:
+            while (request := await self._next()) is not None:
+                self._request, self.expires_at = request, NEVER
+                await self._handle(request, self)
+                if not self.keeps_alive:
+                    await self._linger(request)
+                    break
+                self._rest()
+        except (asyncio.CancelledError, ConnectionError):
+            self.abort()
+        finally:
+            self._request, self.expires_at = None, self._loop.time() + FLUSH
+            if self.is_open:
+                self._transport.close()
+
+    async def _next(self) -> Request | None:
+        """The next request; None when there will be none."""
+        ready = self._parser.ready
+        while not ready:
+            if not self.is_open or self._parser.is_over or self._registry.is_closing:
+                return None
+            self._read_on()
+            await self._wait()
+        request = ready.popleft()
+        self._read_on()
+        return request
+
+    def _rest(self) -> None:
+        patience = KEEP_ALIVE if self._parser.is_idle else FIRST_HEADERS
+        self._request, self.expires_at = None, self._loop.time() + patience
+
+    async def _gather(self, request: Request, most: int) -> None:
+        if request.headers.get("expect", "").lower() == "100-continue" and not request.size:
+            await self.write(CONTINUE)  # RFC 9110, section 10.1.1: not before the headers were found good
+        while not request.is_whole and request.fault is None:
+            if request.size > most:
+                raise _too_large(most)
+            self._read_on()
+            await self._wait()
+        if request.size > most:
+            raise _too_large(most)
+
+    async def _linger(self, request: Request) -> None:
+        """Reads on for a while without keeping what comes: a socket closed with bytes unread resets the connection, and the
+        client may never see its answer (RFC 9112, section 9.6)."""
+        if request.is_whole or not self.is_open or not self._transport.can_write_eof():
+            return
+        self._is_dropping = True
+        request.take()
+        self._transport.write_eof()
+        self.expires_at = self._loop.time() + LINGER
+        self._read_on()
+        while self.is_open:
+            await self._wait()
+
+    def _is_full(self) -> bool:
+        ready = self._parser.ready
+        return len(ready) > 1 or any(request.size > READ_AHEAD for request in (*ready, self._request) if request)
+
+    def _read_on(self) -> None:
+        if self._is_paused and self.is_open:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __repr__(self) -> str:
+        return f"Connection({self.client_address}, {self._request or 'idle' if self.is_open else 'closed'})"
+
+
+def _too_large(most: int) -> RunestoneError:
+    return RunestoneError(Reason.BODY_TOO_LARGE, f"the request body is larger than {most} bytes")

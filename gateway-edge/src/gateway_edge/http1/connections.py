@@ -1,0 +1,71 @@
+"""All connections of one listener: who is silent for too long is closed, and at the end everybody."""
+
+import asyncio
+import contextlib
+
+from gateway_edge.http1.connection import Connection, Handle
+
+SWEEP = 1.0  # seconds between two looks at who is silent
+
+
+class Connections:
+    """Makes connections for `loop.create_server` and keeps them. While there are none it does not wake up."""
+
+    def __init__(self, handle: Handle, sweep: float = SWEEP) -> None:
+        self.is_closing = False
+        self._handle = handle
+        self._sweep_interval = sweep
+        self._open: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __call__(self) -> Connection:
+        """A connection that was just accepted."""
+        return Connection(self, self._handle, asyncio.get_running_loop())
+
+    def add(self, connection: Connection) -> None:
+        """Keeps a connection from now on."""
+        self._open.add(connection)
+        self._empty.clear()
+        if self._timer is None:
+            self._set_timer()
+
+    def remove(self, connection: Connection) -> None:
+        """Forgets one that is closed."""
+        self._open.discard(connection)
+        if not self._open:
+            self._empty.set()
+
+    def close_idle(self) -> None:
+        """Ends what is not being used; what is used ends with its answer."""
+        self.is_closing = True
+        for connection in list(self._open):
+            connection.close_if_idle()
+
+    async def close(self, patience: float) -> None:
+        """Ends everything: what is still to be sent has `patience` seconds."""
+        self.close_idle()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), patience)
+        for connection in list(self._open):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._sweep_interval, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for connection in [connection for connection in self._open if connection.expires_at < now]:
+            connection.abort()
+        if self._open:
+            self._set_timer()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __repr__(self) -> str:
+        return f"Connections({len(self)} open{', closing' if self.is_closing else ''})"

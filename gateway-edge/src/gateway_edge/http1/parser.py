@@ -1,0 +1,187 @@
+"""Bytes in, requests out. Nothing here knows about sockets.
+
+llhttp parses, as strictly as it can: it refuses line folding, bare CR, LF and NUL, and a Content-Length that is repeated or
+beside a Transfer-Encoding. Here stands what it leaves to its user: bounds, and what two readers could read differently.
+"""
+
+from collections import deque
+from urllib.parse import unquote
+
+import httptools
+
+from gateway_edge.http1.request import Headers, Request
+
+MAX_HEAD = 64 << 10  # bytes of one request's headers and trailers
+MAX_FIELDS = 128
+MAX_PIPELINED = 32  # requests that wait for their turn on one connection
+TOO_LARGE = f"the request's headers are larger than {MAX_HEAD} bytes or more than {MAX_FIELDS}"
+VERSIONS = frozenset({"1.0", "1.1"})
+
+# Where a second one could be read instead of the first.
+SINGLE = frozenset(
+    {
+        "authorization",
+        "api-key",
+        "content-digest",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "idempotency-key",
+        "traceparent",
+        "transfer-encoding",
+        "x-api-key",
+        "x-runestone-pipeline",
+        "x-runestone-timeout-ms",
+    }
+)
+_KNOWN_NAMES = {
+    spelling.encode(): name
+    for name in (*SINGLE, "accept", "accept-encoding", "accept-language", "cache-control", "connection", "user-agent")
+    for spelling in (name, name.title())
+}
+
+
+class RequestParser:
+    """Parses one connection's requests; those with a whole head are in `ready`, in order. Their bodies grow while they
+    wait there or are being answered. After a fault nothing more is parsed."""
+
+    def __init__(self) -> None:
+        self.ready: deque[Request] = deque()
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._current: Request | None = None
+        self._url = b""
+        self._fields: Headers = {}
+        self._doubled = ""
+        self._count = 0
+        self._is_in_head = False
+        self._head_size = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return self._current is None and not self._is_in_head
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is parsed."""
+        return self._parser is None
+
+    def feed(self, data: bytes) -> None:
+        """Takes what has come from the socket."""
+        if self._parser is None:
+            return
+        was_in_head = self._is_in_head
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._stop(f"the request is not HTTP/1.1: {str(error) or type(error).__name__}")
+        else:
+            self._bound(len(data) if was_in_head and self._is_in_head else 0)
+
+    def close(self) -> None:
+        """Nothing more will come: lets go of the parser, which holds this object."""
+        self._parser = None
+
+    def _bound(self, size: int) -> None:
+        """llhttp takes heads of any length, and any number of headers, trailers and requests."""
+        self._head_size += size
+        if not self.is_idle and self._is_too_large():
+            self._stop(TOO_LARGE)
+        elif len(self.ready) > MAX_PIPELINED:
+            self.close()
+
+    def _is_too_large(self) -> bool:
+        return self._head_size > MAX_HEAD or self._count > MAX_FIELDS
+
+    def _stop(self, message: str) -> None:
+        self.close()
+        spoiled = self._current
+        if spoiled is None:
+            spoiled = Request()
+            self.ready.append(spoiled)
+        spoiled.spoil(message)
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """An upgrade that is not offered is ignored, and the request is answered as if it had not been asked for (RFC 9110,
+        section 7.8). llhttp has stopped behind the head by now, so a parser that does not see it reads the rest."""
+        request = self.ready[-1]
+        framing = [name for name in ("content-length", "transfer-encoding") if name in request.headers]
+        if request.method == "CONNECT" or not framing:
+            self._parser = httptools.HttpRequestParser(self)
+            self.feed(rest)
+            return
+        self.ready.pop()
+        head = [f"{request.method} {self._url.decode('latin-1')} HTTP/1.1"]
+        head += [f"{name}: {value}" for name, value in request.headers.items() if name not in {"upgrade", "connection"}]
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed("\r\n".join([*head, "", ""]).encode("utf-8", "surrogateescape") + rest)
+
+    # llhttp's callbacks.
+
+    def on_message_begin(self) -> None:
+        self._fields = {}
+        self._url = b""
+        self._doubled = ""
+        self._count = 0
+        self._is_in_head = True
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count += 1
+        self._head_size += len(name) + len(value)
+        if self._current is not None or self._count > MAX_FIELDS:
+            return  # a trailer: nothing here needs one (RFC 9110, section 6.5.1)
+        key = _KNOWN_NAMES.get(name) or name.decode("latin-1").lower()
+        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+        before = self._fields.get(key)
+        if before is not None:
+            self._doubled = self._doubled or (key if key in SINGLE else "")
+            text = f"{before}, {text}"
+        self._fields[key] = text
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        assert parser is not None
+        self._is_in_head = False
+        path, _, query = self._url.decode("latin-1").partition("?")
+        request = Request(parser.get_method().decode("latin-1"), path, query, self._fields)
+        version = parser.get_http_version()
+        request.is_http_1_0 = version == "1.0"
+        request.keeps_alive = parser.should_keep_alive()
+        self._check(request, version)
+        if "%" in path:
+            request.path = unquote(path, errors="replace")
+        self._head_size = self._count = 0
+        self._current = request
+        self.ready.append(request)
+
+    def on_body(self, block: bytes) -> None:
+        if self._current is not None:
+            self._current.add(block)
+
+    def on_message_complete(self) -> None:
+        if self._current is not None:
+            self._current.is_whole = True
+            self._current = None
+
+    def _check(self, request: Request, version: str) -> None:
+        if version not in VERSIONS:
+            request.spoil("only HTTP/1.1 and HTTP/1.0 are spoken here")
+        elif not request.path.startswith("/"):
+            request.spoil("the request target must be a path")
+        elif self._is_too_large():
+            request.spoil(TOO_LARGE)
+        elif self._doubled:
+            request.spoil(f"the header {self._doubled} stands twice")
+        elif "host" not in self._fields and version == "1.1":
+            request.spoil("the header host is missing")
+        elif self._fields.get("transfer-encoding", "chunked").lower() != "chunked" or (
+            request.is_http_1_0 and "transfer-encoding" in self._fields
+        ):
+            request.spoil("the only transfer coding taken is chunked, with HTTP/1.1")
