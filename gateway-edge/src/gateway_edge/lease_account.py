@@ -10,7 +10,7 @@ from gateway_edge.tenants import RequestLimit
 SECOND = 1_000_000
 WARM = 3.0  # calls a second from which a lease saves more than it costs
 LASTING = 1.0  # seconds that a lease should last
-MAX_AHEAD = 10_000  # the most that ratelimit-svc may be asked for
+MAX_AHEAD = 10_000_000  # the most that ratelimit-svc may be asked for
 LOW = 4  # a lease is renewed when less than this part of it is left
 
 

@@ -18,7 +18,7 @@ from runestone.audit.v1.audit_pb2 import AppendRequest, AppendResponse, AuditRec
 # Seconds.
 APPEND_TIMEOUT = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-GATHERING_PAUSE = 0.05  # under load, records gather this long so that they share a commit
+GATHERING_PAUSE = 0.25  # records gather this long behind a batch, so that they share the next one and its commit
 IDLE_WAIT = 1.0  # a spool that the disk refused is tried again this often
 ADOPTION_INTERVAL = 10.0
 

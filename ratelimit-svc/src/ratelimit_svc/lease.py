@@ -10,7 +10,7 @@ SHARE = 8  # a lease is at most this part of what remains, so that several holde
 
 # reserve.lua multiplies calls + SHARE * units by quantities of up to 10^11: 81,000 times that is below 2^53.
 MAX_CALLS = 1_000
-MAX_UNITS = 10_000
+MAX_UNITS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
