@@ -62,13 +62,13 @@ async def test_calls_without_limits_are_admitted(service):
     ("request_", "param"),
     [
         (LeaseRequest(calls=1001), "calls"),
-        (LeaseRequest(limits=[AskedLimit(limit=limit("a"), ahead=10_001)]), "limits[0].ahead"),
+        (LeaseRequest(limits=[AskedLimit(limit=limit("a"), ahead=10_000_001)]), "limits[0].ahead"),
         (LeaseRequest(limits=[AskedLimit(limit=limit("a", amount=2))]), "limits[0].amount"),
         (LeaseRequest(limits=[AskedLimit(limit=limit("a")), AskedLimit(limit=limit("a"))]), "limits[1]"),
         (LeaseRequest(limits=[AskedLimit()]), "limits[0].subject"),
         (LeaseRequest(limits=[AskedLimit(limit=limit(str(number))) for number in range(33)]), "limits"),
         (ReturnRequest(leftovers=[Leftover(limit=limit(), units=1)]), "leftovers[0].limit.subject"),
-        (ReturnRequest(leftovers=[Leftover(limit=limit("a"), units=10_001)]), "leftovers[0].units"),
+        (ReturnRequest(leftovers=[Leftover(limit=limit("a"), units=10_000_001)]), "leftovers[0].units"),
         (ReturnRequest(leftovers=[Leftover(limit=limit("a"))] * 33), "leftovers"),
     ],
 )
