@@ -191,7 +191,6 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
         headers: dict[str, str] | None = None,
         tenant: str = "acme",
         limits: tuple[RequestLimit, ...] = (),
-        names: tuple[str, ...] = ("door",),
         is_bare: bool = False,
     ) -> Call:
         async def read_body() -> bytes:
@@ -199,6 +198,7 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
 
         arrival = Arrival(
             endpoint="/v1/chat/completions",
+            template="/v1/chat/completions",
             headers=headers or {},
             client_address="127.0.0.1",
             received_at=clock.monotonic(),
@@ -213,14 +213,15 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             settings=Settings(),
             snapshot_version="v1",
             trace=NO_TRACE,
-            stopwatch=Stopwatch(names),
+            stopwatch=Stopwatch(),
         )
         if not is_bare:
             document = decode_object(body)
             chat = read_as(document, ChatRequest)
             route = catalog.find_route(chat.model)
             assert route is not None
-            call.principal = Principal(tenant, "ci", "default", limits)
+            call.principal = Principal(tenant=tenant, key="ci", limits=limits)
+            call.body, call.document = body, document
             call.question = Question(body, document, chat, route)
         return call
 

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from chassis.config import Route, Settings
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
+from gateway_edge.body import decode_object
 from gateway_edge.chat import ChatRequest
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
@@ -16,10 +17,12 @@ from runestone.common.v1.usage_pb2 import Usage
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """What is known of a call before anything is done with it. `read_body` reads it once, bounded in bytes and time;
+    """What is known of a call before anything is done with it. `endpoint` is the path as it was sent, `template` the path's own
+    (`/v1/models/{id}`); `read_body` reads it once, bounded in bytes and time;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
 
     endpoint: str
+    template: str
     headers: Mapping[str, str]
     client_address: str
     received_at: float
@@ -71,6 +74,17 @@ class Call(Struct, kw_only=True, eq=False):
     principal: Principal | None = None
     question: Question | None = None
     ending: RunestoneError | None = None
+    pipeline: str = ""
+    body: bytes | None = None
+    document: dict[str, Any] | None = None
+
+    async def read_document(self) -> dict[str, Any]:
+        """The body's object, decoded once for all who ask. Raises INVALID_REQUEST when it is none, and what reading raises."""
+        if self.body is None:
+            self.body = await self.arrival.read_body()
+        if self.document is None:
+            self.document = decode_object(self.body)
+        return self.document
 
     @property
     def caller(self) -> Principal:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chassis import context
 from chassis.clock import Clock
@@ -21,7 +21,10 @@ from gateway_edge.http_reply import HttpReply
 from gateway_edge.intake import read_timeout
 from gateway_edge.policy import Policy
 from gateway_edge.stopwatch import Stopwatch
-from gateway_edge.ways import Ways
+from gateway_edge.ways import Way, Ways
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 BODY_TIMEOUT = 60.0  # seconds that a body may take to arrive
 
@@ -54,13 +57,15 @@ class Door:
         """Answers one request."""
         ways = self._ways()
         way = ways.find(request.method, request.path)
-        call, reply = self._open_call(request, connection, ways.policy, way.pipeline.names)
+        call, reply = self._open_call(request, connection, way, ways.policy)
         timer = self._enter(call)
         try:
             span_name = f"{request.method} {way.path}"
-            with self._tracing.span(span_name, kind="server", attributes={"runestone.request_id": call.id}):
+            with self._tracing.span(span_name, kind="server", attributes={"runestone.request_id": call.id}) as span:
                 call.trace = context.current().trace
                 await self._answer(call, reply, _refuse(request.fault) if request.fault else way.pipeline(call))
+                if span is not None:
+                    _note_stages(span, call)
         finally:
             timer.cancel()
             self._leave(call)
@@ -99,6 +104,8 @@ class Door:
     async def _answer(self, call: Call, reply: HttpReply, answering: Awaitable[None]) -> None:
         try:
             await answering
+            if not reply.is_whole:
+                raise AssertionError(f"no middleware answered call {call.id}")  # noqa: TRY301  a fault like any other in here
         except RunestoneError as error:
             await self._tell(call, reply, error)
         except (asyncio.CancelledError, ConnectionError) as gone:
@@ -116,18 +123,17 @@ class Door:
         call.outcome.error = error
         await reply.fail(error)
 
-    def _open_call(
-        self, request: Request, connection: Connection, policy: Policy, names: tuple[str, ...]
-    ) -> tuple[Call, HttpReply]:
+    def _open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
         edge = policy.settings.edge
         received_at = self._clock.monotonic()
         trace = self._tracing.begin(request.headers.get("traceparent"))
         timeout = read_timeout(request.headers, edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout))
-        stopwatch = Stopwatch(names)
+        stopwatch = Stopwatch()
         reply = HttpReply(request, connection, stopwatch.server_timing)
         arrival = Arrival(
             endpoint=request.path,
+            template=way.path,
             headers=request.headers,
             client_address=connection.client_address,
             received_at=received_at,
@@ -172,3 +178,9 @@ class Door:
 
 async def _refuse(fault: RunestoneError) -> None:
     raise fault
+
+
+def _note_stages(span: "Span", call: Call) -> None:
+    """Each middleware as an event of the call's span."""
+    for name, seconds in call.stopwatch.read().items():
+        span.add_event("middleware", {"runestone.middleware": name, "runestone.middleware.seconds": seconds})

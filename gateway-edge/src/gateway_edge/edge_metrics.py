@@ -22,7 +22,7 @@ class EdgeMetrics:
         self._seconds.labels(path).observe(seconds)
         if call.reply.first_byte_at is not None:
             self._first_byte.labels(path).observe(call.reply.first_byte_at - call.arrival.received_at)
-        for name, spent in call.stopwatch.read():
+        for name, spent in call.stopwatch.read().items():
             self._stages.labels(name).observe(spent)
         if call.question is not None:
             self._models.labels(call.question.route.name, status).inc()

@@ -23,7 +23,8 @@ STREAM_HEADERS = {
 class HttpReply:
     """Writes the answer to one request. `server_timing` is asked once, when the headers go.
 
-    What is sent in one go is whole events, so that a ping never stands inside one.
+    What is sent in one go is whole events, so that a ping never stands inside one. `is_whole` says that the end was sent, after
+    which nothing more is.
     """
 
     def __init__(
@@ -43,17 +44,19 @@ class HttpReply:
         self._ping_interval = ping_interval
         self._is_chunked = not request.is_http_1_0
         self._is_stream = False
-        self._is_over = False
+        self.is_whole = False
         self._is_quiet = True  # nothing was sent since the last look
         self._next_ping: asyncio.TimerHandle | None = None
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         """Sends a whole answer."""
+        if self.is_whole:
+            return
         headers = {**self.headers, "content-type": content_type, "server-timing": self._server_timing()}
         head = write_head(status, headers, framing=write_length(len(body)), keeps_alive=self._connection.keeps_alive)
         self._note(len(body))
         await self._connection.write(head if self._request.method == "HEAD" else head + body)
-        self._is_over = True
+        self.is_whole = True
 
     async def write(self, events: bytes) -> None:
         """Sends whole events."""
@@ -74,15 +77,17 @@ class HttpReply:
     async def close(self) -> None:
         """Ends the stream."""
         self.stop_pinging()
+        if self.is_whole:
+            return
         data = b"" if self._is_stream else self._begin_stream()
         await self._connection.write(data + LAST_CHUNK if self._is_chunked else data)
-        self._is_over = True
+        self.is_whole = True
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells the client of `error`: as a status while nothing was sent, else as the stream's last event, after which
         the connection ends. Never sends `[DONE]`. A client that does not take it is cut off."""
         self.stop_pinging()
-        if self._is_over:
+        if self.is_whole:
             return
         try:
             async with asyncio.timeout(LAST_WORDS):
@@ -106,7 +111,7 @@ class HttpReply:
             self._request.keeps_alive = False
             last = self._frame(error_event(error))
             await self._connection.write(last + LAST_CHUNK if self._is_chunked else last)
-            self._is_over = True
+            self.is_whole = True
 
     def _begin_stream(self) -> bytes:
         self._is_stream = self.has_begun = True

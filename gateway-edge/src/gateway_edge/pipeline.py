@@ -1,21 +1,23 @@
 """A request's way through the edge, on one screen.
 
-Each path has one pipeline: middleware in order, outermost first. `record` and `settle` are around everything, so that
-they see every way out; `call` is the last. What stands between them is the configuration's `pipelines.default`, or
-`DEFAULT_STEPS`. `usage`, `audit` and `request_logger` name what is always there (settle, record, the door's log line).
+Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls,
+and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may redefine and add to; `call` is the
+last of each. `usage`, `audit` and `request_logger` name what is always there (settle, record, the door's log line).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.config.rules import step_name
+from chassis.config.pipelines import STEPS, step_name, step_options
 from chassis.config.schema import PipelineStep
 from chassis.config.units import Duration
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
 from gateway_edge.middleware.call_provider import CallProvider
+from gateway_edge.middleware.choose import Choose
+from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
@@ -23,9 +25,15 @@ from gateway_edge.middleware.refuse_path import RefusePath
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.peers import Peers
+from gateway_edge.plugins import Plugins
 from gateway_edge.policy import Policy
 
-DEFAULT_STEPS: list[PipelineStep] = ["authenticate", "validate", "rate_limit", "cache"]
+BUILT_IN: dict[str, list[PipelineStep]] = {
+    "default": ["authenticate", "validate", "rate_limit", "cache"],
+    "streaming": ["authenticate", "validate", "rate_limit"],  # nothing is looked up before the first byte
+    "cached": ["authenticate", "validate", "cache", "rate_limit"],  # what is known counts against no limit
+    "admin": [{"authenticate": {"admin": True}}, "validate"],
+}
 ALWAYS_THERE = ("usage", "audit", "request_logger")
 
 Options = Mapping[str, Any]
@@ -33,22 +41,24 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The middleware that outlive a snapshot, because they count or keep something."""
+    """The middleware that outlive a snapshot, because they count or keep something, and users' own."""
 
     record: Record
     settle: Settle
+    plugins: Plugins
 
 
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tuple[str, str], Pipeline]:
     """The pipeline of every method and path."""
-    authenticate = Authenticate(policy.authority)
-    chat = Pipeline([
-        standing.record,
-        standing.settle,
-        *_configured(policy, peers),
-        CallProvider(peers.models, peers.provider),
-    ])  # fmt: skip
-    models = Pipeline([authenticate, ListModels(policy.catalog, policy.created_at)])
+    identify = Identify(policy.authority)
+    call = CallProvider(peers.models, peers.provider)
+    steps = BUILT_IN | policy.settings.pipelines
+    pipelines = {name: Pipeline([*_make_steps(steps[name], policy, peers, standing.plugins), call]) for name in steps}
+    chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
+    choose = Choose(pipelines, policy.catalog, chosen)
+
+    chat = Pipeline([standing.record, standing.settle, identify, choose])
+    models = Pipeline([identify, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     refusal = Pipeline([RefusePath()])
     return {
         ("POST", "/v1/chat/completions"): chat,
@@ -58,15 +68,13 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     }
 
 
-def _configured(policy: Policy, peers: Peers) -> list[Middleware]:
-    steps = policy.settings.pipelines.get("default", DEFAULT_STEPS)
+def _make_steps(steps: list[PipelineStep], policy: Policy, peers: Peers, plugins: Plugins) -> list[Middleware]:
+    named = [(step_name(step), step_options(step)) for step in steps]
     return [
-        MAKERS[name](policy, peers, _options(step)) for step in steps if (name := step_name(step)) not in ALWAYS_THERE
+        MAKERS[name](policy, peers, options) if name in STEPS else plugins.make(name, options)
+        for name, options in named
+        if name not in ALWAYS_THERE
     ]
-
-
-def _options(step: PipelineStep) -> Options:
-    return {} if isinstance(step, str) else step[step_name(step)] or {}
 
 
 def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
@@ -91,7 +99,7 @@ def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
 
 
 MAKERS: dict[str, Callable[[Policy, Peers, Options], Middleware]] = {
-    "authenticate": lambda policy, _peers, _options: Authenticate(policy.authority),
+    "authenticate": lambda _policy, _peers, options: Authenticate(admin=options.get("admin", False)),
     "validate": lambda policy, _peers, _options: Validate(policy.catalog),
     "rate_limit": _rate_limit,
     "cache": _cache,

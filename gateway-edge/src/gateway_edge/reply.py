@@ -8,8 +8,14 @@ class Reply(Protocol):
     a reply of its own in front of this one."""
 
     headers: dict[str, str]
-    bytes_sent: int
-    first_byte_at: float | None  # on the monotonic clock
+
+    @property
+    def bytes_sent(self) -> int:
+        """Of the body, to the client."""
+
+    @property
+    def first_byte_at(self) -> float | None:
+        """When the client was sent the first byte, on the monotonic clock."""
 
     @property
     def has_begun(self) -> bool:
@@ -26,3 +32,42 @@ class Reply(Protocol):
 
     async def close(self) -> None:
         """Ends a stream that is whole."""
+
+
+class PassingReply:
+    """A reply that stands in front of another and passes everything on: what middleware that changes answers derives from."""
+
+    def __init__(self, inner: Reply) -> None:
+        self.inner = inner
+        self.headers = inner.headers
+
+    @property
+    def bytes_sent(self) -> int:
+        """Of the body, to the client."""
+        return self.inner.bytes_sent
+
+    @property
+    def first_byte_at(self) -> float | None:
+        """When the client was sent the first byte, on the monotonic clock."""
+        return self.inner.first_byte_at
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether status and headers are on their way."""
+        return self.inner.has_begun
+
+    async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
+        """Passes a whole answer on."""
+        await self.inner.send(body, content_type, status)
+
+    async def write(self, events: bytes) -> None:
+        """Passes whole events on; several when several came at once."""
+        await self.inner.write(events)
+
+    def expect_events(self) -> None:
+        """Passes the expectation on."""
+        self.inner.expect_events()
+
+    async def close(self) -> None:
+        """Passes the end of a stream on."""
+        await self.inner.close()

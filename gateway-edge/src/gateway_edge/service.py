@@ -9,6 +9,7 @@ from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
+from gateway_edge.plugins import Plugins
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.shipper import Shipper
 from gateway_edge.spool import Spool
@@ -29,7 +30,11 @@ async def build(runtime: Runtime) -> None:
     runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
 
     peers = connect_peers(runtime)
-    standing = Standing(record=Record(spool, runtime.clock), settle=Settle(runtime.metrics))
+    standing = Standing(
+        record=Record(spool, runtime.clock),
+        settle=Settle(runtime.metrics),
+        plugins=Plugins(runtime.metrics, runtime.log),
+    )
     ways = WaysInForce(runtime, lambda policy: lay_pipelines(policy, peers, standing))
     door = Door(
         ways,

@@ -1,38 +1,26 @@
-"""Who is calling: the key's hash, looked up in memory."""
-
-from collections.abc import Mapping
+"""Whether the caller is somebody who may call at all."""
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.tenants import Authority
 
 
 class Authenticate:
-    """Finds the principal or refuses with 401. Accepts `Authorization: Bearer`, `x-api-key` and `api-key`."""
+    """Refuses who is nobody with 401, and with `admin` who is no administrator with 403."""
 
     name = "authenticate"
 
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
+    def __init__(self, *, admin: bool = False) -> None:
+        self._admin = admin
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
-        """Sets `call.principal`."""
-        call.principal = self._authority.find(presented_key(call.arrival.headers))
-        if call.principal is None:
-            raise RunestoneError(Reason.AUTHENTICATION_FAILED, "incorrect API key provided")
+        """Lets the caller through or raises AUTHENTICATION_FAILED, PERMISSION_DENIED."""
+        principal = call.principal
+        if principal is None or principal.is_anonymous:
+            raise RunestoneError(
+                Reason.AUTHENTICATION_FAILED,
+                "you did not provide an API key; send it as `Authorization: Bearer <key>`",
+            )
+        if self._admin and not principal.is_admin:
+            raise RunestoneError(Reason.PERMISSION_DENIED, "this takes the admin key")
         await proceed(call)
-
-
-def presented_key(headers: Mapping[str, str]) -> str:
-    """The key that a request carries. Raises AUTHENTICATION_FAILED when it carries none."""
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and (secret := credentials.strip()):
-        return secret
-    for header in ("x-api-key", "api-key"):
-        if secret := headers.get(header, ""):
-            return secret
-    raise RunestoneError(
-        Reason.AUTHENTICATION_FAILED,
-        "you did not provide an API key; send it as `Authorization: Bearer <key>`",
-    )

@@ -22,29 +22,31 @@ class Middleware(Protocol):
 
 
 class Pipeline:
-    """Middleware in order, outermost first, each timed."""
+    """Middleware in order, outermost first, each timed. What lies behind the last one is `end`."""
 
-    def __init__(self, middleware: Sequence[Middleware]) -> None:
-        self.names = ("door", *(step.name for step in middleware))
-        self._run: Proceed = _arrive
-        for stage in range(len(middleware), 0, -1):
-            self._run = _timed(middleware[stage - 1], stage, self._run)
+    def __init__(self, middleware: Sequence[Middleware], end: Proceed | None = None) -> None:
+        self.names = tuple(step.name for step in middleware)
+        self._run: Proceed = _arrive if end is None else end
+        for step in reversed(middleware):
+            self._run = _timed(step, self._run)
 
     async def __call__(self, call: Call) -> None:
-        """Takes `call` all the way. Its stopwatch must have been made with `names`."""
+        """Takes `call` all the way."""
         await self._run(call)
 
     def __repr__(self) -> str:
         return f"Pipeline({' -> '.join(self.names)})"
 
 
-def _timed(middleware: Middleware, stage: int, proceed: Proceed) -> Proceed:
+def _timed(middleware: Middleware, proceed: Proceed) -> Proceed:
+    name = middleware.name
+
     async def run(call: Call) -> None:
-        call.stopwatch.switch(stage)
+        outer = call.stopwatch.switch(name)
         try:
             await middleware(call, proceed)
         finally:
-            call.stopwatch.switch(stage - 1)
+            call.stopwatch.switch(outer)
 
     return run
 

@@ -2,7 +2,7 @@
 
 from chassis.config import Catalog
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.body import decode_object, read_as
+from gateway_edge.body import read_as
 from gateway_edge.call import Call, Question
 from gateway_edge.chat import ChatRequest
 from gateway_edge.middleware.base import Proceed
@@ -18,12 +18,11 @@ class Validate:
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
-        body = await call.arrival.read_body()
-        document = decode_object(body)
+        document = await call.read_document()
         chat = read_as(document, ChatRequest)
         route = self._catalog.find_route(chat.model)
         if route is None:
             message = f"the model {chat.model!r} does not exist or you may not use it"
             raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
-        call.question = Question(body, document, chat, route)
+        call.question = Question(call.body or b"", document, chat, route)
         await proceed(call)

@@ -21,7 +21,19 @@ from runestone.control.v1.control_pb2_grpc import ControlServiceStub
 
 # Which sections each service is sent: the cache never sees a provider's credentials.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "edge": ("edge", "cache", "ratelimit", "audit", "mesh", "models", "providers", "pipelines", "tenants", "telemetry"),
+    "edge": (
+        "auth",
+        "edge",
+        "cache",
+        "ratelimit",
+        "audit",
+        "mesh",
+        "models",
+        "providers",
+        "pipelines",
+        "tenants",
+        "telemetry",
+    ),
     "cache": ("cache", "telemetry"),
     "ratelimit": ("ratelimit", "telemetry"),
     "provider": ("providers", "models", "telemetry"),

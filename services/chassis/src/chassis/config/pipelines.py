@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from chassis.config.document import Finding, KeyPath
-from chassis.config.schema import PipelineStep, Rate, Section, Settings
+from chassis.config.plugins import PluginError, is_plugin, list_plugins, load_plugin, options_type
+from chassis.config.schema import PipelineStep, Rate, Scopes, Section, Settings
 from chassis.config.shapes import find_type_errors
 from chassis.config.units import Duration
 
@@ -15,6 +17,12 @@ SHORTEST_TTL = 0.001  # seconds; less is rounded to nothing on the wire, which w
 
 class NoOptions(Section, frozen=True, kw_only=True):
     """A step that takes none."""
+
+
+class AuthenticateOptions(Section, frozen=True, kw_only=True):
+    """Who is let through: `admin: true` only who holds the admin key."""
+
+    admin: bool = False
 
 
 class RateLimitOptions(Section, frozen=True, kw_only=True):
@@ -30,7 +38,7 @@ class CacheOptions(Section, frozen=True, kw_only=True):
 
 
 STEPS: dict[str, type[Section]] = {
-    "authenticate": NoOptions,
+    "authenticate": AuthenticateOptions,
     "validate": NoOptions,
     "rate_limit": RateLimitOptions,
     "cache": CacheOptions,
@@ -39,10 +47,12 @@ STEPS: dict[str, type[Section]] = {
     "request_logger": NoOptions,
 }
 LATER_STEPS = ("transform", "idempotency")
-BUILT_IN_PIPELINES = ("default",)
+BUILT_IN_PIPELINES = ("default", "streaming", "cached", "admin")
 
 # What a step cannot do without: the step that must stand before it.
 NEEDED_BEFORE = {"rate_limit": "validate", "cache": "validate"}
+
+ON_ERROR = "on_error"  # an option of every plugin
 
 
 def check_pipelines(settings: Settings) -> Iterator[Finding]:
@@ -51,17 +61,43 @@ def check_pipelines(settings: Settings) -> Iterator[Finding]:
         path = ("pipelines", name)
         for index, step in enumerate(steps):
             yield from _check_step(step, (*path, index))
-        yield from _check_order([step_name(step) for step in steps], path)
-        if name not in BUILT_IN_PIPELINES:
-            yield path, "a pipeline of your own cannot be chosen yet; this version has `default` only"
-    for index, tenant in enumerate(settings.tenants):
-        if tenant.pipeline not in BUILT_IN_PIPELINES:
-            yield ("tenants", index, "pipeline"), f"there is no pipeline {tenant.pipeline!r}"
+        yield from _check_order([step_name(step) for step in steps], path, settings.auth)
+    yield from _check_choices(settings)
+
+
+def _check_choices(settings: Settings) -> Iterator[Finding]:
+    """Whoever names a pipeline names one that is there."""
+    known = {*BUILT_IN_PIPELINES, *settings.pipelines}
+    for path, name in _choices(settings):
+        if name is not None and name not in known:
+            yield path, f"there is no pipeline {name!r}; known here: {', '.join(sorted(known))}"
+
+
+def _choices(settings: Settings) -> Iterator[tuple[KeyPath, str | None]]:
+    for index, model in enumerate(settings.models):
+        yield ("models", index, "pipeline"), model.pipeline
+    for number, tenant in enumerate(settings.tenants):
+        yield ("tenants", number, "pipeline"), tenant.pipeline
+        yield from _scoped(tenant.scopes, ("tenants", number, "scopes"))
+        for index, key in enumerate(tenant.keys):
+            path = ("tenants", number, "keys", index)
+            yield (*path, "pipeline"), key.pipeline
+            yield from _scoped(key.scopes, (*path, "scopes"))
+
+
+def _scoped(scopes: Scopes, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    for index, name in enumerate(scopes.pipelines):
+        yield (*path, "pipelines", index), name
 
 
 def step_name(step: PipelineStep) -> str:
     """The middleware that a pipeline's step names."""
     return step if isinstance(step, str) else next(iter(step), "")
+
+
+def step_options(step: PipelineStep) -> dict[str, Any]:
+    """The options that a pipeline's step gives; empty when it gives none."""
+    return {} if isinstance(step, str) else step[step_name(step)] or {}
 
 
 def _check_step(step: PipelineStep, path: KeyPath) -> Iterator[Finding]:
@@ -70,13 +106,27 @@ def _check_step(step: PipelineStep, path: KeyPath) -> Iterator[Finding]:
         yield path, "must be a name, or one name with its options"
     elif name in LATER_STEPS:
         yield path, f"`{name}` is not built yet; remove it until a later version has it"
+    elif is_plugin(name):
+        yield from _check_plugin(name, step_options(step), path)
     elif name not in STEPS:
-        yield path, f"there is no middleware {name!r}; known here: {', '.join(STEPS)}"
-    elif isinstance(step, dict):
-        options = step[name] or {}
+        yield path, f"there is no middleware {name!r}; known here: {', '.join((*STEPS, *list_plugins()))}"
+    else:
+        options = step_options(step)
         yield from find_type_errors(options, STEPS[name], (*path, name))
         if name == "cache":
             yield from _check_ttl(options.get("ttl"), (*path, name, "ttl"))
+
+
+def _check_plugin(name: str, options: dict[str, Any], path: KeyPath) -> Iterator[Finding]:
+    try:
+        kind = options_type(load_plugin(name))
+    except PluginError as error:
+        yield path, str(error)
+        return
+    if options.get(ON_ERROR, "fail") not in ("fail", "skip"):
+        yield (*path, name, ON_ERROR), "must be `fail` or `skip`"
+    own = {option: value for option, value in options.items() if option != ON_ERROR}
+    yield from find_type_errors(own, kind, (*path, name))
 
 
 def _check_ttl(ttl: object, path: KeyPath) -> Iterator[Finding]:
@@ -88,9 +138,9 @@ def _check_ttl(ttl: object, path: KeyPath) -> Iterator[Finding]:
         yield path, "must be at least 1ms; leave out `cache` to keep nothing"
 
 
-def _check_order(names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
-    if "authenticate" not in names:
-        yield path, "leaves out `authenticate`; this version has no `auth: none`"
+def _check_order(names: Sequence[str], path: KeyPath, auth: str) -> Iterator[Finding]:
+    if "authenticate" not in names and auth != "none":
+        yield path, "leaves out `authenticate`; that needs `auth: none`"
     if "validate" not in names:
         yield path, "leaves out `validate`; without it no call has a model"
     for name, count in Counter(names).items():

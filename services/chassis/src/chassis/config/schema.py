@@ -46,10 +46,13 @@ class HttpDoor(Section, frozen=True, kw_only=True):
 
 
 class AdminDoor(Section, frozen=True, kw_only=True):
-    """The port that operators use: health, metrics. Never public."""
+    """The port that operators use: health, metrics, the admin API. Never public. `key` is the admin key; absent: the one in
+    `admin.key` in the data directory. `key_hash` is what the edge is sent instead of it."""
 
     host: str = "127.0.0.1"
     port: Port = 4004
+    key: Secret | None = None
+    key_hash: str | None = None
 
 
 class WebSocketDoor(Section, frozen=True, kw_only=True):
@@ -183,11 +186,13 @@ class Target(Section, frozen=True, kw_only=True):
 
 
 class Model(Section, frozen=True, kw_only=True):
-    """A public model name and the targets that answer for it. A name may end in `*`."""
+    """A public model name and the targets that answer for it. A name may end in `*`. `pipeline` is taken by calls of this
+    model, unless their key has one of its own."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     targets: list[Target] = []
     fallbacks: list[str] = []
+    pipeline: str | None = None
 
 
 class Budget(Section, frozen=True, kw_only=True):
@@ -206,12 +211,24 @@ class Limits(Section, frozen=True, kw_only=True):
     budget: Budget | None = None
 
 
+class Scopes(Section, frozen=True, kw_only=True):
+    """What may be used; an empty list allows everything, but for `pipelines`: those named here may be chosen with
+    `x-runestone-pipeline` beside the one that applies anyway."""
+
+    models: list[str] = []
+    endpoints: list[str] = []
+    pipelines: list[str] = []
+    addresses: list[str] = []
+
+
 class Key(Section, frozen=True, kw_only=True):
-    """A key: its secret (16-256 printable characters) or the hash that stands for it."""
+    """A key: its secret (16-256 printable characters) or the hash that stands for it. `pipeline` is taken by its calls."""
 
     name: Name
     secret: Secret | None = None
     hash: str | None = None
+    pipeline: str | None = None
+    scopes: Scopes = Scopes()
     limits: Limits = Limits()
 
 
@@ -220,6 +237,7 @@ class Tenant(Section, frozen=True, kw_only=True):
 
     name: Name
     pipeline: str = "default"
+    scopes: Scopes = Scopes()
     limits: Limits = Limits()
     keys: list[Key] = []
     keys_file: str | None = None
@@ -237,8 +255,10 @@ PipelineStep = str | dict[str, dict[str, Any] | None]  # a middleware's name, or
 
 
 class Settings(Section, frozen=True, kw_only=True):
-    """The whole configuration."""
+    """The whole configuration. `auth: none` lets pipelines leave out `authenticate`: who presents no credentials then calls as
+    the tenant `anonymous`."""
 
+    auth: Literal["required", "none"] = "required"
     edge: Edge = Edge()
     cache: Cache = Cache()
     ratelimit: RateLimit = RateLimit()

@@ -1,0 +1,36 @@
+"""Seeing and changing an answer on its way to the client, without holding it back."""
+
+from collections.abc import Callable
+
+from gateway_edge.call import Call
+from gateway_edge.reply import PassingReply, Reply
+
+
+def change_answer(call: Call, change: Callable[[bytes], bytes]) -> None:
+    """From now on `change` is given what is sent, and what it returns is sent in its place: the whole document of a unary
+    answer, or whole SSE events as they come, one or several at a time. What it returns for events must be whole events;
+    nothing (b"") drops them. Raising fails the call, or passes the rest on unchanged (`on_error: skip`)."""
+    call.reply = _ChangingReply(call.reply, change)
+
+
+def watch_answer(call: Call, watch: Callable[[bytes], None]) -> None:
+    """From now on `watch` is given what is sent, as `change_answer` has it, and nothing is changed."""
+
+    def pass_on(data: bytes) -> bytes:
+        watch(data)
+        return data
+
+    change_answer(call, pass_on)
+
+
+class _ChangingReply(PassingReply):
+    def __init__(self, inner: Reply, change: Callable[[bytes], bytes]) -> None:
+        super().__init__(inner)
+        self._change = change
+
+    async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
+        await self.inner.send(self._change(body), content_type, status)
+
+    async def write(self, events: bytes) -> None:
+        if changed := self._change(events):
+            await self.inner.write(changed)
