@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from provider_svc.anthropic.provider import AnthropicProvider
-from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.provider import Begun, Chunk, Gathered, UpstreamCall
 from provider_svc.upstream import Upstream
 
 GOLDEN = Path(__file__).parent / "golden_anthropic"
@@ -51,16 +51,10 @@ def call_of(*, stream: bool = False, **members: object) -> UpstreamCall:
     return UpstreamCall(call_id="req_1", model="claude-x", stream=stream, members=raw, deadline=CREATED + 60)
 
 
-async def collect_into(got: list[Begun | Chunk], provider: AnthropicProvider, call: UpstreamCall) -> None:
-    async with aclosing(provider.call(call)) as arriving:
-        async for event in arriving:
-            got.append(event)
-
-
 async def collect(provider: AnthropicProvider, call: UpstreamCall) -> list[Begun | Chunk]:
-    got: list[Begun | Chunk] = []
-    await collect_into(got, provider, call)
-    return got
+    gathered = Gathered()
+    await provider.call(call, gathered)
+    return gathered.steps
 
 
 async def fail(provider: AnthropicProvider, call: UpstreamCall) -> RunestoneError:
@@ -165,11 +159,11 @@ async def test_stream_whose_connection_ends_early_is_cut_after_what_came():
         return response
 
     async with provider_of(answer) as provider:
-        got: list[Begun | Chunk] = []
+        gathered = Gathered()
         with pytest.raises(RunestoneError) as caught:
-            await collect_into(got, provider, call_of(stream=True))
+            await provider.call(call_of(stream=True), gathered)
     assert caught.value.reason is Reason.PROVIDER_STREAM_CUT
-    begun, *chunks = got
+    begun, *chunks = gathered.steps
     assert isinstance(begun, Begun)
     assert b'"content":""' in b"".join(chunk.body for chunk in chunks)
 
@@ -188,9 +182,14 @@ async def test_leaving_a_stream_early_closes_the_upstream_socket():
         return response
 
     async with provider_of(answer) as provider:
-        async with aclosing(provider.call(call_of(stream=True))) as arriving:
-            begun = await anext(arriving)
-            chunk = await anext(arriving)
+        gathered = Gathered()
+        calling = asyncio.create_task(provider.call(call_of(stream=True), gathered))
+        async with asyncio.timeout(10):
+            while len(gathered.steps) < 2:
+                await asyncio.sleep(0.005)
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        begun, chunk = gathered.steps
         assert isinstance(begun, Begun)
         assert b'"role":"assistant"' in chunk.body
         async with asyncio.timeout(10):

@@ -1,6 +1,7 @@
 """Anthropic's event streams become OpenAI's, however the network cuts them, and never look whole when they are not."""
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,30 +29,28 @@ def upstream(name: str) -> bytes:
     return (GOLDEN / f"{name}.messages.sse").read_bytes()
 
 
-def relay_to(meter: Meter, *, include_usage: bool = False) -> Relay:
-    return Relay(ChatStream(created=CREATED, include_usage=include_usage, meter=meter))
+def relay_to(meter: Meter, chunks: list[Chunk], *, include_usage: bool = False) -> Relay:
+    return Relay(ChatStream(created=CREATED, include_usage=include_usage, meter=meter), chunks.append)
 
 
 def translate(blocks: list[bytes], *, include_usage: bool = False) -> tuple[list[Chunk], Meter]:
     meter = Meter()
-    relay = relay_to(meter, include_usage=include_usage)
-    chunks = [chunk for block in blocks for chunk in relay.feed(block)]
-    relay.end()
+    chunks: list[Chunk] = []
+    feed_all(relay_to(meter, chunks, include_usage=include_usage), blocks)
     return chunks, meter
 
 
 def fail(*blocks: bytes) -> tuple[bytes, RunestoneError]:
     """What the client got before the failure, and the failure."""
-    got: list[bytes] = []
+    chunks: list[Chunk] = []
     with pytest.raises(RunestoneError) as caught:
-        feed_all(relay_to(Meter()), blocks, got)
-    return b"".join(got), caught.value
+        feed_all(relay_to(Meter(), chunks), blocks)
+    return b"".join(chunk.body for chunk in chunks), caught.value
 
 
-def feed_all(relay: Relay, blocks: tuple[bytes, ...], got: list[bytes]) -> None:
+def feed_all(relay: Relay, blocks: Iterable[bytes]) -> None:
     for block in blocks:
-        for chunk in relay.feed(block):
-            got.append(chunk.body)
+        relay.feed(block)
     relay.end()
 
 
@@ -127,7 +126,7 @@ def test_counts_that_were_not_reported_stay_absent():
 
 def test_call_that_ends_early_is_metered_as_far_as_it_came():
     meter = Meter()
-    list(relay_to(meter).feed(START + HELLO))
+    relay_to(meter, []).feed(START + HELLO)
     assert meter.usage.input_tokens == 5
     assert meter.finish_reason == ""
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis.config.schema import Target
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from provider_svc import events
@@ -11,6 +12,7 @@ from provider_svc.flight import Flight
 from provider_svc.provider import Begun, Chunk, Meter
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
+from runestone.provider.v1.provider_pb2 import CallResponse
 
 BOUNDS = ProviderSettings(ring=100, window=20, message=15, linger=5.0, max_lingering=3, max_lingering_bytes=60)
 TEN = Chunk(b"x" * 10, (10,))
@@ -18,7 +20,7 @@ END = events.completed(Meter(), first_byte=0.1, duration=0.2)
 
 
 def new_flight(call_id="c", chunks=0):
-    flight = Flight(call_id, "t", "p", "m", BOUNDS)
+    flight = Flight(call_id, "t", Target(provider="p", model="m"), BOUNDS, lambda _: None)
     for _ in range(chunks):
         flight.add(TEN)
     return flight
@@ -35,12 +37,12 @@ def has_room(flight):
 
 
 def kinds(ready):
-    return [event.WhichOneof("event") for event in ready]
+    return [event.WhichOneof("event") for event in ready.events]
 
 
 async def test_everything_that_is_ready_comes_together_and_in_order():
     flight = new_flight()
-    subscription = flight.subscribe()
+    subscription = flight.subscribe(CallResponse)
     flight.accept(Begun(200))
     flight.add(TEN)
     flight.conclude(END)
@@ -51,7 +53,7 @@ async def test_everything_that_is_ready_comes_together_and_in_order():
 
 async def test_messages_are_bounded_and_the_end_comes_behind_the_last_event():
     flight = new_flight()
-    subscription = flight.subscribe()
+    subscription = flight.subscribe(CallResponse)
     for _ in range(2):
         flight.add(TEN)
     flight.conclude(END)
@@ -60,7 +62,7 @@ async def test_messages_are_bounded_and_the_end_comes_behind_the_last_event():
 
 async def test_a_waiting_subscriber_is_woken_by_what_comes():
     flight = new_flight()
-    waiting = asyncio.create_task(anext(flight.subscribe()))
+    waiting = asyncio.create_task(anext(flight.subscribe(CallResponse)))
     await asyncio.sleep(0)
     assert not waiting.done()
     flight.add(TEN)
@@ -69,7 +71,7 @@ async def test_a_waiting_subscriber_is_woken_by_what_comes():
 
 async def test_reading_stops_when_the_slowest_is_a_window_behind_and_goes_on_when_it_has_read():
     flight = new_flight()
-    slow, fast = flight.subscribe(), flight.subscribe()
+    slow, fast = flight.subscribe(CallResponse), flight.subscribe(CallResponse)
     for _ in range(3):
         assert has_room(flight)
         flight.add(TEN)
@@ -81,7 +83,7 @@ async def test_reading_stops_when_the_slowest_is_a_window_behind_and_goes_on_whe
 
 async def test_a_slow_subscriber_that_leaves_holds_nothing_up():
     flight = new_flight()
-    slow = flight.subscribe()
+    slow = flight.subscribe(CallResponse)
     for _ in range(3):
         flight.add(TEN)
     assert not has_room(flight)
@@ -94,7 +96,7 @@ async def test_a_slow_subscriber_that_leaves_holds_nothing_up():
 async def test_pause_holds_until_resume_whoever_comes_and_goes():
     flight = new_flight()
     flight.pause(paused=True)
-    flight.unsubscribe(flight.subscribe())
+    flight.unsubscribe(flight.subscribe(CallResponse))
     assert not has_room(flight)
     flight.pause(paused=False)
     assert has_room(flight)

@@ -19,26 +19,26 @@ from provider_svc.settings import ProviderSettings
 from provider_svc.telemetry import Telemetry
 from runestone.common.v1.error_pb2 import ErrorReason
 from runestone.common.v1.usage_pb2 import Usage
+from runestone.provider.v1.provider_pb2 import CallResponse
 
 
 class PlayedProvider:
-    """Yields what the test puts in; raises the exceptions among it; notes that it was closed."""
+    """Brings what the test puts in; raises the exceptions among it; notes that it was closed."""
 
     def __init__(self):
         self.steps = asyncio.Queue()
         self.asked = 0
         self.is_closed = False
 
-    async def call(self, call):
+    async def call(self, call, sink):
         try:
-            while True:
-                self.asked += 1
-                step = await self.steps.get()
-                if step is None:
-                    return
+            self.asked += 1
+            while (step := await self.steps.get()) is not None:
                 if isinstance(step, Exception):
                     raise step
-                yield step
+                sink.accept(step) if isinstance(step, Begun) else sink.add(step)
+                await sink.wait_for_room()
+                self.asked += 1
         finally:
             self.is_closed = True
 
@@ -88,9 +88,18 @@ class Stage:
         return self.metrics.exposition().decode()
 
 
+@contextmanager
+def following(stage, flight):
+    subscription = stage.flights.follow(flight, CallResponse)
+    try:
+        yield subscription
+    finally:
+        subscription.leave()
+
+
 async def follow(stage, flight):
-    with stage.flights.following(flight) as subscription:
-        return [event async for ready in subscription for event in ready]
+    with following(stage, flight) as subscription:
+        return [event async for response in subscription for event in response.events]
 
 
 def reason_of(event):
@@ -147,7 +156,7 @@ async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
 
 async def test_the_last_to_leave_cancels_the_call_and_it_is_forgotten(stage):
     flight = stage.begin()
-    with stage.flights.following(flight), stage.flights.following(flight):
+    with following(stage, flight), following(stage, flight):
         await settle()
         assert stage.provider.asked == 1
     with pytest.raises(RunestoneError):
@@ -158,7 +167,7 @@ async def test_the_last_to_leave_cancels_the_call_and_it_is_forgotten(stage):
 
 
 async def test_a_call_that_is_left_before_its_first_step_never_reaches_the_provider(stage):
-    with stage.flights.following(stage.begin()):
+    with following(stage, stage.begin()):
         pass
     await settle()
     assert (stage.provider.asked, stage.flights.running, stage.seat.holders) == (0, 0, 0)
@@ -166,7 +175,7 @@ async def test_a_call_that_is_left_before_its_first_step_never_reaches_the_provi
 
 async def test_nothing_is_asked_of_the_provider_while_a_call_is_paused(stage):
     flight = stage.begin()
-    with stage.flights.following(flight):
+    with following(stage, flight):
         flight.pause(paused=True)
         stage.play(Begun(200), Chunk(b"a\n\n", (3,)))
         await settle()
@@ -179,11 +188,11 @@ async def test_nothing_is_asked_of_the_provider_while_a_call_is_paused(stage):
 async def test_usage_that_was_said_before_a_failure_is_kept(stage):
     flight = stage.begin()
     stage.play(Begun(200))
-    with stage.flights.following(flight) as subscription:
+    with following(stage, flight) as subscription:
         await settle()
         stage.call.meter.usage = Usage(input_tokens=3)
         stage.play(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
-        heard = [event async for ready in subscription for event in ready]
+        heard = [event async for response in subscription for event in response.events]
     assert (reason_of(heard[-1]), heard[-1].failed.usage.input_tokens) == ("PROVIDER_STREAM_CUT", 3)
 
 
@@ -230,32 +239,32 @@ async def test_a_call_that_is_over_is_found_for_a_moment_and_its_id_is_free(stag
 async def test_places_for_calls_are_bounded():
     stage = Stage(max_running=2)
     flights = [stage.begin("a"), stage.begin("b")]
-    with stage.flights.following(flights[0]), stage.flights.following(flights[1]):
+    with following(stage, flights[0]), following(stage, flights[1]):
         with pytest.raises(RunestoneError) as error:
             stage.begin("c")
         assert error.value.reason is Reason.OVERLOADED
     await settle()
-    with stage.flights.following(stage.begin("c")):
+    with following(stage, stage.begin("c")):
         assert stage.flights.running == 1
     await stage.flights.stop(0)
 
 
 async def test_stopping_lets_calls_end_within_the_grace(stage):
     flight = stage.begin()
-    with stage.flights.following(flight) as subscription:
+    with following(stage, flight) as subscription:
         stopping = asyncio.create_task(stage.flights.stop(30))
         await settle()
         stage.play(Begun(200), None)
         await stopping
-        heard = [event async for ready in subscription for event in ready]
+        heard = [event async for response in subscription for event in response.events]
     assert heard[-1].HasField("completed")
 
 
 async def test_stopping_ends_what_the_grace_was_too_short_for(stage):
     flight = stage.begin()
-    with stage.flights.following(flight) as subscription:
+    with following(stage, flight) as subscription:
         await stage.flights.stop(0)
-        heard = [event async for ready in subscription for event in ready]
+        heard = [event async for response in subscription for event in response.events]
     assert [reason_of(event) for event in heard] == ["UNAVAILABLE"]
     with pytest.raises(RunestoneError) as error:
         stage.begin("d")

@@ -26,17 +26,20 @@ def members(**values):
 
 def relay_all(*blocks, strips_usage=True):
     """What passes, how the meter stands, and the failure that ended it."""
-    meter = Meter()
-    relay, out = Relay(meter, strips_usage=strips_usage), b""
+    meter, out, failure = Meter(), bytearray(), None
+
+    def add(chunk):
+        assert chunk.ends[-1] == len(chunk.body)
+        out.extend(chunk.body)
+
+    relay = Relay(meter, add, strips_usage=strips_usage)
     try:
         for block in blocks:
-            for chunk in relay.feed(block):
-                assert chunk.ends[-1] == len(chunk.body)
-                out += chunk.body
-        out += b"".join(chunk.body for chunk in relay.end())
-    except RunestoneError as failure:
-        return out, meter, failure
-    return out, meter, None
+            relay.feed(block)
+        relay.end()
+    except RunestoneError as error:
+        failure = error
+    return bytes(out), meter, failure
 
 
 def test_only_the_model_changes_in_a_unary_request():

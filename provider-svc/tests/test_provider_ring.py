@@ -50,7 +50,7 @@ def test_what_a_reader_has_not_read_never_leaves(chunks, capacity, data):
     """A reader that falls behind reads every event all the same; bounding how far it may fall is the flight's part."""
     ring, seq, read, found = Ring(capacity), 0, 0, []
     for events in chunks:
-        ring.append(chunk_of(events), read)
+        ring.append(chunk_of(events), lambda unread=read: unread)
         if data.draw(st.booleans()) and (piece := ring.read(seq, 20)) is not None:
             found.append(piece.body)
             seq, read = piece.last_seq, read + len(piece.body)

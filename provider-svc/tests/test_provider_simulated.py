@@ -7,7 +7,7 @@ from chassis.config.schema import Provider, Simulation
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from provider_svc.openai.stream import Relay
-from provider_svc.provider import Begun, Meter, UpstreamCall
+from provider_svc.provider import Begun, Gathered, Meter, UpstreamCall
 from provider_svc.simulated.arguments import example
 from provider_svc.simulated.behaviour import Behaviour, read_behaviour
 from provider_svc.simulated.provider import SimulatedProvider
@@ -38,7 +38,9 @@ async def ask(model="simulated", *, stream=False, call_id="c", simulation=None, 
     )
     raw = {name: msgspec.Raw(orjson.dumps(value)) for name, value in {"messages": MESSAGES, **members}.items()}
     call = UpstreamCall(call_id=call_id, model=model, stream=stream, members=raw, deadline=0.0)
-    return [step async for step in provider.call(call)], call.meter
+    gathered = Gathered()
+    await provider.call(call, gathered)
+    return gathered.steps, call.meter
 
 
 async def ask_document(model="simulated", **options):
@@ -98,8 +100,9 @@ async def test_a_stream_says_what_the_document_says(asked, tools):
     forced = {"tools": tools, "tool_choice": "required"} if tools else {}
     document = await ask_document(**forced)
     steps, meter = await ask(stream=True, **forced, stream_options={"include_usage": asked} if asked else None)
-    relayed = Meter()
-    frames = b"".join(chunk.body for chunk in Relay(relayed, strips_usage=False).feed(steps[1].body)).split(b"\n\n")
+    relayed, chunks = Meter(), []
+    Relay(relayed, chunks.append, strips_usage=False).feed(steps[1].body)
+    frames = b"".join(chunk.body for chunk in chunks).split(b"\n\n")
     chunks = [orjson.loads(frame[6:]) for frame in frames[:-2]]
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
     message = document["choices"][0]["message"]

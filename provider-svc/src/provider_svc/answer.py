@@ -1,20 +1,23 @@
 """One HTTP answer of a provider, from its headers on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
 
 from chassis.config.schema import Timeouts
 from chassis.errors import Reason, RunestoneError
-from provider_svc.http1.coding import Inflater, is_coded
+from provider_svc.http1.coding import is_coded
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import WireFault
 from provider_svc.http1.reply import Headers, Reply
-from provider_svc.wire_faults import failure_within, invalid, timed_out
+from provider_svc.inflated import Inflated
+from provider_svc.wire_faults import failure_within, timed_out
 
 MAX_ANSWER = 64 << 20  # bytes of a whole document; must fit in one gRPC message
 MAX_ERROR_BODY = 64 << 10
 PATIENCE_FOR_END = 0.1  # seconds; the end of a body nearly always comes with its last event
+
+Take = Callable[[bytes], bool]  # takes a block of the body; whether it takes another now
 
 
 class Answer:
@@ -23,30 +26,57 @@ class Answer:
 
     def __init__(self, name: str, connection: Connection, reply: Reply, timeouts: Timeouts, *, expires: float) -> None:
         self.status = reply.status
-        self.headers: Mapping[str, str] = Headers(reply.fields)
         self._name = name
         self._connection = connection
         self._reply = reply
         self._timeouts = timeouts
         self._expires = expires
         self._time = connection.time
+        self._body: AsyncIterator[bytes] | None = None
+        self._take: Take | None = None
+        self._wants_more = True
+        self._failure: Exception | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers."""
+        return Headers(self._reply.fields)
+
+    def header(self, name: bytes) -> str:
+        """One header by its name in small letters; "" where it is absent."""
+        return self._reply.fields.get(name, b"").decode("latin-1")
 
     def blocks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, in blocks of at most a few hundred KiB; may be left at any point.
+        """The body as it comes, in blocks of at most a few hundred KiB; may be left at any point, and asked for again.
 
         Raises PROVIDER_TIMEOUT (idle or total), PROVIDER_STREAM_CUT when the connection breaks before the body's end,
         PROVIDER_INVALID_ANSWER when the body cannot be decoded.
         """
+        if self._body is None:
+            self._body = self._decode()
+        return self._body
+
+    async def flow(self, take: Take) -> bool:
+        """Hands each block to `take` until that returns False, for it takes no more now. Returns whether the body has ended.
+
+        Where nothing has to be decoded, blocks are handed on in the very callback that brings them, and no task is woken
+        for them. Raises what `blocks` and `take` raise; may be asked again.
+        """
+        blocks = self.blocks()
+        self._take, self._wants_more = take if blocks is self else None, True
         try:
-            return _Inflated(self._name, self) if is_coded(self._reply.fields.get(b"content-encoding")) else self
-        except WireFault as exc:
-            raise failure_within(self._name, exc) from exc
+            async for block in blocks:
+                if not take(block):
+                    return False
+            return self._wants_more
+        finally:
+            self._take, self._wants_more = None, True
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        while True:
+        while self._wants_more:
             self._check_total()
             try:
                 block = self._connection.take()
@@ -55,8 +85,9 @@ class Answer:
             if block:
                 return block
             if self._reply.is_whole:
-                raise StopAsyncIteration
+                break
             await self._wait()
+        raise StopAsyncIteration
 
     async def read(self, bound: int) -> bytes:
         """The whole body. Raises PROVIDER_INVALID_ANSWER when it is larger than `bound` bytes, and what `blocks` raises."""
@@ -96,43 +127,37 @@ class Answer:
         except (TimeoutError, RunestoneError):
             return
 
-    async def _wait(self) -> None:
-        idle = self._time() + self._timeouts.idle
+    def _decode(self) -> AsyncIterator[bytes]:
         try:
-            await self._connection.wait(min(idle, self._expires))
+            return Inflated(self._name, self) if is_coded(self._reply.fields.get(b"content-encoding")) else self
+        except WireFault as exc:
+            raise failure_within(self._name, exc) from exc
+
+    async def _wait(self) -> None:
+        try:
+            if self._take is None:
+                await self._connection.wait(min(self._time() + self._timeouts.idle, self._expires))
+            else:
+                await self._connection.wait_beside(self._hand_on, self._timeouts.idle, self._expires)
         except TimeoutError as exc:
             self._check_total()
             raise timed_out(self._name, f"sent nothing for {self._timeouts.idle:g} s (idle timeout)") from exc
         except WireFault as exc:
             raise failure_within(self._name, exc) from exc
+        if self._failure is not None:
+            raise self._failure
+
+    def _hand_on(self, block: bytes) -> bool:
+        """Hands a block on in the socket's callback; whether the next may come the same way. What goes wrong is the task's
+        to hear."""
+        assert self._take is not None
+        try:
+            self._wants_more = self._take(block)
+        except Exception as failure:  # noqa: BLE001  raised again where the task waits
+            self._failure = failure
+            return False
+        return self._wants_more
 
     def _check_total(self) -> None:
         if self._time() >= self._expires:
             raise timed_out(self._name, f"was not done after {self._timeouts.total:g} s (total timeout)")
-
-
-class _Inflated:
-    """A compressed answer's body, decoded."""
-
-    def __init__(self, name: str, blocks: AsyncIterator[bytes]) -> None:
-        self._name = name
-        self._blocks = blocks
-        self._inflater = Inflater()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            while not (piece := self._inflater.take()):
-                self._inflater.feed(await self._next_block())
-        except WireFault as exc:
-            raise invalid(self._name, exc) from exc
-        return piece
-
-    async def _next_block(self) -> bytes:
-        try:
-            return await anext(self._blocks)
-        except StopAsyncIteration:
-            self._inflater.finish()
-            raise

@@ -1,39 +1,52 @@
-"""A call's steps as the protobuf events that subscribers read."""
+"""A call's steps as the protobuf events that subscribers read.
+
+Messages are filled where they stand: to build the inner one first and pass it on would copy it.
+"""
+
+from google.protobuf.duration_pb2 import Duration
 
 from chassis.errors import RunestoneError, to_message
 from provider_svc.provider import Begun, Meter
 from provider_svc.ring import Slice
 from runestone.common.v1.usage_pb2 import Usage
-from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, Completed, Data, Failed
+from runestone.provider.v1.provider_pb2 import CallEvent, Failed
 
 
 def accepted(provider: str, model: str, begun: Begun) -> CallEvent:
     """A target took the call."""
-    return CallEvent(
-        accepted=Accepted(
-            provider=provider,
-            model=model,
-            attempt=1,
-            upstream_status=begun.upstream_status,
-            upstream_request_id=begun.upstream_request_id,
-        )
-    )
+    event = CallEvent()
+    step = event.accepted
+    step.provider, step.model, step.attempt = provider, model, 1
+    step.upstream_status, step.upstream_request_id = begun
+    return event
 
 
-def data(events: Slice) -> CallEvent:
-    """Bytes for the client."""
-    return CallEvent(data=Data(body=events.body, first_seq=events.first_seq, ends=events.ends))
+def write_data(event: CallEvent, events: Slice) -> None:
+    """Makes `event` bytes for the client."""
+    step = event.data
+    step.body, step.first_seq = events.body, events.first_seq
+    step.ends.extend(events.ends)
 
 
 def completed(meter: Meter, *, first_byte: float, duration: float) -> CallEvent:
     """The answer is whole. Times are in seconds from the call's begin."""
-    message = Completed(usage=meter.usage, finish_reason=meter.finish_reason)
-    message.time_to_first_byte.FromNanoseconds(int(first_byte * 1e9))
-    message.duration.FromNanoseconds(int(duration * 1e9))
-    return CallEvent(completed=message)
+    event = CallEvent()
+    step = event.completed
+    step.SetInParent()
+    step.finish_reason = meter.finish_reason
+    if meter.usage is not None:
+        step.usage.CopyFrom(meter.usage)
+    _write(step.time_to_first_byte, first_byte)
+    _write(step.duration, duration)
+    return event
 
 
 def failed(error: RunestoneError, provider: str, model: str, *, last_seq: int, usage: Usage | None) -> CallEvent:
     """The answer of `model` is not whole and ends here."""
     message = Failed(error=to_message(error), last_seq=last_seq, usage=usage, provider=provider, model=model, attempt=1)
     return CallEvent(failed=message)
+
+
+def _write(field: Duration, seconds: float) -> None:
+    field.seconds = int(seconds)
+    field.nanos = int((seconds - field.seconds) * 1e9)

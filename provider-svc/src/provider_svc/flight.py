@@ -5,34 +5,46 @@ I/O itself. Its methods are synchronous, so that no subscriber ever sees it betw
 """
 
 import asyncio
-from typing import Self
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
 
+from chassis.config.schema import Target
 from chassis.errors import RunestoneError
 from provider_svc import events
 from provider_svc.provider import Begun, Chunk
 from provider_svc.ring import Ring
 from provider_svc.settings import ProviderSettings
 from runestone.common.v1.usage_pb2 import Usage
-from runestone.provider.v1.provider_pb2 import CallEvent
+from runestone.provider.v1.provider_pb2 import AttachResponse, CallEvent, CallResponse
+
+Response = TypeVar("Response", CallResponse, AttachResponse)
 
 
 class Flight:
-    """The state of one call. `provider` and `model` name its target."""
+    """The state of one call. `provider` and `model` are its target's; `on_deserted` is told when the last subscriber has
+    left."""
 
-    def __init__(self, call_id: str, tenant: str, provider: str, model: str, bounds: ProviderSettings) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        tenant: str,
+        target: Target,
+        bounds: ProviderSettings,
+        on_deserted: "Callable[[Flight], None]",
+    ) -> None:
         self.call_id = call_id
         self.tenant = tenant
-        self.provider = provider
-        self.model = model
+        self.provider = target.provider
+        self.model = target.model
         self.ring = Ring(bounds.ring)
         self.accepted: CallEvent | None = None
         self.end: CallEvent | None = None
         self.stopped_by: RunestoneError | None = None
         self.is_paused = False
         self._bounds = bounds
-        self._subscriptions: set[Subscription] = set()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._on_deserted = on_deserted
+        self._subscriptions: list[Subscription[CallResponse] | Subscription[AttachResponse]] = []
+        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def is_over(self) -> bool:
@@ -44,18 +56,21 @@ class Flight:
         """Whether anybody subscribes."""
         return bool(self._subscriptions)
 
-    def subscribe(self, after_seq: int = 0) -> "Subscription":
+    def subscribe(self, form: type[Response], after_seq: int = 0) -> "Subscription[Response]":
         """Follows the call from behind `after_seq`. Raises EVENTS_LOST or INVALID_REQUEST where there is no such place."""
         self.ring.check_reaches(after_seq)
-        subscription = Subscription(self, after_seq, self._bounds.message)
-        self._subscriptions.add(subscription)
-        self.weigh()
+        subscription = Subscription(self, form, after_seq, self._bounds.message)
+        self._subscriptions.append(subscription)
         return subscription
 
-    def unsubscribe(self, subscription: "Subscription") -> None:
+    def unsubscribe(self, subscription: "Subscription[CallResponse] | Subscription[AttachResponse]") -> None:
         """Ends a subscription; doing it twice is harmless."""
-        self._subscriptions.discard(subscription)
+        if subscription not in self._subscriptions:
+            return
+        self._subscriptions.remove(subscription)
         self.weigh()
+        if not self._subscriptions:
+            self._on_deserted(self)
 
     def accept(self, begun: Begun) -> None:
         """The provider's answer has begun."""
@@ -64,8 +79,7 @@ class Flight:
 
     def add(self, chunk: Chunk) -> None:
         """The next events have come."""
-        self.ring.append(chunk, self._slowest)
-        self.weigh()
+        self.ring.append(chunk, self._find_slowest)
         self._wake()
 
     def conclude(self, end: CallEvent) -> None:
@@ -83,70 +97,98 @@ class Flight:
         self.is_paused = paused
         self.weigh()
 
+    def has_room(self) -> bool:
+        """Whether reading may go on: not paused, and no subscriber more than the window behind."""
+        slowest = self._find_slowest()
+        return not self.is_paused and (slowest is None or self.ring.written - slowest <= self._bounds.window)
+
     async def wait_for_room(self) -> None:
-        """Returns when reading may go on: not paused, and no subscriber more than the window behind."""
-        await self._room.wait()
+        """Returns when there is room. One task at a time may wait."""
+        while not self.has_room():
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
     def weigh(self) -> None:
-        """Opens or shuts the way of the next chunk, as readers stand now."""
-        slowest = self._slowest
-        if self.is_paused or (slowest is not None and self.ring.written - slowest > self._bounds.window):
-            self._room.clear()
-        else:
-            self._room.set()
+        """Lets the next chunk come where readers have made room for it."""
+        if self._waiter is not None and not self._waiter.done() and self.has_room():
+            self._waiter.set_result(None)
 
-    @property
-    def _slowest(self) -> int | None:
+    def _find_slowest(self) -> int | None:
         """How many bytes the slowest subscriber has read; None without subscribers."""
-        return min((subscription.read for subscription in self._subscriptions), default=None)
+        slowest = None
+        for subscription in self._subscriptions:
+            if slowest is None or subscription.read < slowest:
+                slowest = subscription.read
+        return slowest
 
     def _wake(self) -> None:
         for subscription in self._subscriptions:
-            subscription.wake.set()
+            subscription.wake()
 
     def __repr__(self) -> str:
         state = "over" if self.is_over else "paused" if self.is_paused else "running"
         return f"Flight({self.call_id}, {state}, {len(self._subscriptions)} subscribers, {self.ring!r})"
 
 
-class Subscription:
-    """One subscriber's way through a flight: an async iterator of lists of events that were ready together.
+class Subscription(Generic[Response]):
+    """One subscriber's way through a flight: an async iterator of messages, each with the events that were ready together.
 
     `read` counts the bytes it has taken. It waits as long as the flight runs; the flight's deadline bounds that.
     """
 
-    def __init__(self, flight: Flight, after_seq: int, most: int) -> None:
-        self.wake = asyncio.Event()
+    __slots__ = ("_flight", "_form", "_most", "_saw_accepted", "_saw_end", "_seq", "_waiter", "read")
+
+    def __init__(self, flight: Flight, form: type[Response], after_seq: int, most: int) -> None:
         self.read = flight.ring.offset_behind(after_seq)
         self._flight = flight
+        self._form: type[Response] = form
         self._seq = after_seq
         self._most = most
         self._saw_accepted = False
         self._saw_end = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Something has come; nothing when nobody waits for it."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def leave(self) -> None:
+        """Ends the subscription; doing it twice is harmless."""
+        self._flight.unsubscribe(self)
+
+    async def aclose(self) -> None:
+        """Leaves, as whoever iterates over an rpc's answers expects."""
+        self.leave()
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> list[CallEvent]:
-        """The events that are ready; ends behind `completed` or `failed`."""
-        while not self._saw_end:
-            self.wake.clear()
-            if ready := self._take():
-                return ready
-            await self.wake.wait()
-        raise StopAsyncIteration
+    async def __anext__(self) -> Response:
+        """What is ready, as soon as anything is: who wakes brings something. Ends behind `completed` or `failed`."""
+        if self._saw_end:
+            raise StopAsyncIteration
+        if not self._has_news():
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._take()
 
-    def _take(self) -> list[CallEvent]:
-        flight, ready = self._flight, []
+    def _has_news(self) -> bool:
+        flight = self._flight
+        is_begun = flight.accepted is not None and not self._saw_accepted
+        return is_begun or flight.ring.last_seq > self._seq or flight.end is not None
+
+    def _take(self) -> Response:
+        flight, response = self._flight, self._form()
         if flight.accepted is not None and not self._saw_accepted:
             self._saw_accepted = True
-            ready.append(flight.accepted)
+            response.events.append(flight.accepted)
         if (news := flight.ring.read(self._seq, self._most)) is not None:
             self._seq = news.last_seq
             self.read += len(news.body)
             flight.weigh()
-            ready.append(events.data(news))
+            events.write_data(response.events.add(), news)
         if flight.end is not None and self._seq == flight.ring.last_seq:
             self._saw_end = True
-            ready.append(flight.end)
-        return ready
+            response.events.append(flight.end)
+        return response

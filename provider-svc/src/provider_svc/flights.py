@@ -1,15 +1,11 @@
 """All flights of this process: begun, found, left, stopped. The only place that starts and cancels upstream calls."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-from chassis import context
 from chassis.clock import Clock
-from chassis.context import CallContext
 from chassis.errors import Reason, RunestoneError
-from provider_svc.flight import Flight, Subscription
+from provider_svc.flight import Flight, Response, Subscription
 from provider_svc.pilot import Pilot
 from provider_svc.provider import UpstreamCall
 from provider_svc.roster import Lease
@@ -51,10 +47,12 @@ class Flights:
 
     def begin(self, tenant: str, call: UpstreamCall, lease: Lease) -> Flight:
         """Starts the call, which holds `lease` until it is over. Follow it before anything is awaited."""
-        flight = Flight(call.call_id, tenant, lease.target.provider, call.model, self._bounds)
-        outer = context.current()
-        task = asyncio.create_task(self._fly(flight, lease, call, outer), name=f"flight {call.call_id}")
-        task.add_done_callback(partial(self._note_end, flight, lease))
+        flight = Flight(call.call_id, tenant, lease.target, self._bounds, self._let_go)
+        loop = asyncio.get_running_loop()
+        flying = self._pilot.fly(flight, lease.provider, lease.kind, call)
+        task = loop.create_task(flying, name=f"flight {call.call_id}")
+        timer = loop.call_later(call.deadline - self._clock.monotonic(), self._expire, flight)
+        task.add_done_callback(partial(self._note_end, flight, lease, timer))
         self._shelf.remove(call.call_id)
         self._flights[call.call_id] = flight
         self._tasks[flight] = task
@@ -67,28 +65,13 @@ class Flights:
             raise RunestoneError(Reason.NOT_FOUND, f"there is no call {call_id[:100]!r}, or it is over and forgotten")
         return flight
 
-    @contextmanager
-    def following(self, flight: Flight, after_seq: int = 0) -> Iterator[Subscription]:
-        """Subscribes to a flight for as long as the context lasts. Raises EVENTS_LOST or INVALID_REQUEST."""
-        subscription = flight.subscribe(after_seq)
-        self._flights[flight.call_id] = flight
-        self._shelf.remove(flight.call_id)
-        try:
-            yield subscription
-        finally:
-            self.leave(flight, subscription)
-
-    def leave(self, flight: Flight, subscription: Subscription) -> None:
-        """Ends a subscription; the last one's end cancels a running call at once. Doing it twice is harmless."""
-        flight.unsubscribe(subscription)
-        if flight.is_followed or self._flights.get(flight.call_id) is not flight:
-            return
+    def follow(self, flight: Flight, form: type[Response], after_seq: int = 0) -> Subscription[Response]:
+        """Subscribes to a flight; the caller leaves the subscription. Raises EVENTS_LOST or INVALID_REQUEST."""
+        subscription = flight.subscribe(form, after_seq)
         if flight.is_over:
-            del self._flights[flight.call_id]
-            self._shelf.put(flight)
-            self._sweep_later()
-        else:
-            self._tasks[flight].cancel()
+            self._flights[flight.call_id] = flight
+            self._shelf.remove(flight.call_id)
+        return subscription
 
     def stop_call(self, flight: Flight, why: RunestoneError) -> None:
         """Cancels a running call; its subscribers read `why` as its failure."""
@@ -108,13 +91,24 @@ class Flights:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
 
-    async def _fly(self, flight: Flight, lease: Lease, call: UpstreamCall, outer: CallContext) -> None:
-        """Flies in a call context of its own: the subscriber's ends when it leaves, the flight may go on for others."""
-        context.bind(CallContext(outer.trace, call.deadline))
-        await self._pilot.fly(flight, lease.provider, lease.kind, call)
+    def _let_go(self, flight: Flight) -> None:
+        """The last subscriber has left: a running call is cancelled at once, one that is over stays for a moment."""
+        if self._flights.get(flight.call_id) is not flight:
+            return
+        if flight.is_over:
+            del self._flights[flight.call_id]
+            self._shelf.put(flight)
+            self._sweep_later()
+        else:
+            self._tasks[flight].cancel()
 
-    def _note_end(self, flight: Flight, lease: Lease, task: asyncio.Task[None]) -> None:
+    def _expire(self, flight: Flight) -> None:
+        message = "the call's deadline passed before the provider's answer was whole"
+        self.stop_call(flight, RunestoneError(Reason.DEADLINE_EXCEEDED, message))
+
+    def _note_end(self, flight: Flight, lease: Lease, timer: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
         """Runs after the task, and also when it was cancelled before its first step."""
+        timer.cancel()
         del self._tasks[flight]
         lease.release()
         if not flight.is_over:

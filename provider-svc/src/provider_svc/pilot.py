@@ -1,8 +1,6 @@
-"""Makes a flight's upstream call: from the provider's chunks to the flight's events, within the deadline."""
+"""Makes a flight's upstream call: from the provider's chunks to the flight's events."""
 
 import asyncio
-from contextlib import aclosing
-from dataclasses import dataclass
 
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
@@ -11,14 +9,6 @@ from provider_svc import events
 from provider_svc.flight import Flight
 from provider_svc.provider import Begun, Provider, UpstreamCall
 from provider_svc.telemetry import COMPLETED, Telemetry, describe
-
-
-@dataclass(slots=True)
-class _Times:
-    """Monotonic times of one call; `first_byte` is 0 until there is one."""
-
-    started: float
-    first_byte: float = 0.0
 
 
 class Pilot:
@@ -34,27 +24,25 @@ class Pilot:
 
         Cancelling closes the upstream socket, then concludes with `flight.stopped_by`, or CANCELLED, and passes on.
         """
-        times = _Times(self._clock.monotonic())
+        landing = Landing(flight, self._telemetry, self._clock)
         outcome: str = Reason.CANCELLED
         try:
-            outcome = await self._fly_observed(flight, provider, kind, call, times)
+            outcome = await self._fly_observed(landing, provider, kind, call)
         except asyncio.CancelledError:
             error = flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled")
             outcome = error.reason
             flight.fail(error, call.meter.usage)
             raise
         finally:
-            seconds = self._clock.monotonic() - times.started
-            self._telemetry.note_end(flight.provider, outcome, seconds, call.meter.usage)
+            self._telemetry.note_end(flight.provider, outcome, landing.elapsed(), call.meter.usage)
 
-    async def _fly_observed(
-        self, flight: Flight, provider: Provider, kind: str, call: UpstreamCall, times: _Times
-    ) -> str:
+    async def _fly_observed(self, landing: "Landing", provider: Provider, kind: str, call: UpstreamCall) -> str:
         """Flies inside a span and concludes the flight; returns the outcome for the metrics."""
+        flight = landing.flight
         try:
             with self._telemetry.span(flight.provider, kind, call.model, stream=call.stream) as span:
                 try:
-                    await self._relay(flight, provider, call, times)
+                    await provider.call(call, landing)
                 finally:
                     describe(span, call.meter)
         except RunestoneError as error:
@@ -65,30 +53,30 @@ class Pilot:
             message = "internal error; provider-svc's log has the details"
             flight.fail(RunestoneError(Reason.INTERNAL, message), call.meter.usage)
             return Reason.INTERNAL
-        now = self._clock.monotonic()
-        first_byte, duration = times.first_byte - times.started, now - times.started
-        flight.conclude(events.completed(call.meter, first_byte=first_byte, duration=duration))
+        flight.conclude(events.completed(call.meter, first_byte=landing.first_byte, duration=landing.elapsed()))
         return COMPLETED
 
-    async def _relay(self, flight: Flight, provider: Provider, call: UpstreamCall, times: _Times) -> None:
-        """Adds the provider's chunks to the flight as it has room for them. Raises DEADLINE_EXCEEDED."""
-        timer = asyncio.timeout(call.deadline - self._clock.monotonic())
-        try:
-            async with timer, aclosing(provider.call(call)) as steps:
-                async for step in steps:
-                    if isinstance(step, Begun):
-                        self._note_first_byte(flight, times)
-                        flight.accept(step)
-                    else:
-                        flight.add(step)
-                    await flight.wait_for_room()
-        except TimeoutError as exc:
-            if not timer.expired():
-                raise
-            raise RunestoneError(
-                Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the provider's answer was whole"
-            ) from exc
 
-    def _note_first_byte(self, flight: Flight, times: _Times) -> None:
-        times.first_byte = self._clock.monotonic()
-        self._telemetry.note_first_byte(flight.provider, times.first_byte - times.started)
+class Landing:
+    """Where a provider's answer goes: its flight, and the time of its first byte. `first_byte` is in seconds from the call's
+    begin, 0 until there is one."""
+
+    __slots__ = ("_clock", "_started", "_telemetry", "add", "first_byte", "flight", "has_room", "wait_for_room")
+
+    def __init__(self, flight: Flight, telemetry: Telemetry, clock: Clock) -> None:
+        self.flight = flight
+        self.first_byte = 0.0
+        self.add, self.has_room, self.wait_for_room = flight.add, flight.has_room, flight.wait_for_room
+        self._telemetry = telemetry
+        self._clock = clock
+        self._started = clock.monotonic()
+
+    def accept(self, begun: Begun) -> None:
+        """Notes the first byte."""
+        self.first_byte = self.elapsed()
+        self._telemetry.note_first_byte(self.flight.provider, self.first_byte)
+        self.flight.accept(begun)
+
+    def elapsed(self) -> float:
+        """Seconds since the call's begin."""
+        return self._clock.monotonic() - self._started

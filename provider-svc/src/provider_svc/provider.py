@@ -4,17 +4,15 @@ Everything around a call (deadline, events and their numbers, subscribers, pausi
 one request into chunks in the client's dialect and says what was used.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from runestone.common.v1.usage_pb2 import Usage
 
 
-@dataclass(slots=True)
-class Meter:
+class Meter(msgspec.Struct):
     """What a call has used so far and how it stopped; a provider writes it as the answer passes, so that a call that
     ends early is known as far as it came. `usage` stays None until the provider said something."""
 
@@ -22,8 +20,7 @@ class Meter:
     finish_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamCall:
+class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one target. `members` are the client's top-level JSON members as raw slices, without `model`'s say:
     `model` is the target's own name for the model. `deadline` is a `Clock.monotonic` time."""
 
@@ -32,34 +29,71 @@ class UpstreamCall:
     stream: bool
     members: Mapping[str, msgspec.Raw]
     deadline: float
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter = msgspec.field(default_factory=Meter)
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none)."""
 
     upstream_status: int
     upstream_request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Bytes for the client: whole SSE events, or a whole document. `ends[n]` is where the n-th event ends in `body`."""
 
     body: bytes
     ends: tuple[int, ...]
 
 
+class Sink(Protocol):
+    """Where an answer goes. It never waits, and takes one chunk more than it has room for: who brings more without asking
+    makes it grow."""
+
+    def accept(self, begun: Begun) -> None:
+        """The answer has begun."""
+
+    def add(self, chunk: Chunk) -> None:
+        """The next events have come."""
+
+    def has_room(self) -> bool:
+        """Whether reading may go on."""
+
+    async def wait_for_room(self) -> None:
+        """Returns when reading may go on; the call's deadline bounds that."""
+
+
+class Gathered:
+    """A sink in memory: keeps the whole answer, and always has room."""
+
+    def __init__(self) -> None:
+        self.steps: list[Begun | Chunk] = []
+
+    def accept(self, begun: Begun) -> None:
+        """Keeps it."""
+        self.steps.append(begun)
+
+    def add(self, chunk: Chunk) -> None:
+        """Keeps it."""
+        self.steps.append(chunk)
+
+    def has_room(self) -> bool:
+        """Yes."""
+        return True
+
+    async def wait_for_room(self) -> None:
+        """Returns at once."""
+
+
 class Provider(Protocol):
     """Calls the models of one configured provider."""
 
-    def call(self, call: UpstreamCall) -> AsyncGenerator[Begun | Chunk]:
-        """Yields one `Begun`, then chunks; returning means that the answer is whole.
+    async def call(self, call: UpstreamCall, sink: Sink) -> None:
+        """Brings one `Begun`, then chunks; returning means that the answer is whole.
 
-        Raises RunestoneError with a PROVIDER_* reason for every way in which the provider fails; what was yielded before
-        stays delivered. Closing the generator early closes the upstream socket before it returns. While the consumer
-        does not ask for the next chunk, nothing is read from the socket (back-pressure).
+        Raises RunestoneError with a PROVIDER_* reason for every way in which the provider fails; what was brought before
+        stays delivered. Cancelling closes the upstream socket before it passes on. While the sink has no room, nothing is
+        read from the socket (back-pressure).
         """
 
     async def close(self) -> None:

@@ -2,8 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,11 +11,13 @@ from provider_svc.provider import Chunk
 
 
 class Slice(NamedTuple):
-    """Events that follow each other: their bytes, the first one's number, and where each ends in the bytes."""
+    """Events that follow each other: their bytes, the first one's number, where each ends in the bytes, and how many bytes
+    of the call came before them."""
 
     body: bytes
     first_seq: int
     ends: tuple[int, ...]
+    offset: int
 
     @property
     def last_seq(self) -> int:
@@ -24,45 +25,39 @@ class Slice(NamedTuple):
         return self.first_seq + len(self.ends) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A slice, and how many bytes came before it."""
-
-    events: Slice
-    offset: int
-
-
 class Ring:
-    """Numbers a call's events from 1 and keeps the last `capacity` bytes of them; the newest chunk is always kept."""
+    """Numbers a call's events from 1 and keeps the last `capacity` bytes of them; the newest chunk is always kept.
+
+    `held` counts the bytes that are kept now, `written` all that ever came.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._kept: deque[_Kept] = deque()
-        self._held = 0
+        self._kept: deque[Slice] = deque()
+        self.held = 0
         self.last_seq = 0
         self.written = 0
 
     @property
-    def held(self) -> int:
-        """Bytes that are kept now."""
-        return self._held
-
-    @property
     def first_seq(self) -> int:
         """The oldest number that can still be read; one behind the last where nothing is kept."""
-        return self._kept[0].events.first_seq if self._kept else self.last_seq + 1
+        return self._kept[0].first_seq if self._kept else self.last_seq + 1
 
-    def append(self, chunk: Chunk, unread_from: int | None = None) -> None:
-        """Adds the next events. The oldest leave when there are too many bytes, but none from byte `unread_from` on: a
+    def append(self, chunk: Chunk, find_unread: Callable[[], int | None] = lambda: None) -> None:
+        """Adds the next events. The oldest leave when there are too many bytes, but none from byte `find_unread()` on: a
         reader still needs them. Who lets readers fall behind bounds how far."""
-        events = Slice(chunk.body, self.last_seq + 1, chunk.ends)
-        self._kept.append(_Kept(events, self.written))
-        self.last_seq = events.last_seq
-        self.written += len(chunk.body)
-        self._held += len(chunk.body)
+        size = len(chunk.body)
+        self._kept.append(Slice(chunk.body, self.last_seq + 1, chunk.ends, self.written))
+        self.last_seq += len(chunk.ends)
+        self.written += size
+        self.held += size
+        if self.held > self._capacity:
+            self._let_go(find_unread())
+
+    def _let_go(self, unread_from: int | None) -> None:
         needed = self.written if unread_from is None else unread_from
-        while self._held > self._capacity and len(self._kept) > 1 and self._kept[1].offset <= needed:
-            self._held -= len(self._kept.popleft().events.body)
+        while self.held > self._capacity and len(self._kept) > 1 and self._kept[1].offset <= needed:
+            self.held -= len(self._kept.popleft().body)
 
     def check_reaches(self, after_seq: int) -> None:
         """Raises EVENTS_LOST when the event behind `after_seq` is gone, INVALID_REQUEST when `after_seq` has not been."""
@@ -79,8 +74,11 @@ class Ring:
         """The events behind `after_seq` that fit into `most` bytes, at least one; None when there is none yet."""
         if after_seq >= self.last_seq:
             return None
-        index = bisect_right(self._kept, after_seq, key=lambda kept: kept.events.last_seq)
-        gathered = _cut(self._kept[index].events, after_seq, most)
+        newest = self._kept[-1]
+        if newest.first_seq == after_seq + 1 and len(newest.body) <= most:
+            return newest  # nearly always: a reader that keeps up
+        index = self._find(after_seq)
+        gathered = _cut(self._kept[index], after_seq, most)
         slices, size = [gathered], len(gathered.body)
         for events in self._following(index, gathered):
             size += len(events.body)
@@ -93,18 +91,20 @@ class Ring:
         """How many bytes came up to and with `after_seq`, which must be one that `check_reaches` accepts."""
         if after_seq >= self.last_seq:
             return self.written
-        index = bisect_right(self._kept, after_seq, key=lambda kept: kept.events.last_seq)
-        kept = self._kept[index]
-        return kept.offset + _start(kept.events, after_seq + 1)
+        events = self._kept[self._find(after_seq)]
+        return events.offset + _start(events, after_seq + 1)
+
+    def _find(self, after_seq: int) -> int:
+        """Where the event behind `after_seq` stands in what is kept."""
+        return bisect_right(self._kept, after_seq, key=lambda events: events.last_seq)
 
     def _following(self, index: int, first: Slice) -> Iterator[Slice]:
         """The whole slices behind `index`; none when `first` is not all that stands there."""
-        if first.last_seq == self._kept[index].events.last_seq:
-            for kept in islice(self._kept, index + 1, None):
-                yield kept.events
+        if first.last_seq == self._kept[index].last_seq:
+            yield from islice(self._kept, index + 1, None)
 
     def __repr__(self) -> str:
-        return f"Ring(events {self.first_seq}-{self.last_seq}, {self._held}/{self._capacity} bytes)"
+        return f"Ring(events {self.first_seq}-{self.last_seq}, {self.held}/{self._capacity} bytes)"
 
 
 def _start(events: Slice, seq: int) -> int:
@@ -121,7 +121,7 @@ def _cut(events: Slice, after_seq: int, most: int) -> Slice:
         return events
     stop = max(bisect_right(events.ends, start + most), skipped + 1)
     ends = tuple(end - start for end in events.ends[skipped:stop])
-    return Slice(events.body[start : events.ends[stop - 1]], first, ends)
+    return Slice(events.body[start : events.ends[stop - 1]], first, ends, events.offset + start)
 
 
 def _merge(slices: list[Slice]) -> Slice:
@@ -131,4 +131,4 @@ def _merge(slices: list[Slice]) -> Slice:
     for part in slices:
         base = ends[-1] if ends else 0
         ends += [base + end for end in part.ends]
-    return Slice(b"".join(part.body for part in slices), slices[0].first_seq, tuple(ends))
+    return Slice(b"".join(part.body for part in slices), slices[0].first_seq, tuple(ends), slices[0].offset)

@@ -17,6 +17,8 @@ def find_target(catalog: Catalog, model: str, draw: float) -> Target:
 
 def choose_target(route: Route, draw: float) -> Target:
     """The target on which `draw` falls when each has its weight's share of [0, 1); weight 0 is never chosen."""
+    if len(route.targets) == 1 and route.targets[0].weight > 0:
+        return route.targets[0]
     bounds = list(accumulate(target.weight for target in route.targets))
     point = draw * bounds[-1]
     for target, bound in zip(route.targets, bounds, strict=True):

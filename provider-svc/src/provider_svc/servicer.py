@@ -1,7 +1,5 @@
 """ProviderService: requests in, events out."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -11,7 +9,7 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
 from provider_svc.documents import UNREADABLE
-from provider_svc.flight import Flight, Subscription
+from provider_svc.flight import Flight, Response, Subscription
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
 from provider_svc.roster import Roster
@@ -39,7 +37,7 @@ class ProviderServicer(ProviderServiceServicer):
         self._bounds = bounds
         self._clock = clock
 
-    async def Call(self, request: CallRequest, context: Context) -> AsyncIterator[CallResponse]:  # noqa: N802
+    def Call(self, request: CallRequest, context: Context) -> Subscription[CallResponse]:  # noqa: N802
         """Begins a call and follows it."""
         members = read_members(request)
         self._flights.check_room(request.call_id)
@@ -51,17 +49,12 @@ class ProviderServicer(ProviderServiceServicer):
             members=members,
             deadline=self._deadline(),
         )
-        flight = self._flights.begin(request.tenant, call, lease)
-        with self._following(flight, 0, context) as subscription:
-            async for events in subscription:
-                yield CallResponse(events=events)
+        return self._follow(self._flights.begin(request.tenant, call, lease), CallResponse, 0, context)
 
-    async def Attach(self, request: AttachRequest, context: Context) -> AsyncIterator[AttachResponse]:  # noqa: N802
+    def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
         """Follows a call that another began."""
         flight = self._flights.find(request.call_id, request.tenant)
-        with self._following(flight, request.after_seq, context) as subscription:
-            async for events in subscription:
-                yield AttachResponse(events=events)
+        return self._follow(flight, AttachResponse, request.after_seq, context)
 
     async def Control(self, request: ControlRequest, context: Context) -> ControlResponse:  # noqa: N802, ARG002
         """Steers a call."""
@@ -82,14 +75,13 @@ class ProviderServicer(ProviderServiceServicer):
         longest = self._clock.monotonic() + self._bounds.longest_call
         return longest if deadline is None else min(deadline, longest)
 
-    @contextmanager
-    def _following(self, flight: Flight, after_seq: int, context: Context) -> Iterator[Subscription]:
-        """Subscribes until the rpc ends, however that is: grpc does not close the generator of an rpc that is cancelled
-        while a message waits to be sent."""
-        with self._flights.following(flight, after_seq) as subscription:
-            leave: Any = lambda _: self._flights.leave(flight, subscription)  # noqa: E731  its published type is no callable's
-            context.add_done_callback(leave)
-            yield subscription
+    def _follow(self, flight: Flight, form: type[Response], after_seq: int, context: Context) -> Subscription[Response]:
+        """Subscribes until the rpc ends, however that is: grpc does not close what it iterates over when an rpc is
+        cancelled while a message waits to be sent."""
+        subscription = self._flights.follow(flight, form, after_seq)
+        leave: Any = lambda _: subscription.leave()  # noqa: E731  its published type is no callable's
+        context.add_done_callback(leave)
+        return subscription
 
 
 def read_members(request: CallRequest) -> dict[str, msgspec.Raw]:

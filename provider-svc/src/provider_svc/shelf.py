@@ -20,11 +20,12 @@ class Shelf:
         return len(self._flights)
 
     def put(self, flight: Flight) -> None:
-        """Keeps `flight`; one with the same id leaves."""
+        """Keeps `flight`; one with the same id leaves, and the oldest when there are too many."""
         self.remove(flight.call_id)
         self._flights[flight.call_id] = (flight, self._clock.monotonic() + self._bounds.linger)
         self._held += flight.ring.held
-        self.expire()
+        while len(self._flights) > self._bounds.max_lingering or self._held > self._bounds.max_lingering_bytes:
+            self._drop_oldest()
 
     def get(self, call_id: str) -> Flight | None:
         """The flight, if it is still here."""
@@ -38,18 +39,14 @@ class Shelf:
             self._held -= entry[0].ring.held
 
     def expire(self) -> None:
-        """Forgets what is too old or too much."""
+        """Forgets what is too old."""
         now = self._clock.monotonic()
-        while self._flights and self._must_leave(now):
-            self.remove(next(iter(self._flights)))
+        while self._flights and next(iter(self._flights.values()))[1] <= now:
+            self._drop_oldest()
 
-    def _must_leave(self, now: float) -> bool:
-        _, expires = next(iter(self._flights.values()))
-        return (
-            expires <= now
-            or len(self._flights) > self._bounds.max_lingering
-            or self._held > self._bounds.max_lingering_bytes
-        )
+    def _drop_oldest(self) -> None:
+        _, (flight, _) = self._flights.popitem(last=False)
+        self._held -= flight.ring.held
 
     def __repr__(self) -> str:
         return f"Shelf({len(self)} flights, {self._held} bytes)"

@@ -6,7 +6,7 @@ it would hold every event back until the next byte has come.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis.errors import Reason, RunestoneError
@@ -25,12 +25,11 @@ class Frames(NamedTuple):
     body: bytes
     ends: tuple[int, ...]
 
-    def split(self) -> Iterator[bytes]:
+    def split(self) -> Sequence[bytes]:
         """Each event's own bytes, for where events must be read and not only relayed."""
-        start = 0
-        for end in self.ends:
-            yield self.body[start:end]
-            start = end
+        if len(self.ends) == 1:
+            return (self.body,)
+        return [self.body[start:end] for start, end in zip((0, *self.ends), self.ends, strict=False)]
 
 
 class Event(NamedTuple):
@@ -61,6 +60,8 @@ class Splitter:
         if self._may_have_bom and (block := self._strip_bom(block)) == b"":
             return None
         held = len(self._rest)
+        if not held and self._is_one_event(block):
+            return Frames(block, (len(block),))
         data: bytes | bytearray = block
         if held:
             self._rest += block
@@ -74,6 +75,11 @@ class Splitter:
         else:
             del self._rest[:last]
         return frames
+
+    def _is_one_event(self, block: bytes) -> bool:
+        """Whether `block` is just that: so comes nearly every event of a provider that has its model's pace."""
+        size = len(block)
+        return size > 2 and block.find(b"\n\n") == size - 2 and size <= self._max_event and b"\r" not in block
 
     def _strip_bom(self, block: bytes) -> bytes:
         """`block` with what was held before it, less a byte order mark; empty while that is not certain."""

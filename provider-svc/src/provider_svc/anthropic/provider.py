@@ -1,7 +1,5 @@
 """The provider of kind `anthropic`: OpenAI chat clients on Anthropic's Messages API."""
 
-from collections.abc import AsyncGenerator
-
 from chassis.clock import Clock
 from chassis.config.schema import Provider as ProviderSettings
 from provider_svc.anthropic.members import wants_usage
@@ -10,7 +8,8 @@ from provider_svc.anthropic.request import messages_body
 from provider_svc.anthropic.response import chat_completion
 from provider_svc.anthropic.stream import ChatStream
 from provider_svc.failures import failure_of_status
-from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.pouring import pour
+from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
 from provider_svc.upstream import MAX_ANSWER, Answer, Upstream
 
 PATH = "/v1/messages"
@@ -29,7 +28,7 @@ class AnthropicProvider:
         key = settings.api_key
         self._headers = {"anthropic-version": VERSION} | ({"x-api-key": key.reveal()} if key is not None else {})
 
-    async def call(self, call: UpstreamCall) -> AsyncGenerator[Begun | Chunk]:
+    async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for what cannot be translated."""
         wanted = wants_usage(call.members)
         body = messages_body(call.members, model=call.model, stream=call.stream)
@@ -37,17 +36,13 @@ class AnthropicProvider:
             if answer.status != 200:
                 error = await answer.read_error()
                 raise failure_of_status(answer.status, answer.headers, error, self._clock.time())
-            yield Begun(answer.status, answer.headers.get("request-id", ""))
+            sink.accept(Begun(answer.status, answer.header(b"request-id")))
             if not call.stream:
-                yield await self._read_document(answer, call)
+                sink.add(await self._read_document(answer, call))
                 return
             stream = ChatStream(created=self._now(), include_usage=wanted, meter=call.meter)
-            relay = Relay(stream)
-            async for block in answer.blocks():
-                for chunk in relay.feed(block):
-                    yield chunk
-                if stream.is_done:
-                    break
+            relay = Relay(stream, sink.add)
+            await pour(answer, relay, sink)
             relay.end()
             await answer.finish()
 

@@ -1,6 +1,7 @@
 """From the network's blocks to the client's chunks: cutting, reading and translating what is there, in one step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from itertools import accumulate
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.anthropic.answer import failure
@@ -10,24 +11,29 @@ from provider_svc.sse import Splitter, read_event
 
 
 class Relay:
-    """One stream on its way from Anthropic to an OpenAI client."""
+    """One stream on its way from Anthropic to an OpenAI client, whose chunks go to `add`."""
 
-    def __init__(self, stream: ChatStream) -> None:
+    def __init__(self, stream: ChatStream, add: Callable[[Chunk], None]) -> None:
         self._stream = stream
+        self._add = add
         self._splitter = Splitter()
 
-    def feed(self, block: bytes) -> Iterator[Chunk]:
-        """At most one chunk, with all events that `block` completes.
+    @property
+    def is_done(self) -> bool:
+        """Whether the answer's end was said."""
+        return self._stream.is_done
 
-        Raises what the translation raises, but only after what came before the failure was yielded.
+    def feed(self, block: bytes) -> None:
+        """Passes on at most one chunk, with all events that `block` completes.
+
+        Raises what the translation raises, but only after what came before the failure was passed on.
         """
         events: list[bytes] = []
         try:
             self._translate(block, events)
-        except RunestoneError:
-            yield from _joined(events)
-            raise
-        yield from _joined(events)
+        finally:
+            if events:
+                self._add(Chunk(b"".join(events), tuple(accumulate(map(len, events)))))
 
     def _translate(self, block: bytes, events: list[bytes]) -> None:
         frames = self._splitter.feed(block)
@@ -41,7 +47,7 @@ class Relay:
         Raises PROVIDER_STREAM_CUT unless the answer's end was said; a JSON document where a stream was asked for is an
         error object, or PROVIDER_INVALID_ANSWER.
         """
-        if self._stream.is_done:
+        if self.is_done:
             return
         rest = self._splitter.rest
         if rest.lstrip().startswith(b"{"):
@@ -49,12 +55,3 @@ class Relay:
         raise RunestoneError(
             Reason.PROVIDER_STREAM_CUT, "the provider's stream stopped before its end was said", upstream_status=200
         )
-
-
-def _joined(events: list[bytes]) -> Iterator[Chunk]:
-    if events:
-        ends, end = [], 0
-        for event in events:
-            end += len(event)
-            ends.append(end)
-        yield Chunk(b"".join(events), tuple(ends))

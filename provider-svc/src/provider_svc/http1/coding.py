@@ -13,7 +13,9 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 def is_coded(coding: bytes | None) -> bool:
     """Whether a body with this content-encoding has to be inflated. Raises Malformed for codings not known here."""
-    name = (coding or b"").strip().lower()
+    if coding is None:
+        return False
+    name = coding.strip().lower()
     if name not in CODINGS and name not in IDENTITY:
         raise Malformed("a content coding that was not asked for")
     return name in CODINGS

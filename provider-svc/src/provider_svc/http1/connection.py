@@ -16,6 +16,8 @@ from provider_svc.http1.waiting import Waiting
 READ_AHEAD = 64 << 10  # bytes of a body that wait for their reader before the socket is read no further
 PIECE = 256 << 10  # a larger request is written in pieces, so that it does not hold up the loop
 
+Tap = Callable[[bytes], bool]  # takes what of the body has come; whether it takes more now
+
 
 class Connection(asyncio.Protocol):
     """A connection that a pool keeps. `on_lost` is called once, when it is closed for whatever reason.
@@ -37,6 +39,8 @@ class Connection(asyncio.Protocol):
         self._is_unsent = False  # part of the request has not left this process
         self._is_choked = False  # the socket takes no more for now
         self._is_paused = False  # the socket is not read for now
+        self._tap: Tap | None = None
+        self._idle = self._expires = 0.0  # what bounds the tap's waits
         self._waiting = Waiting(loop)
 
     # What the task that uses the connection calls.
@@ -77,6 +81,18 @@ class Connection(asyncio.Protocol):
         while not reply.size and not reply.is_whole:
             await self._wait(deadline)
 
+    async def wait_beside(self, tap: Tap, idle: float, expires: float) -> None:
+        """Lets `tap` take what comes in the callback that brings it, until it returns False. Returns then, and when anything
+        else may have happened: the body's end, or nothing at all.
+
+        Raises as `wait`, TimeoutError when nothing came for `idle` seconds or at the loop time `expires`.
+        """
+        self._tap, self._idle, self._expires = tap, idle, expires
+        try:
+            await self._wait(min(self.time() + idle, expires))
+        finally:
+            self._tap = None
+
     def end(self) -> bool:
         """Ends the exchange. Whether the connection can carry another: the answer was read to its end, the request was sent
         to its end, and both sides keep the connection (RFC 9112, section 9.3)."""
@@ -115,6 +131,8 @@ class Connection(asyncio.Protocol):
         except WireFault as fault:
             self._fail(fault)
             return
+        if self._tap is not None and not reply.is_whole and self._runs_off(reply, self._tap):
+            return
         if reply.size > READ_AHEAD and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
@@ -135,6 +153,16 @@ class Connection(asyncio.Protocol):
         self._waiting.wake()
 
     # The rest is between the two.
+
+    def _runs_off(self, reply: Reply, tap: Tap) -> bool:
+        """Whether nobody has to be woken for what came: the tap took it and takes more, or it was nothing of the body."""
+        if not reply.size:
+            return True
+        self._waiting.deadline = min(self.time() + self._idle, self._expires)
+        if tap(reply.take()):
+            return True
+        self._tap = None
+        return False
 
     async def _send(self, head: bytes, body: memoryview, deadline: float) -> None:
         """Writes as the socket takes it. An answer that comes before all is out is worth more than the rest."""

@@ -75,8 +75,10 @@ class Reply:
         self.size += new
         if self.is_whole:
             self._parser = None  # it holds this object: nothing is left for the garbage collector
+        elif new:
+            self._without_body = 0
         else:
-            self._bound(0 if new else len(data))
+            self._bound(len(data))
 
     def feed_end(self) -> None:
         """Takes the connection's end. Raises ClosedEarly unless the answer is whole by now (RFC 9112, section 8)."""
@@ -112,7 +114,7 @@ class Reply:
 
     def _bound(self, without_body: int) -> None:
         """Bounds what the parser holds: a head or a chunk's line that does not end, or interim answers without end."""
-        self._without_body = self._without_body + without_body if without_body else 0
+        self._without_body += without_body
         if self._without_body > MAX_HEAD:
             raise Malformed("headers, or a chunk's extensions, that are too large")
 
@@ -136,12 +138,13 @@ class Reply:
         parser = self._parser
         assert parser is not None
         self.status = parser.get_status_code()
-        if parser.get_http_version() not in VERSIONS:
+        version = parser.get_http_version()
+        if version not in VERSIONS:
             self._refuse("a version of HTTP that was not asked for")
         if 100 <= self.status < 200:
             self._pass_interim()
             return
-        is_chunked = self._check_coding(parser.get_http_version())
+        is_chunked = self._check_coding(version)
         self._ends_at_close = not is_chunked and b"content-length" not in self.fields and self.status not in BODILESS
         self.keeps_alive = parser.should_keep_alive() and not self._ends_at_close
         self.has_head = True

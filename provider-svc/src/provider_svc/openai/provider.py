@@ -1,7 +1,5 @@
 """The provider of kinds `openai` and `openai_compatible`."""
 
-from collections.abc import AsyncGenerator
-
 from chassis.clock import Clock
 from chassis.config.schema import Provider as ProviderSettings
 from chassis.errors import Reason, RunestoneError
@@ -9,7 +7,8 @@ from provider_svc.failures import failure_of_status
 from provider_svc.openai.request import build_body, wants_usage
 from provider_svc.openai.response import read_answer
 from provider_svc.openai.stream import Relay
-from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.pouring import pour
+from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
 from provider_svc.upstream import MAX_ANSWER, Answer, Upstream
 
 PATH = "/chat/completions"
@@ -26,26 +25,21 @@ class OpenAIProvider:
         key = settings.api_key
         self._headers = {"authorization": f"Bearer {key.reveal()}"} if key is not None else {}
 
-    async def call(self, call: UpstreamCall) -> AsyncGenerator[Begun | Chunk]:
+    async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`."""
         body = build_body(call.members, call.model, stream=call.stream)
         async with self._upstream.post(PATH, body, self._headers) as answer:
             if answer.status != 200:
                 error = await answer.read_error()
                 raise failure_of_status(answer.status, answer.headers, error, self._clock.time())
-            yield Begun(answer.status, answer.headers.get("x-request-id", ""))
+            sink.accept(Begun(answer.status, answer.header(b"x-request-id")))
             if not call.stream:
-                yield await _read_document(answer, call)
+                sink.add(await _read_document(answer, call))
                 return
             await _check_streams(answer, call)
-            relay = Relay(call.meter, strips_usage=not wants_usage(call.members))
-            async for block in answer.blocks():
-                for chunk in relay.feed(block):
-                    yield chunk
-                if relay.is_done:
-                    break
-            for chunk in relay.end():
-                yield chunk
+            relay = Relay(call.meter, sink.add, strips_usage=not wants_usage(call.members))
+            await pour(answer, relay, sink)
+            relay.end()
             await answer.finish()
 
     async def close(self) -> None:
@@ -64,7 +58,7 @@ async def _read_document(answer: Answer, call: UpstreamCall) -> Chunk:
 
 async def _check_streams(answer: Answer, call: UpstreamCall) -> None:
     """Raises when a stream was asked for and a document came: what its error object says, or PROVIDER_INVALID_ANSWER."""
-    if answer.headers.get("content-type", "").startswith(DOCUMENTS):
+    if answer.header(b"content-type").startswith(DOCUMENTS):
         read_answer(await answer.read(MAX_ANSWER), call.meter)
         raise RunestoneError(
             Reason.PROVIDER_INVALID_ANSWER,

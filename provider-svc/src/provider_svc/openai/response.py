@@ -5,7 +5,7 @@ import orjson
 from chassis.errors import Reason, RunestoneError
 from provider_svc.documents import UNREADABLE
 from provider_svc.failures import failure_of_object
-from provider_svc.openai.schema import Document, decode_document, read_usage
+from provider_svc.openai.schema import NULL, Document, decode_document, read_usage
 from provider_svc.provider import Meter
 
 
@@ -24,12 +24,13 @@ def read_answer(body: bytes, meter: Meter) -> None:
 
 def note(document: Document, meter: Meter) -> None:
     """Writes down what a document or chunk says about usage and the finish."""
-    if (usage := read_usage(document.usage)) is not None:
+    if document.usage != NULL and (usage := read_usage(document.usage)) is not None:
         meter.usage = usage
-    meter.finish_reason = document.finish_reason or meter.finish_reason
+    if reason := document.finish_reason:
+        meter.finish_reason = reason
 
 
 def raise_error(document: Document, body: bytes) -> None:
     """Raises what an error object in a document or chunk says."""
-    if document.has_error and (failure := failure_of_object(orjson.loads(body))) is not None:
+    if document.error != NULL and document.has_error and (failure := failure_of_object(orjson.loads(body))) is not None:
         raise failure

@@ -8,6 +8,7 @@ from provider_svc.documents import UNREADABLE
 from runestone.common.v1.usage_pb2 import Usage
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
+NULL = msgspec.Raw(b"null")
 
 
 class Choice(msgspec.Struct):
@@ -20,13 +21,13 @@ class Document(msgspec.Struct):
     """A whole answer, or one chunk of a stream."""
 
     choices: list[Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"null")
-    error: msgspec.Raw = msgspec.Raw(b"null")
+    usage: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
 
     @property
     def has_error(self) -> bool:
         """Whether there is an error object; the official SDKs raise on any truthy value."""
-        return self.error != _NULL and bool(msgspec.json.decode(self.error))
+        return bool(msgspec.json.decode(self.error))
 
     @property
     def finish_reason(self) -> str:
@@ -36,7 +37,7 @@ class Document(msgspec.Struct):
     @property
     def is_usage_only(self) -> bool:
         """Whether this is the extra chunk that `stream_options.include_usage` asks for."""
-        return self.choices == [] and self.usage != _NULL
+        return self.choices == [] and self.usage != NULL
 
 
 class InputDetails(msgspec.Struct):
@@ -61,7 +62,6 @@ class Tokens(msgspec.Struct):
     completion_tokens_details: OutputDetails | None = None
 
 
-_NULL = msgspec.Raw(b"null")
 _NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = InputDetails(), OutputDetails()
 
 decode_document = msgspec.json.Decoder(Document).decode
@@ -69,9 +69,7 @@ _decode_tokens = msgspec.json.Decoder(Tokens | None).decode
 
 
 def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """The usage object as the mesh counts; None when it is absent or is not one. What is not said stays unset."""
-    if raw == _NULL:
-        return None
+    """The usage object as the mesh counts; None when it is null or is not one. What is not said stays unset."""
     try:
         tokens = _decode_tokens(raw)
     except UNREADABLE:

@@ -1,6 +1,6 @@
 """A stream of chat chunks: relayed as bytes, metered and checked in the same pass."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import accumulate
 
 from chassis.errors import Reason, RunestoneError
@@ -15,17 +15,18 @@ _DONE = b"[DONE]"
 
 
 class Relay:
-    """Passes a provider's events on. With `strips_usage` the extra usage chunk is left out: it was asked for on the
-    gateway's own account, not on the client's."""
+    """Passes a provider's events on to `add`. With `strips_usage` the extra usage chunk is left out: it was asked for on
+    the gateway's own account, not on the client's."""
 
-    def __init__(self, meter: Meter, *, strips_usage: bool) -> None:
+    def __init__(self, meter: Meter, add: Callable[[Chunk], None], *, strips_usage: bool) -> None:
         self.is_done = False
         self._meter = meter
+        self._add = add
         self._strips_usage = strips_usage
         self._splitter = Splitter()
 
-    def feed(self, block: bytes) -> Iterator[Chunk]:
-        """The events that are whole now, at most one chunk of them; what comes behind `[DONE]` is left out.
+    def feed(self, block: bytes) -> None:
+        """Passes on the events that are whole now, at most one chunk of them; what comes behind `[DONE]` is left out.
 
         Raises, behind the chunk of events that came before: PROVIDER_INVALID_ANSWER for data that is not JSON, and what
         an error object in the stream says.
@@ -35,19 +36,19 @@ class Relay:
             return
         kept, failure = self._sift(frames)
         if len(kept) == len(frames.ends):
-            yield Chunk(frames.body, frames.ends)
+            self._add(Chunk(frames.body, frames.ends))
         elif kept:
-            yield Chunk(b"".join(kept), tuple(accumulate(map(len, kept))))
+            self._add(Chunk(b"".join(kept), tuple(accumulate(map(len, kept)))))
         if failure is not None:
             raise failure
 
-    def end(self) -> Iterator[Chunk]:
+    def end(self) -> None:
         """To be called when the body has ended. A last event that lacks its blank line still counts when it is `[DONE]`.
 
         Raises PROVIDER_STREAM_CUT when the end was not said: such an answer is not whole.
         """
-        if not self.is_done:
-            yield from self.feed(b"\n\n") if read_event(self._splitter.rest).data == _DONE else ()
+        if not self.is_done and read_event(self._splitter.rest).data == _DONE:
+            self.feed(b"\n\n")
         if not self.is_done:
             raise RunestoneError(
                 Reason.PROVIDER_STREAM_CUT, "the provider's stream ended without saying so", upstream_status=200

@@ -1,7 +1,7 @@
 """The provider of kind `simulated`: no network, the same answer to the same request."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 import orjson
@@ -11,7 +11,7 @@ from chassis.config.schema import Provider as ProviderSettings
 from chassis.errors import Reason, RunestoneError
 from provider_svc.failures import failure_of_status
 from provider_svc.openai.request import wants_usage
-from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
 from provider_svc.simulated.answer import Answer, answer, write_document, write_events
 from provider_svc.simulated.behaviour import Behaviour, read_behaviour
 from provider_svc.simulated.request import read_request
@@ -27,17 +27,18 @@ class SimulatedProvider:
         self._simulation = settings.simulation
         self._clock = clock
 
-    async def call(self, call: UpstreamCall) -> AsyncGenerator[Begun | Chunk]:
+    async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`."""
         behaviour = read_behaviour(call.model, self._simulation)
         await _pass(behaviour.latency)
         if behaviour.status not in {0, 200}:
             raise self._failure(behaviour.status)
         said = self._answer(call, behaviour.words)
-        yield Begun(200, f"sim-{said.id}")
+        sink.accept(Begun(200, f"sim-{said.id}"))
         call.meter.usage = said.usage
         for chunk in _list_chunks(said, call, behaviour):
-            yield chunk
+            await sink.wait_for_room()
+            sink.add(chunk)
             await _pass(behaviour.pace)
         call.meter.finish_reason = said.finish_reason
 
