@@ -17,7 +17,7 @@ def accepted(provider: str, model: str, begun: Begun) -> CallEvent:
     event = CallEvent()
     step = event.accepted
     step.provider, step.model, step.attempt = provider, model, 1
-    step.upstream_status, step.upstream_request_id = begun
+    step.upstream_status, step.upstream_request_id = begun.upstream_status, begun.upstream_request_id
     return event
 
 

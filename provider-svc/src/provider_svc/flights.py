@@ -5,12 +5,13 @@ from functools import partial
 
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
-from provider_svc.flight import Flight, Response, Subscription
+from provider_svc.flight import Flight
 from provider_svc.pilot import Pilot
 from provider_svc.provider import UpstreamCall
 from provider_svc.roster import Lease
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
+from provider_svc.subscription import Response, Subscription
 
 PATIENCE_FOR_CANCEL = 5.0  # seconds that cancelled calls have at stop to close their sockets
 

@@ -4,8 +4,8 @@ Everything around a call (deadline, events and their numbers, subscribers, pausi
 one request into chunks in the client's dialect and says what was used.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -32,18 +32,24 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     meter: Meter = msgspec.field(default_factory=Meter)
 
 
-class Begun(NamedTuple):
+class Begun(msgspec.Struct, frozen=True, gc=False):
     """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none)."""
 
     upstream_status: int
     upstream_request_id: str = ""
 
 
-class Chunk(NamedTuple):
-    """Bytes for the client: whole SSE events, or a whole document. `ends[n]` is where the n-th event ends in `body`."""
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Whole SSE events, or a whole document. `ends[n]` is where the n-th event ends in `body`, the last at its end."""
 
     body: bytes
     ends: tuple[int, ...]
+
+    def split(self) -> Sequence[bytes]:
+        """Each event's own bytes, for where events must be read and not only relayed."""
+        if len(self.ends) == 1:
+            return (self.body,)
+        return [self.body[start:end] for start, end in zip((0, *self.ends), self.ends, strict=False)]
 
 
 class Sink(Protocol):

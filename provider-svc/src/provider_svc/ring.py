@@ -4,13 +4,14 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.provider import Chunk
 
 
-class Slice(NamedTuple):
+class Slice(msgspec.Struct, frozen=True, gc=False):
     """Events that follow each other: their bytes, the first one's number, where each ends in the bytes, and how many bytes
     of the call came before them."""
 

@@ -9,11 +9,12 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
 from provider_svc.documents import UNREADABLE
-from provider_svc.flight import Flight, Response, Subscription
+from provider_svc.flight import Flight
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
 from provider_svc.roster import Roster
 from provider_svc.settings import ProviderSettings
+from provider_svc.subscription import Response, Subscription
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.provider.v1.provider_pb2 import (
     AttachRequest,

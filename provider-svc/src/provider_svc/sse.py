@@ -6,10 +6,10 @@ it would hold every event back until the next byte has come.
 """
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.provider import Chunk
 
 MAX_EVENT = 16 << 20  # bytes; a larger event is not a chat chunk but a fault or an attack
 
@@ -17,19 +17,6 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n|\r\r")
 _LONGEST_BLANK_LINE = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-
-
-class Frames(NamedTuple):
-    """Whole events: their bytes with their blank lines, and where each ends in them. The last end equals len(body)."""
-
-    body: bytes
-    ends: tuple[int, ...]
-
-    def split(self) -> Sequence[bytes]:
-        """Each event's own bytes, for where events must be read and not only relayed."""
-        if len(self.ends) == 1:
-            return (self.body,)
-        return [self.body[start:end] for start, end in zip((0, *self.ends), self.ends, strict=False)]
 
 
 class Event(NamedTuple):
@@ -52,7 +39,7 @@ class Splitter:
         """What has come of an event that has not ended."""
         return bytes(self._rest)
 
-    def feed(self, block: bytes) -> Frames | None:
+    def feed(self, block: bytes) -> Chunk | None:
         """All events that are whole now; None when none is.
 
         Raises PROVIDER_INVALID_ANSWER for an event larger than the bound.
@@ -61,7 +48,7 @@ class Splitter:
             return None
         held = len(self._rest)
         if not held and self._is_one_event(block):
-            return Frames(block, (len(block),))
+            return Chunk(block, (len(block),))
         data: bytes | bytearray = block
         if held:
             self._rest += block
@@ -69,12 +56,12 @@ class Splitter:
         ends = find_ends(data, max(0, held - _LONGEST_BLANK_LINE + 1))
         last = ends[-1] if ends else 0
         self._check_sizes(len(data), ends)
-        frames = Frames(bytes(data[:last]), tuple(ends)) if ends else None
+        whole = Chunk(bytes(data[:last]), tuple(ends)) if ends else None
         if not held:
             self._rest += block[last:]
         else:
             del self._rest[:last]
-        return frames
+        return whole
 
     def _is_one_event(self, block: bytes) -> bool:
         """Whether `block` is just that: so comes nearly every event of a provider that has its model's pace."""

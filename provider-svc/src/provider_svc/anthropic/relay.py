@@ -36,8 +36,8 @@ class Relay:
                 self._add(Chunk(b"".join(events), tuple(accumulate(map(len, events)))))
 
     def _translate(self, block: bytes, events: list[bytes]) -> None:
-        frames = self._splitter.feed(block)
-        for frame in frames.split() if frames else ():
+        whole = self._splitter.feed(block)
+        for frame in whole.split() if whole is not None else ():
             if data := read_event(frame).data:
                 events += self._stream.translate(data)
 

@@ -8,7 +8,7 @@ from provider_svc.documents import UNREADABLE
 from provider_svc.openai.response import note, raise_error
 from provider_svc.openai.schema import Document, decode_document
 from provider_svc.provider import Chunk, Meter
-from provider_svc.sse import Frames, Splitter, read_event
+from provider_svc.sse import Splitter, read_event
 
 _USUAL = b"data: {"
 _DONE = b"[DONE]"
@@ -31,12 +31,12 @@ class Relay:
         Raises, behind the chunk of events that came before: PROVIDER_INVALID_ANSWER for data that is not JSON, and what
         an error object in the stream says.
         """
-        frames = self._splitter.feed(block)
-        if frames is None or self.is_done:
+        chunk = self._splitter.feed(block)
+        if chunk is None or self.is_done:
             return
-        kept, failure = self._sift(frames)
-        if len(kept) == len(frames.ends):
-            self._add(Chunk(frames.body, frames.ends))
+        kept, failure = self._sift(chunk)
+        if len(kept) == len(chunk.ends):
+            self._add(chunk)
         elif kept:
             self._add(Chunk(b"".join(kept), tuple(accumulate(map(len, kept)))))
         if failure is not None:
@@ -54,10 +54,10 @@ class Relay:
                 Reason.PROVIDER_STREAM_CUT, "the provider's stream ended without saying so", upstream_status=200
             )
 
-    def _sift(self, frames: Frames) -> tuple[list[bytes], RunestoneError | None]:
+    def _sift(self, chunk: Chunk) -> tuple[list[bytes], RunestoneError | None]:
         """The events that the client gets, up to `[DONE]` or to the first that is a failure, and that failure."""
         kept = []
-        for frame in frames.split():
+        for frame in chunk.split():
             try:
                 if self._passes(frame):
                     kept.append(frame)
