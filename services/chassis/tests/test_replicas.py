@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
-from chassis.replicas import ROUTE_KEY, ReplicaLink, is_name, rendezvous_weight, resolve, split_address
+from chassis.metadata import ROUTE_KEY
+from chassis.replicas import ReplicaLink, is_name, rendezvous_weight, resolve, split_address
 
 NAMES = ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]
 

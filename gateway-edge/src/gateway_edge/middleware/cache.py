@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol
 
 from chassis.breaker import Breaker
-from chassis.client import Metadata
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
-from chassis.replicas import ROUTE_KEY
+from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.blame import is_part_down
 from gateway_edge.call import Call
 from gateway_edge.fingerprint import fingerprint, is_ambiguous

@@ -5,7 +5,7 @@ an `AioRpcError`. A `Link` beneath it carries bytes: `PlainLink` one gRPC call e
 stream, `chassis.replicas.ReplicaLink` over several addresses.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable
 from contextlib import aclosing
 from typing import Any, NoReturn, Protocol, Self, TypeVar, cast
 
@@ -15,10 +15,9 @@ import grpc.aio
 from chassis.clock import Clock, SystemClock
 from chassis.context import current
 from chassis.deadline import time_for_hop
+from chassis.metadata import Metadata
 from chassis.plain import PlainLink
 from chassis.tracing import TRACEPARENT, Tracing
-
-Metadata = Sequence[tuple[str, str | bytes]]
 
 T = TypeVar("T")
 
@@ -29,13 +28,26 @@ def closing(answers: AsyncIterable[T]) -> "aclosing[AsyncGenerator[T]]":
     return aclosing(cast("AsyncGenerator[T]", answers))
 
 
+class Answers(Protocol):
+    """The answers of a streaming call."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Itself."""
+
+    def __anext__(self) -> Awaitable[bytes]:
+        """The next answer. Raises RunestoneError."""
+
+    def aclose(self) -> Awaitable[None]:
+        """Cancels the call when it is not over."""
+
+
 class Link(Protocol):
     """Carries calls as bytes. Every failure is a `RunestoneError`; cancelling who waits cancels the call at the callee."""
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
         """A unary call; `timeout` in seconds."""
 
-    def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
+    def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> Answers:
         """A server-streaming call; closing it early cancels the call."""
 
     @property
@@ -84,9 +96,8 @@ class Channel(grpc.aio.Channel):
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
             with self._tracing.span(name, kind="client"):
-                seconds, ours = self._outgoing(timeout)
-                answer = await link.call(method, request_serializer(request), seconds, (*ours, *metadata))
-                return response_deserializer(answer)
+                seconds, entries = self._outgoing(timeout, metadata)
+                return response_deserializer(await link.call(method, request_serializer(request), seconds, entries))
 
         return call
 
@@ -98,10 +109,8 @@ class Channel(grpc.aio.Channel):
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> AsyncIterator[Any]:
             with self._tracing.span(name, kind="client"):
-                seconds, ours = self._outgoing(timeout)
-                async with aclosing(
-                    link.stream(method, request_serializer(request), seconds, (*ours, *metadata))
-                ) as answers:
+                seconds, entries = self._outgoing(timeout, metadata)
+                async with aclosing(link.stream(method, request_serializer(request), seconds, entries)) as answers:
                     async for answer in answers:
                         yield response_deserializer(answer)
 
@@ -115,11 +124,11 @@ class Channel(grpc.aio.Channel):
         """Not carried."""
         return _refuser(method)
 
-    def _outgoing(self, timeout: float | None) -> tuple[float, Metadata]:
-        """The deadline and the metadata of the next hop."""
+    def _outgoing(self, timeout: float | None, metadata: Metadata) -> tuple[float, Metadata]:
+        """How long the next hop may take, and all of its metadata."""
         call = current()
         seconds = time_for_hop(call.deadline, self._clock.monotonic(), timeout or self._timeout)
-        return seconds, ((TRACEPARENT, call.trace.traceparent),)
+        return seconds, ((TRACEPARENT, call.trace.traceparent), *metadata)
 
     def get_state(self, try_to_connect: bool = False) -> NoReturn:
         """Not known here; ask `is_connected_within`."""

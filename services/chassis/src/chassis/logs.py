@@ -40,5 +40,6 @@ class _StandardError:
 
 
 def get_logger(service: str) -> Logger:
-    """The logger of one service; each line names it."""
-    return cast("Logger", structlog.get_logger(service=service))
+    """The logger of one service; each line names it. Its level is that of the configuration now: asking the configuration
+    anew for each line would cost every call more than the line."""
+    return cast("Logger", structlog.get_logger(service=service).bind())

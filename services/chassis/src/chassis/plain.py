@@ -1,16 +1,15 @@
 """One gRPC call for each call: for tools, for peers that are not ours, and to carry sessions between machines."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from chassis.errors import from_rpc
+from chassis.metadata import Metadata
 from chassis.server import MAX_MESSAGE
-
-Metadata = Sequence[tuple[str, str | bytes]]
 
 
 def channel_options() -> list[tuple[str, int | str]]:

@@ -14,11 +14,11 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 from chassis.breaker import Breaker
-from chassis.client import Link, Metadata
+from chassis.client import Link
 from chassis.errors import Reason, RunestoneError
+from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.mux.link import MuxLink
 
-ROUTE_KEY = "runestone-route-key-bin"
 RESOLVE_INTERVAL = 5.0
 PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
@@ -117,26 +117,26 @@ class ReplicaLink:
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
         """A unary call. One that a replica certainly did not begin is tried once more, on another."""
-        key, rest = take_route_key(metadata)
+        key = find_route_key(metadata)
         first = await self._pick(key, None)
         try:
             with first.in_use() as link:
-                return await link.call(method, request, timeout, rest)
+                return await link.call(method, request, timeout, metadata)
         except RunestoneError as error:
             if error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
                 raise
         with (await self._pick(key, first)).in_use() as link:
-            return await link.call(method, request, timeout, rest)
+            return await link.call(method, request, timeout, metadata)
 
     async def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
         """A server-streaming call, on one replica."""
-        key, rest = take_route_key(metadata)
+        key = find_route_key(metadata)
         tried: Replica | None = None
         while True:
             replica = await self._pick(key, tried)
             try:
                 with replica.in_use() as link:
-                    async with contextlib.aclosing(link.stream(method, request, timeout, rest)) as answers:
+                    async with contextlib.aclosing(link.stream(method, request, timeout, metadata)) as answers:
                         async for answer in answers:
                             yield answer
             except RunestoneError as error:
@@ -214,13 +214,12 @@ class ReplicaLink:
         return f"ReplicaLink({', '.join(map(repr, self._replicas.values()))})"
 
 
-def take_route_key(metadata: Metadata) -> tuple[bytes | None, Metadata]:
-    """The route key, and the metadata without it: it is for this side only."""
+def find_route_key(metadata: Metadata) -> bytes | None:
+    """The route key of a call that has one."""
     for key, value in metadata:
         if key == ROUTE_KEY:
-            rest = [entry for entry in metadata if entry[0] != ROUTE_KEY]
-            return (value if isinstance(value, bytes) else value.encode()), rest
-    return None, metadata
+            return value if isinstance(value, bytes) else value.encode()
+    return None
 
 
 def rendezvous_weight(key: bytes, address: str) -> bytes:

@@ -124,11 +124,12 @@ class Server:
         """What surrounds every rpc, as a context manager."""
         return Rpc(self, method, context)
 
-    def enter(self, context: Context) -> None:
-        """Takes a place, and binds the call's deadline and trace to the running task. Raises OVERLOADED, DEADLINE_EXCEEDED."""
+    def enter(self, context: Context) -> float:
+        """Takes a place, and binds the call's deadline and trace to the running task; returns when that was. Raises
+        OVERLOADED, DEADLINE_EXCEEDED."""
         self.limiter.__enter__()
         try:
-            self._bind_call(context)
+            return self._bind_call(context)
         except RunestoneError:
             self.limiter.__exit__(None, None, None)
             raise
@@ -137,20 +138,20 @@ class Server:
         """Gives the place back, observes duration and code; logs what failed, and every rpc at debug."""
         self.limiter.__exit__(None, None, None)
         seconds = self.clock.monotonic() - started
-        code = _code_of(error)
+        code = "OK" if error is None else _code_of(error)
         self._durations.labels(method, code).observe(seconds)
         if isinstance(error, RunestoneError):
             self._log.warning("rpc failed", method=method, reason=error.reason, message=error.message)
         self._log.debug("rpc", method=method, code=code, ms=round(seconds * 1000, 2))
 
-    def _bind_call(self, context: Context) -> None:
+    def _bind_call(self, context: Context) -> float:
         left = context.time_remaining()
         if left is not None and left < LEAST:
             raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call arrived with no time left")
-        deadline = None if left is None else self.clock.monotonic() + left
-        traceparent = next((value for key, value in context.invocation_metadata() or () if key == TRACEPARENT), None)
-        trace = self.tracing.begin(traceparent if isinstance(traceparent, str) else None)
-        call_context.bind(CallContext(trace, deadline))
+        now = self.clock.monotonic()
+        trace = self.tracing.begin(_read_traceparent(context))
+        call_context.bind(CallContext(trace, None if left is None else now + left))
+        return now
 
     async def abort(self, method: str, context: Context, error: Exception) -> None:
         """Ends the rpc with the status of `error`; an error that nobody expected is INTERNAL, and logged with traceback."""
@@ -176,8 +177,7 @@ class Rpc:
         self._context = context
 
     def __enter__(self) -> None:
-        self._server.enter(self._context)
-        self._started = self._server.clock.monotonic()
+        self._started = self._server.enter(self._context)
         self._span = self._server.tracing.span(self._method.strip("/"), kind="server")
         self._span.__enter__()
 
@@ -190,9 +190,14 @@ class Rpc:
             self._server.leave(self._method, self._started, error)
 
 
-def _code_of(error: BaseException | None) -> str:
-    if error is None:
-        return "OK"
+def _read_traceparent(context: Context) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == TRACEPARENT:
+            return value if isinstance(value, str) else None
+    return None
+
+
+def _code_of(error: BaseException) -> str:
     if isinstance(error, RunestoneError):
         return CODES[error.reason].name
     return "UNKNOWN" if isinstance(error, Exception) else "CANCELLED"

@@ -22,8 +22,9 @@ TRACEPARENT = "traceparent"
 Kind = Literal["internal", "server", "client"]
 Attributes = Mapping[str, str | int | float | bool]
 
-# Later versions may add fields behind the flags; these four keep their meaning.
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# Version ff is forbidden, and so are ids of zeros. Later versions may add fields behind the flags; these four keep their
+# meaning.
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
@@ -33,7 +34,7 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     if match is None:
         return None
     version, trace_id, span_id, flags, more = match.groups()
-    if version == "ff" or (version == "00" and more) or not int(trace_id, 16) or not int(span_id, 16):
+    if version == "00" and more:
         return None
     return TraceContext(trace_id, span_id, bool(int(flags, 16) & 1))
 

@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Protocol, Self
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from chassis.errors import REASONS, Reason, RunestoneError, read_details
-from chassis.mux.flow import OVERHEAD, PART, Inflow, Outflow, Piece
-from chassis.tracing import TRACEPARENT
-from runestone.mux.v1.mux_pb2 import Frame, Metadata, Open, Part, Status
-
-Entries = Sequence[tuple[str, str | bytes]]
+from chassis.metadata import Metadata
+from chassis.mux.flow import PART, Inflow, Outflow, Piece
+from chassis.mux.frames import write_credit, write_open, write_part
+from runestone.mux.v1.mux_pb2 import Part, Status
 
 CODES_BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -22,7 +21,10 @@ CODES_BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in g
 class Session(Protocol):
     """What a call needs of the session that it belongs to."""
 
-    def send(self, frame: Frame, size: int) -> None:
+    loop: asyncio.AbstractEventLoop
+    max_message: int
+
+    def send(self, call: int, frame: bytes) -> None:
         """Queues a frame for the next batch."""
 
     def withdraw(self, call: "ClientCall") -> None:
@@ -40,6 +42,7 @@ class ClientCall:
         "_error",
         "_inflow",
         "_is_over",
+        "_is_reading",
         "_outflow",
         "_session",
         "_timer",
@@ -48,36 +51,34 @@ class ClientCall:
         "was_sent",
     )
 
-    def __init__(self, session: Session, number: int, max_message: int) -> None:
+    def __init__(self, session: Session, number: int) -> None:
         self.number = number
         self.was_sent = False
         self._session = session
-        self._outflow = Outflow()
-        self._inflow = Inflow(max_message)
+        self._outflow: Outflow | None = None  # made for a request in parts
+        self._inflow: Inflow | None = None  # made for answers in parts
         self._answers: deque[bytes] = deque()
+        self._is_reading = False  # an answer was handed out that is not credited yet
         self._is_over = False
         self._error: RunestoneError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, method: str, request: bytes, timeout: float, metadata: Entries) -> None:
+    def open(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> None:
         """Sends the request: its first part with the open, the rest as credit allows."""
-        frame = Frame(call=self.number)
-        opening = frame.open
-        opening.method, opening.timeout_us = method, int(timeout * 1e6)
-        opening.request, opening.more = request[:PART], len(request) > PART
-        size = _write_metadata(opening, metadata)
-        self._outflow.spend(len(opening.request))
-        self._session.send(frame, len(opening.request) + size + 200)
-        if opening.more:
+        first, more = request[:PART], len(request) > PART
+        self._session.send(self.number, write_open(self.number, method, timeout, metadata, first, more=more))
+        if more:
+            self._outflow = Outflow()
+            self._outflow.spend(PART)
             self._send_pieces(self._outflow.offer(request[PART:]))
-        self._timer = asyncio.get_running_loop().call_later(timeout, self._expire)
+        self._timer = self._session.loop.call_later(timeout, self._expire)
 
     async def answer(self) -> bytes:
         """The one answer of a unary call. Raises how it ended otherwise; cancelling cancels the call."""
         try:
             while not self._is_over:
-                await self._wait()
+                await self._news()
         except asyncio.CancelledError:
             self.cancel()
             raise
@@ -87,24 +88,37 @@ class ClientCall:
             raise RunestoneError(Reason.INTERNAL, "the callee ended the call well, but without an answer")
         return self._answers.popleft()
 
-    async def answers(self) -> AsyncGenerator[bytes]:
-        """The answers of a streaming call. Closing it early, or cancelling who waits, cancels the call."""
+    def answers(self) -> Self:
+        """The answers of a streaming call, to iterate over; closing it early cancels the call."""
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next answer. Raises how the call ended; cancelling cancels it. Who asks for the next answer is done with the one
+        before, and gives credit for it."""
+        if self._is_reading:
+            self._give_credit()
         try:
-            while True:
-                while self._answers:
-                    message = self._answers.popleft()
-                    yield message
-                    self._give_credit()
-                if self._is_over:
-                    break
-                await self._wait()
-            if self._error is not None:
-                raise self._error
-        finally:
+            while not self._answers and not self._is_over:
+                await self._news()
+        except asyncio.CancelledError:
             self.cancel()
+            raise
+        if self._answers:
+            self._is_reading = True
+            return self._answers.popleft()
+        raise self._error or StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Nobody reads on: cancels the call."""
+        self.cancel()
 
     def take(self, part: Part) -> None:
         """A part arrived."""
+        if self._inflow is None:
+            self._inflow = Inflow(self._session.max_message)
         try:
             message = self._inflow.take(part.data, more=part.more)
         except RunestoneError as error:
@@ -114,14 +128,14 @@ class ClientCall:
         if message is not None:
             self._answers.append(message)
             self._wake()
-        elif credit := self._inflow.credit_due():
-            self._session.send(Frame(call=self.number, credit=credit), OVERHEAD)
+        else:
+            self._send_credit(self._inflow.credit_due())
 
     def end(self, status: Status) -> None:
         """The callee ended the call."""
         if status.code:
             self.finish(_read_error(status))
-        elif self._inflow.is_amid_message:
+        elif self._inflow is not None and self._inflow.is_amid_message:
             self.finish(RunestoneError(Reason.INTERNAL, "the callee ended the call amid a message"))
         else:
             if status.HasField("message"):
@@ -144,47 +158,35 @@ class ClientCall:
             self.finish(RunestoneError(Reason.CANCELLED, "the caller went away"))
 
     def add_credit(self, credit: int) -> None:
-        """More of a large request may go."""
-        self._send_pieces(self._outflow.add_credit(credit))
+        """More of a large request may go. Raises INVALID_REQUEST when it is more than was spent."""
+        self._send_pieces((self._outflow or Outflow()).add_credit(credit))
 
     def _send_pieces(self, pieces: Iterable[Piece]) -> None:
         for data, more in pieces:
-            self._session.send(Frame(call=self.number, part=Part(data=bytes(data), more=more)), len(data) + OVERHEAD)
+            self._session.send(self.number, write_part(self.number, data, more=more))
 
     def _give_credit(self) -> None:
-        if self._is_over:
-            return
-        self._inflow.consume()
-        if credit := self._inflow.credit_due():
-            self._session.send(Frame(call=self.number, credit=credit), OVERHEAD)
+        self._is_reading = False
+        if self._inflow is not None and not self._is_over:
+            self._inflow.consume()
+            self._send_credit(self._inflow.credit_due())
+
+    def _send_credit(self, credit: int) -> None:
+        if credit:
+            self._session.send(self.number, write_credit(self.number, credit))
 
     def _expire(self) -> None:
         self._session.withdraw(self)
         self.finish(RunestoneError(Reason.DEADLINE_EXCEEDED, "the call's deadline passed"))
 
-    async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def _news(self) -> "asyncio.Future[None]":
+        """Done when there is something new: an answer, or the end."""
+        self._waiter = self._session.loop.create_future()
+        return self._waiter
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-def _write_metadata(opening: Open, metadata: Entries) -> int:
-    """Writes `metadata`; returns about how many bytes it takes."""
-    size = 0
-    for key, value in metadata:
-        if key == TRACEPARENT and isinstance(value, str):
-            opening.traceparent = value
-        else:
-            entry = Metadata(key=key, value=value.encode() if isinstance(value, str) else value)
-            opening.metadata.append(entry)
-            size += len(key) + len(entry.value) + 8
-    return size
 
 
 def _read_error(status: Status) -> RunestoneError:

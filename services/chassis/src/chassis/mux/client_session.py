@@ -6,10 +6,11 @@ from collections.abc import Callable
 from google.protobuf.message import DecodeError
 
 from chassis.errors import Reason, RunestoneError
-from chassis.mux.client_call import ClientCall, Entries
-from chassis.mux.flow import OVERHEAD
+from chassis.metadata import Metadata
+from chassis.mux.client_call import ClientCall
+from chassis.mux.frames import write_cancel
 from chassis.mux.outbox import Outbox
-from runestone.mux.v1.mux_pb2 import Cancel, Frame, SessionRequest, SessionResponse
+from runestone.mux.v1.mux_pb2 import SessionResponse
 
 
 class ClientSession:
@@ -18,11 +19,12 @@ class ClientSession:
 
     def __init__(self, wake: Callable[[], None], max_message: int, max_calls: int = 10_000) -> None:
         self._wake = wake
-        self._max_message = max_message
         self._max_calls = max_calls
         self._outbox = Outbox()
         self._calls: dict[int, ClientCall] = {}
         self._last = 0
+        self.max_message = max_message
+        self.loop = asyncio.get_running_loop()
         self.is_open = True
         self.is_leaving = False
         self.spent = asyncio.Event()
@@ -39,7 +41,7 @@ class ClientSession:
         """Calls that have begun and not ended."""
         return len(self._calls)
 
-    def begin(self, method: str, request: bytes, timeout: float, metadata: Entries) -> ClientCall:
+    def begin(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> ClientCall:
         """Begins a call. Raises OVERLOADED at the session's bound, UNAVAILABLE when it takes no calls; neither was begun."""
         if not self.takes_calls:
             raise RunestoneError(Reason.UNAVAILABLE, "the session is over", may_have_begun=False)
@@ -48,24 +50,24 @@ class ClientSession:
                 Reason.OVERLOADED, f"{self._max_calls} calls are running on one session", may_have_begun=False
             )
         self._last += 1
-        call = ClientCall(self, self._last, self._max_message)
-        self._calls[call.number] = call
-        self.idle.clear()
+        if not self._calls:
+            self.idle.clear()
+        call = self._calls[self._last] = ClientCall(self, self._last)
         call.open(method, request, timeout, metadata)
         return call
 
-    def send(self, frame: Frame, size: int) -> None:
+    def send(self, call: int, frame: bytes) -> None:
         """Queues a frame for the next batch."""
-        self._outbox.put(frame, size)
+        self._outbox.put(call, frame)
         self._wake()
 
     def next_batch(self) -> bytes | None:
         """The next batch as bytes; None when nothing is to be sent."""
-        frames = self._outbox.take()
-        for frame in frames:
-            if frame.HasField("open") and (call := self._calls.get(frame.call)) is not None:
+        batch = self._outbox.take()
+        for number, _ in batch:
+            if (call := self._calls.get(number)) is not None:
                 call.was_sent = True
-        return SessionRequest(frames=frames).SerializeToString() if frames else None
+        return b"".join([frame for _, frame in batch]) if batch else None
 
     def receive(self, batch: bytes) -> None:
         """Takes a batch from the callee. Never waits; frames of calls that are over are dropped. Raises INVALID_REQUEST
@@ -105,7 +107,7 @@ class ClientSession:
         """Nobody waits for the call: what was not sent is dropped, what was is cancelled at the callee."""
         self._outbox.drop(call.number)
         if call.was_sent and self.is_open:
-            self.send(Frame(call=call.number, cancel=Cancel()), OVERHEAD)
+            self.send(call.number, write_cancel(call.number))
 
     def __repr__(self) -> str:
         state = "closed" if not self.is_open else "leaving" if self.is_leaving else "open"

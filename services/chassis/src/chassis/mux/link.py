@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Self
 
+from chassis.client import Answers
 from chassis.errors import Reason, RunestoneError
-from chassis.mux.client_call import ClientCall, Entries
+from chassis.metadata import Metadata
+from chassis.mux.client_call import ClientCall
 from chassis.mux.opening import SessionLife, open_beside, open_over_grpc
 from chassis.mux.socket_pipe import SUFFIX
 from chassis.plain import PlainLink
@@ -53,7 +56,7 @@ class MuxLink:
                     await self._wait_until_connected()
         return self.is_connected
 
-    async def call(self, method: str, request: bytes, timeout: float, metadata: Entries) -> bytes:
+    async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
         """A unary call. Raises RunestoneError."""
         until = self._loop.time() + timeout
         call = await self._begin(method, request, until, metadata)
@@ -64,20 +67,11 @@ class MuxLink:
                 raise
         return await (await self._begin(method, request, until, metadata)).answer()
 
-    async def stream(self, method: str, request: bytes, timeout: float, metadata: Entries) -> AsyncGenerator[bytes]:
-        """A server-streaming call. Raises RunestoneError; closing it early cancels the call."""
+    def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> "SessionAnswers":
+        """A server-streaming call, begun when its first answer is asked for. Raises RunestoneError; closing it early cancels
+        the call."""
         until = self._loop.time() + timeout
-        for is_last in (False, True):
-            call = await self._begin(method, request, until, metadata)
-            try:
-                async with contextlib.aclosing(call.answers()) as answers:
-                    async for answer in answers:
-                        yield answer
-            except RunestoneError as error:
-                if is_last or not was_surely_not_begun(error):
-                    raise
-            else:
-                return
+        return SessionAnswers(lambda: self._begin(method, request, until, metadata))
 
     async def close(self) -> None:
         """Ends all sessions; running calls fail. Harmless when it is closed already."""
@@ -93,7 +87,7 @@ class MuxLink:
     def __repr__(self) -> str:
         return f"MuxLink({self._life.session if self._life else 'not connected'})"
 
-    async def _begin(self, method: str, request: bytes, until: float, metadata: Entries) -> ClientCall:
+    async def _begin(self, method: str, request: bytes, until: float, metadata: Metadata) -> ClientCall:
         """Begins a call that may take until `until`, on the session that there is or comes soon."""
         if self._life is None or not self._life.session.takes_calls:
             await self._wait_for_session(min(PATIENCE, until - self._loop.time()))
@@ -157,6 +151,35 @@ class MuxLink:
         if is_beside and Path(path).exists():  # noqa: ASYNC240  a look at the file system's cache
             return await open_beside(path, self._max_message)
         return await open_over_grpc(self._plain.channel, self._max_message, waits=not is_beside)
+
+
+class SessionAnswers:
+    """The answers of a streaming call; it is sent once more where it certainly was not begun."""
+
+    def __init__(self, begin: Callable[[], Awaitable[ClientCall]]) -> None:
+        self._begin = begin
+        self._answers: Answers | None = None
+        self._is_last_try = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next answer. Raises RunestoneError."""
+        if self._answers is None:
+            self._answers = (await self._begin()).answers()
+        try:
+            return await anext(self._answers)
+        except RunestoneError as error:
+            if self._is_last_try or not was_surely_not_begun(error):
+                raise
+        self._is_last_try, self._answers = True, None
+        return await anext(self)
+
+    async def aclose(self) -> None:
+        """Nobody reads on."""
+        if self._answers is not None:
+            await self._answers.aclose()
 
 
 def was_surely_not_begun(error: RunestoneError) -> bool:

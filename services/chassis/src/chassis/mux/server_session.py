@@ -10,10 +10,10 @@ from google.protobuf.message import DecodeError
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
-from chassis.mux.flow import OVERHEAD
+from chassis.mux.frames import write_goodbye, write_status
 from chassis.mux.outbox import Outbox
 from chassis.mux.server_call import ServerCall, to_status
-from runestone.mux.v1.mux_pb2 import Frame, Goodbye, Open, SessionRequest, SessionResponse, Status
+from runestone.mux.v1.mux_pb2 import Open, SessionRequest, Status
 
 Handlers = Mapping[str, Any]
 
@@ -33,7 +33,6 @@ class ServerSession:
     ) -> None:
         self._handlers = handlers
         self._wake = wake
-        self._max_message = max_message
         self._max_calls = max_calls
         self._outbox = Outbox()
         self._calls: dict[int, ServerCall] = {}
@@ -41,18 +40,20 @@ class ServerSession:
         self._is_leaving = False
         self.clock = clock
         self.log = log
+        self.max_message = max_message
+        self.loop = asyncio.get_running_loop()
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def send(self, frame: Frame, size: int) -> None:
+    def send(self, call: int, frame: bytes) -> None:
         """Queues a frame for the next batch."""
-        self._outbox.put(frame, size)
+        self._outbox.put(call, frame)
         self._wake()
 
     def next_batch(self) -> bytes | None:
         """The next batch as bytes; None when nothing is to be sent."""
-        frames = self._outbox.take()
-        return SessionResponse(frames=frames).SerializeToString() if frames else None
+        batch = self._outbox.take()
+        return b"".join([frame for _, frame in batch]) if batch else None
 
     def receive(self, batch: bytes) -> None:
         """Takes a batch from the caller. Never waits; frames of calls that are over are dropped. Raises INVALID_REQUEST
@@ -77,7 +78,7 @@ class ServerSession:
     def say_goodbye(self) -> None:
         """Takes no new calls; running ones end."""
         self._is_leaving = True
-        self.send(Frame(goodbye=Goodbye()), OVERHEAD)
+        self.send(0, write_goodbye())
 
     async def close(self) -> None:
         """Cancels every call and waits for their ends. The callers learn of it by the end of what carried the session."""
@@ -90,13 +91,12 @@ class ServerSession:
         """Takes back what was not yet sent of a call that nobody waits for."""
         self._outbox.drop(number)
 
-    def end(self, number: int, status: Status | None) -> None:
-        """Ends the bookkeeping of a call, and sends how it ended where somebody waits for that."""
+    def end(self, number: int, last: bytes | None) -> None:
+        """Ends the bookkeeping of a call, and sends its last frame where somebody waits for that."""
         if self._calls.pop(number, None) is not None and not self._calls:
             self.idle.set()
-        if status is not None:
-            size = len(status.message) + len(status.details) + len(status.status) + 64
-            self.send(Frame(call=number, status=status), size)
+        if last is not None:
+            self.send(number, last)
 
     def _open(self, number: int, opening: Open) -> None:
         if number <= self._last:
@@ -105,11 +105,11 @@ class ServerSession:
         handler = self._handlers.get(opening.method)
         refusal = self._refusal(opening.method, handler)
         if refusal is not None:
-            self.end(number, refusal)
+            self.end(number, write_status(number, refusal))
             return
-        call = ServerCall(self, number, handler, opening, self._max_message)
-        self._calls[number] = call
-        self.idle.clear()
+        if not self._calls:
+            self.idle.clear()
+        call = self._calls[number] = ServerCall(self, number, handler, opening)
         call.take(opening.request, more=opening.more)
 
     def _refusal(self, method: str, handler: Any) -> Status | None:
