@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from chassis.breaker import Breaker
@@ -95,7 +94,7 @@ class Leases:
 
     async def _decide_all(self, limits: Limits, waiting: deque[Answer]) -> None:
         """Until nobody waits. One call's deadline is not the others', so they are asked for without it."""
-        bind(replace(current(), deadline=None))
+        bind(current()._replace(deadline=None))
         try:
             while waiting:
                 await self._wait_for_renewals(limits)

@@ -110,9 +110,12 @@ class Channel(grpc.aio.Channel):
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> AsyncIterator[Any]:
             with self._tracing.span(name, kind="client"):
                 seconds, entries = self._outgoing(timeout, metadata)
-                async with aclosing(link.stream(method, request_serializer(request), seconds, entries)) as answers:
+                answers = link.stream(method, request_serializer(request), seconds, entries)
+                try:
                     async for answer in answers:
                         yield response_deserializer(answer)
+                finally:
+                    await answers.aclose()
 
         return call
 

@@ -4,7 +4,6 @@ Bound once where a call enters a process (the edge's door, the chassis' server),
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -24,15 +23,15 @@ class TraceContext(NamedTuple):
 NO_TRACE = TraceContext("0" * 32, "0" * 16, sampled=False)
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """One call's context in this process. `deadline` is a `Clock.monotonic` time; None for work without one."""
 
     trace: TraceContext = NO_TRACE
     deadline: float | None = None
 
 
-_current: ContextVar[CallContext] = ContextVar("runestone_call")
+NO_CALL = CallContext()
+_current: ContextVar[CallContext] = ContextVar("runestone_call", default=NO_CALL)
 
 
 def bind(call: CallContext) -> None:
@@ -42,4 +41,4 @@ def bind(call: CallContext) -> None:
 
 def current() -> CallContext:
     """The running task's context; one without deadline or trace for background work."""
-    return _current.get(None) or CallContext()
+    return _current.get()

@@ -7,7 +7,6 @@ What surrounds each rpc is visible in `Rpc`: places, deadline, trace, metrics, l
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 
@@ -250,9 +249,12 @@ def guard(server: Server, method: str, handler: Any) -> Any:
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             with server.around(method, context):
-                async with aclosing((handler.unary_stream or handler.stream_stream)(request, context)) as messages:
+                messages = (handler.unary_stream or handler.stream_stream)(request, context)
+                try:
                     async for message in messages:
                         yield message
+                finally:
+                    await messages.aclose()
         except Exception as error:  # noqa: BLE001  the outermost border of the rpc
             await server.abort(method, context, error)
 

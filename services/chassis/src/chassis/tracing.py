@@ -36,7 +36,7 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     version, trace_id, span_id, flags, more = match.groups()
     if version == "00" and more:
         return None
-    return TraceContext(trace_id, span_id, bool(int(flags, 16) & 1))
+    return TraceContext(trace_id, span_id, int(flags, 16) & 1 == 1)
 
 
 class Tracing:

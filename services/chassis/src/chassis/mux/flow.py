@@ -5,7 +5,7 @@ is ahead of its consumer by the window and one part at most, and by the one mess
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from chassis.errors import Reason, RunestoneError
@@ -19,7 +19,7 @@ AHEAD = WINDOW + PART + OVERHEAD  # how far a sender may be ahead of its credit
 class Piece(NamedTuple):
     """A message, or a part of one that goes on."""
 
-    data: bytes | memoryview
+    data: bytes
     more: bool
 
 
@@ -37,26 +37,25 @@ class Outflow:
         """Whether something waits for credit."""
         return bool(self._waiting)
 
-    def offer(self, message: bytes) -> Iterator[Piece]:
+    def offer(self, message: bytes) -> Iterable[Piece]:
         """The pieces that may go now that `message` is to be sent; the rest waits."""
         if not self._waiting and self._credit > 0 and len(message) <= PART:  # nearly always
             self._credit -= len(message) + OVERHEAD
-            yield Piece(message, more=False)
-            return
+            return (Piece(message, more=False),)
         self._waiting.append(memoryview(message))
-        yield from self._release()
+        return self._release()
 
     def spend(self, size: int) -> None:
         """Accounts for bytes that went another way (the first part of a request goes with its open)."""
         self._credit -= size + OVERHEAD
 
-    def add_credit(self, size: int) -> Iterator[Piece]:
+    def add_credit(self, size: int) -> Iterable[Piece]:
         """The pieces that may go now that the other side has consumed `size` bytes. Raises INVALID_REQUEST when that is
         more than was sent: it would lift the bound."""
         self._credit += size
         if self._credit > WINDOW:
             raise RunestoneError(Reason.INVALID_REQUEST, "the other side gave credit for more than it was sent")
-        yield from self._release()
+        return self._release()
 
     def _release(self) -> Iterator[Piece]:
         while self._waiting and self._credit > 0:

@@ -28,13 +28,14 @@ def write_open(call: int, method: str, timeout: float, metadata: Metadata, reque
     return batch.SerializeToString()
 
 
-def write_part(call: int, data: bytes | memoryview, *, more: bool) -> bytes:
+def write_part(call: int, data: bytes, *, more: bool) -> bytes:
     """A message, or a part of one that goes on."""
     batch = SessionRequest()
     frame = batch.frames.add()
     frame.call = call
-    part = frame.part
-    part.data, part.more = bytes(data), more
+    frame.part.data = data
+    if more:
+        frame.part.more = True
     return batch.SerializeToString()
 
 
@@ -61,8 +62,17 @@ def write_answer(call: int, message: bytes) -> bytes:
     return batch.SerializeToString()
 
 
+def write_end(call: int) -> bytes:
+    """Ends a call well whose answers have gone before."""
+    batch = SessionRequest()
+    frame = batch.frames.add()
+    frame.call = call
+    frame.status.SetInParent()
+    return batch.SerializeToString()
+
+
 def write_status(call: int, status: Status) -> bytes:
-    """Ends a call."""
+    """Ends a call, however it ended."""
     batch = SessionRequest()
     batch.frames.add(call=call, status=status)
     return batch.SerializeToString()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
@@ -12,7 +11,7 @@ from chassis.errors import RunestoneError
 from chassis.logs import Logger
 from chassis.mux.context import MuxAbort, MuxContext
 from chassis.mux.flow import PART, Inflow, Outflow, Piece
-from chassis.mux.frames import write_answer, write_credit, write_part, write_status
+from chassis.mux.frames import write_answer, write_credit, write_end, write_part, write_status
 from runestone.mux.v1.mux_pb2 import Open, Status
 
 
@@ -140,15 +139,18 @@ class ServerCall:
         """Answers; returns the call's last frame."""
         serialize = self._handler.response_serializer
         if self._handler.response_streaming:
-            async with aclosing(self._handler.unary_stream(request, self._context)) as messages:
+            messages = self._handler.unary_stream(request, self._context)
+            try:
                 async for message in messages:
                     await self._send(serialize(message))
-            return write_status(self._number, Status())
+            finally:
+                await messages.aclose()
+            return write_end(self._number)
         answer = serialize(await self._handler.unary_unary(request, self._context))
         if len(answer) <= PART:
             return write_answer(self._number, answer)
         await self._send(answer)
-        return write_status(self._number, Status())
+        return write_end(self._number)
 
     async def _send(self, message: bytes) -> None:
         """Sends a message as credit allows; returns when all of it is on its way. Cancelled when nobody waits for it, also
