@@ -6,8 +6,6 @@ Attribute names are those of OpenTelemetry's GenAI semantic conventions; what th
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter
-
 from chassis.metrics import Metrics
 from chassis.tracing import Tracing
 from provider_svc.provider import Meter
@@ -33,7 +31,6 @@ class Telemetry:
 
     def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
         self._tracing = tracing
-        self._labelled: dict[tuple[str, str], Counter] = {}
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._first_bytes = metrics.histogram("upstream_first_byte_seconds", "Time to the first byte", ("provider",))
         self._durations = metrics.histogram("upstream_call_seconds", "Time to the last byte", ("provider",))
@@ -56,19 +53,11 @@ class Telemetry:
 
     def note_end(self, provider: str, outcome: str, seconds: float, usage: Usage | None) -> None:
         """A call is over."""
-        self._find(self._calls, provider, outcome).inc()
+        self._calls.labels(provider, outcome).inc()
         self._durations.labels(provider).observe(seconds)
         if usage is not None:
-            self._find(self._tokens, provider, "input").inc(usage.input_tokens)
-            self._find(self._tokens, provider, "output").inc(usage.output_tokens)
-
-    def _find(self, counter: Counter, provider: str, label: str) -> Counter:
-        """The counter under its labels; prometheus-client takes a lock and writes three tuples to find it. No outcome is
-        named like a direction."""
-        found = self._labelled.get((provider, label))
-        if found is None:
-            found = self._labelled[provider, label] = counter.labels(provider, label)
-        return found
+            self._tokens.labels(provider, "input").inc(usage.input_tokens)
+            self._tokens.labels(provider, "output").inc(usage.output_tokens)
 
 
 def describe(span: "Span | None", meter: Meter) -> None:
