@@ -197,10 +197,14 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             return body
 
         arrival = Arrival(
+            method="POST",
+            path="/v1/chat/completions",
+            query="",
             endpoint="/v1/chat/completions",
             template="/v1/chat/completions",
             headers=headers or {},
             client_address="127.0.0.1",
+            peer_address="127.0.0.1",
             received_at=clock.monotonic(),
             started_at=clock.time(),
             timeout=60.0,

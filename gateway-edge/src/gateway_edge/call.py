@@ -17,14 +17,19 @@ from runestone.common.v1.usage_pb2 import Usage
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """What is known of a call before anything is done with it. `endpoint` is the path as it was sent, `template` the path's own
-    (`/v1/models/{id}`); `read_body` reads it once, bounded in bytes and time;
+    """What is known of a call before anything is done with it. `path` and `query` are as they stand in the request's first line,
+    `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`); `peer_address` is whose connection it is,
+    `read_body` reads the body once, bounded in bytes and time;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
 
+    method: str
+    path: str
+    query: str
     endpoint: str
     template: str
     headers: Mapping[str, str]
     client_address: str
+    peer_address: str
     received_at: float
     started_at: float
     timeout: float
@@ -80,11 +85,16 @@ class Call(Struct, kw_only=True, eq=False):
 
     async def read_document(self) -> dict[str, Any]:
         """The body's object, decoded once for all who ask. Raises INVALID_REQUEST when it is none, and what reading raises."""
+        body = await self.read_body()
+        if self.document is None:
+            self.document = decode_object(body)
+        return self.document
+
+    async def read_body(self) -> bytes:
+        """The body, read once for all who ask. Raises BODY_TOO_LARGE, REQUEST_TIMEOUT."""
         if self.body is None:
             self.body = await self.arrival.read_body()
-        if self.document is None:
-            self.document = decode_object(self.body)
-        return self.document
+        return self.body
 
     @property
     def caller(self) -> Principal:

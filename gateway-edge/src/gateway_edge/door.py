@@ -132,10 +132,14 @@ class Door:
         stopwatch = Stopwatch()
         reply = HttpReply(request, connection, stopwatch.server_timing)
         arrival = Arrival(
+            method=request.method,
+            path=request.raw_path,
+            query=request.query,
             endpoint=request.path,
             template=way.path,
             headers=request.headers,
             client_address=connection.client_address,
+            peer_address=connection.client_address,
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,

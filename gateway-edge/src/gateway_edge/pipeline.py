@@ -12,6 +12,7 @@ from typing import Any
 from chassis.config.pipelines import STEPS, step_name, step_options
 from chassis.config.schema import PipelineStep
 from chassis.config.units import Duration
+from gateway_edge.auth.api_key import ApiKey
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
@@ -50,7 +51,7 @@ class Standing:
 
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tuple[str, str], Pipeline]:
     """The pipeline of every method and path."""
-    identify = Identify(policy.authority)
+    identify = Identify([ApiKey(policy.authority)], policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
     pipelines = {name: Pipeline([*_make_steps(steps[name], policy, peers, standing.plugins), call]) for name in steps}

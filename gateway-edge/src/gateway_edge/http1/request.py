@@ -7,8 +7,8 @@ Headers = dict[str, str]
 
 class Request:
     """A request of which the head is whole. `headers` have lower-case names; several of one name are one, joined by
-    commas (RFC 9110, section 5.3). `path` is percent-decoded. `fault` is what is wrong with the request itself: it is
-    answered with that and nothing else, and its connection ends."""
+    commas (RFC 9110, section 5.3). `path` is percent-decoded, `raw_path` as it was sent. `fault` is what is wrong with
+    the request itself: it is answered with that and nothing else, and its connection ends."""
 
     __slots__ = (
         "_blocks",
@@ -20,12 +20,14 @@ class Request:
         "method",
         "path",
         "query",
+        "raw_path",
         "size",
     )
 
     def __init__(self, method: str = "", path: str = "/", query: str = "", headers: Headers | None = None) -> None:
         self.method = method
         self.path = path
+        self.raw_path = path
         self.query = query
         self.headers: Headers = {} if headers is None else headers
         self.is_http_1_0 = False
