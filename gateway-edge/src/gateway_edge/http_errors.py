@@ -35,6 +35,8 @@ MEANINGS: dict[Reason, HttpMeaning] = {
     Reason.MODEL_NOT_FOUND: HttpMeaning(404, _BAD, "model_not_found"),
     Reason.NOT_FOUND: HttpMeaning(404, _BAD, "not_found"),
     Reason.CALL_EXISTS: HttpMeaning(409, _BAD, "call_exists"),
+    Reason.IDEMPOTENCY_KEY_IN_USE: HttpMeaning(409, _BAD, "idempotency_key_in_use", should_retry=True),
+    Reason.IDEMPOTENCY_KEY_REUSED: HttpMeaning(422, _BAD, "idempotency_key_reused", should_retry=False),
     Reason.REQUEST_TIMEOUT: HttpMeaning(408, "timeout_error", "request_timeout"),
     Reason.BODY_TOO_LARGE: HttpMeaning(413, _BAD, "body_too_large"),
     Reason.RATE_LIMITED: HttpMeaning(429, "rate_limit_error", "rate_limit_exceeded", should_retry=True),

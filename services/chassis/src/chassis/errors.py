@@ -57,6 +57,8 @@ class Reason(_NamedEnum):
     INTERNAL = enum.auto()
     UNIMPLEMENTED = enum.auto()
     CALL_EXISTS = enum.auto()
+    IDEMPOTENCY_KEY_IN_USE = enum.auto()
+    IDEMPOTENCY_KEY_REUSED = enum.auto()
 
     @property
     def number(self) -> "error_pb2.ErrorReason.ValueType":
@@ -100,6 +102,8 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
     Reason.UNIMPLEMENTED: grpc.StatusCode.UNIMPLEMENTED,
     Reason.CALL_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.IDEMPOTENCY_KEY_IN_USE: grpc.StatusCode.ABORTED,
+    Reason.IDEMPOTENCY_KEY_REUSED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 # What a status without our ErrorInfo means: it comes from gRPC itself or from a peer that is not ours.

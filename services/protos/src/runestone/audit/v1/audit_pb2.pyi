@@ -50,6 +50,7 @@ class AuditRecord(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     SNAPSHOT_VERSION_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    REPLAY_OF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The edge's id of the call, equal to the answer's `x-request-id`."""
     client_request_id: _builtins.str
@@ -88,6 +89,10 @@ class AuditRecord(_message.Message):
     """The snapshot that the call ran under."""
     client_address: _builtins.str
     """The address the call came from."""
+    replay_of: _builtins.str
+    """The request_id of the call whose kept answer was given again (`Idempotency-Key`); empty otherwise. Such a record has no
+    usage: what was used stands in the record of that call.
+    """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the call arrived."""
@@ -129,10 +134,11 @@ class AuditRecord(_message.Message):
         traceparent: _builtins.str = ...,
         snapshot_version: _builtins.str = ...,
         client_address: _builtins.str = ...,
+        replay_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

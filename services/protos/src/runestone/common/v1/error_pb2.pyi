@@ -82,6 +82,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """This service does not have the method."""
     ERROR_REASON_CALL_EXISTS: _ErrorReason.ValueType  # 28
     """A call with this id is running already; attach to it or choose another id."""
+    ERROR_REASON_IDEMPOTENCY_KEY_IN_USE: _ErrorReason.ValueType  # 29
+    """A call with this idempotency key is still running, and the pipeline does not join it; Error.retry_after says when to ask."""
+    ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 30
+    """The idempotency key was used for something else. Use another key, or send what was sent before."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why something was refused or failed. Travels as the `reason` of a google.rpc.ErrorInfo (without the prefix
@@ -147,6 +151,10 @@ ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 27
 """This service does not have the method."""
 ERROR_REASON_CALL_EXISTS: ErrorReason.ValueType  # 28
 """A call with this id is running already; attach to it or choose another id."""
+ERROR_REASON_IDEMPOTENCY_KEY_IN_USE: ErrorReason.ValueType  # 29
+"""A call with this idempotency key is still running, and the pipeline does not join it; Error.retry_after says when to ask."""
+ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 30
+"""The idempotency key was used for something else. Use another key, or send what was sent before."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

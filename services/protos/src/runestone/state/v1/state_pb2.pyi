@@ -84,12 +84,17 @@ class BeginCallRequest(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     CLAIM_TTL_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """Whose key it is: the tenant and its key. No other scope sees it. At most 512 bytes."""
     key: _builtins.str
     """What the client sent. At most 255 bytes."""
     fingerprint: _builtins.bytes
-    """SHA-256 over what was asked: the path and the body. 32 bytes."""
+    """SHA-256 over what was asked. 32 bytes."""
+    token: _builtins.str
+    """What the claim is held by, renewed and ended with, chosen by the caller at random for this one call; nobody else knows
+    it. 16 to 64 bytes.
+    """
     @_builtins.property
     def claim_ttl(self) -> _duration_pb2.Duration:
         """How long a claim lasts without being renewed. At most five minutes."""
@@ -106,10 +111,11 @@ class BeginCallRequest(_message.Message):
         fingerprint: _builtins.bytes = ...,
         claim_ttl: _duration_pb2.Duration | None = ...,
         wait: _duration_pb2.Duration | None = ...,
+        token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_ttl", b"claim_ttl", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_ttl", b"claim_ttl", "fingerprint", b"fingerprint", "key", b"key", "scope", b"scope", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_ttl", b"claim_ttl", "fingerprint", b"fingerprint", "key", b"key", "scope", b"scope", "token", b"token", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,21 +167,16 @@ Global___BeginCallResponse: _TypeAlias = BeginCallResponse  # noqa: Y015
 
 @_typing.final
 class Claimed(_message.Message):
-    """A claim."""
+    """The claim is held by the request's token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TOKEN_FIELD_NUMBER: _builtins.int
-    token: _builtins.str
-    """What the claim is renewed and ended with; nobody else knows it."""
     def __init__(
         self,
-        *,
-        token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -71,18 +71,21 @@ class StateServiceServicer:
     def RememberNonce(self, request, context):
         """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-        INVALID_ARGUMENT for what is too long. The caller refuses the request when it was not the first, and must also refuse it
-        (503) while the service or its store is down: a replay is never let through.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
+        early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
+        and while the service or its store is down: a replay is never let through.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BeginCall(self, request, context):
-        """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim.
+        """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim. Asking again
+        with the same token is harmless: a claim that is held already is given again.
 
-        INVALID_ARGUMENT for what is too long. While the service or its store is down the caller must answer 503: it could not
-        promise that the call is made once.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when too many wait or too many claims are held. While the service
+        or its store is down the caller must answer 503: it could not promise that the call is made once. After any error, and
+        when it gives up asking, it abandons its token, which may hold the claim unseen.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,14 +21,17 @@ class StateServiceStub:
     RememberNonce: _aio.UnaryUnaryMultiCallable[_state_pb2.RememberNonceRequest, _state_pb2.RememberNonceResponse]
     """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-    INVALID_ARGUMENT for what is too long. The caller refuses the request when it was not the first, and must also refuse it
-    (503) while the service or its store is down: a replay is never let through.
+    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
+    early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
+    and while the service or its store is down: a replay is never let through.
     """
     BeginCall: _aio.UnaryUnaryMultiCallable[_state_pb2.BeginCallRequest, _state_pb2.BeginCallResponse]
-    """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim.
+    """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim. Asking again
+    with the same token is harmless: a claim that is held already is given again.
 
-    INVALID_ARGUMENT for what is too long. While the service or its store is down the caller must answer 503: it could not
-    promise that the call is made once.
+    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when too many wait or too many claims are held. While the service
+    or its store is down the caller must answer 503: it could not promise that the call is made once. After any error, and
+    when it gives up asking, it abandons its token, which may hold the claim unseen.
     """
     RenewCall: _aio.UnaryUnaryMultiCallable[_state_pb2.RenewCallRequest, _state_pb2.RenewCallResponse]
     """Prolongs a claim.
@@ -61,8 +64,9 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_state_pb2.RememberNonceResponse]:
         """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-        INVALID_ARGUMENT for what is too long. The caller refuses the request when it was not the first, and must also refuse it
-        (503) while the service or its store is down: a replay is never let through.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
+        early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
+        and while the service or its store is down: a replay is never let through.
         """
 
     @_abc_1.abstractmethod
@@ -71,10 +75,12 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _state_pb2.BeginCallRequest,
         context: _aio.ServicerContext[_state_pb2.BeginCallRequest, _abc.Awaitable[_state_pb2.BeginCallResponse]],
     ) -> _abc.Awaitable[_state_pb2.BeginCallResponse]:
-        """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim.
+        """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim. Asking again
+        with the same token is harmless: a claim that is held already is given again.
 
-        INVALID_ARGUMENT for what is too long. While the service or its store is down the caller must answer 503: it could not
-        promise that the call is made once.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when too many wait or too many claims are held. While the service
+        or its store is down the caller must answer 503: it could not promise that the call is made once. After any error, and
+        when it gives up asking, it abandons its token, which may hold the claim unseen.
         """
 
     @_abc_1.abstractmethod
