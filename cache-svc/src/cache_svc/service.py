@@ -5,26 +5,36 @@ from cache_svc.memory import MemoryStore
 from cache_svc.redis_store import RedisStore
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
+from cache_svc.state.opening import open_state
+from cache_svc.state.servicer import MAX_WAITERS, StateServicer
 from cache_svc.store import Store
-from chassis.redis import open_pool
+from chassis.limiter import ConcurrencyLimiter
+from chassis.redis import RedisPool, open_pool
 from chassis.runtime import Runtime, Service
 from runestone.cache.v1 import cache_pb2, cache_pb2_grpc
+from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store, measures it, serves it."""
+    """Opens the store, measures it, serves it; beside it what edges share."""
     settings = CacheSettings.of(runtime.settings)
-    store = MeasuredStore(await _open_store(runtime, settings), runtime.metrics)
+    pool = await open_pool(runtime, settings.store_url) if settings.store_url is not None else None
+    store = MeasuredStore(_open_answers(runtime, settings, pool), runtime.metrics)
     runtime.serve(
         cache_pb2_grpc.add_CacheServiceServicer_to_server,
         CacheServicer(store, runtime.clock, default_ttl=settings.default_ttl),
         cache_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name,
     )
+    runtime.serve(
+        state_pb2_grpc.add_StateServiceServicer_to_server,
+        StateServicer(await open_state(runtime, settings, pool), runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
+        state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
+    )
 
 
-async def _open_store(runtime: Runtime, settings: CacheSettings) -> Store:
-    if settings.store_url is not None:
-        return RedisStore(await open_pool(runtime, settings.store_url), settings.bounds)
+def _open_answers(runtime: Runtime, settings: CacheSettings, pool: RedisPool | None) -> Store:
+    if pool is not None:
+        return RedisStore(pool, settings.bounds)
     return _open_memory(runtime, settings)
 
 

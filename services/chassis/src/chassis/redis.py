@@ -144,22 +144,23 @@ def _read_url(url: str, deadline: float, max_connections: int) -> BlockingConnec
         raise ConfigError([Problem((), problem)]) from None
 
 
-async def open_pool(runtime: Runtime, url: str) -> RedisPool:
-    """A pool that lives as long as the service, which is ready when Redis has answered once.
+async def open_pool(runtime: Runtime, url: str, name: str = "store") -> RedisPool:
+    """A pool that lives as long as the service, which is ready when Redis has answered once. `name` tells the stores of one
+    service apart, as a fact and in `runestone_<name>_up`.
 
     A later outage leaves the service ready: it then answers UNAVAILABLE, which its callers have a rule for, while one
     that is not ready would take the gateway down with it.
     """
     pool = RedisPool(url, deadline=DEADLINE, breaker=Breaker(clock=runtime.clock))
     await runtime.open(pool)
-    runtime.facts.declare("store", detail="Redis has not answered yet")
-    runtime.metrics.gauge("store_up", "Whether the shared store answers (1) or is left alone (0)").set_function(
+    runtime.facts.declare(name, detail="Redis has not answered yet")
+    runtime.metrics.gauge(f"{name}_up", "Whether the shared store answers (1) or is left alone (0)").set_function(
         lambda: pool.is_up
     )
-    runtime.spawn(_say_when_up(pool, runtime.facts), "store")
+    runtime.spawn(_say_when_up(pool, runtime.facts, name), name)
     return pool
 
 
-async def _say_when_up(pool: RedisPool, facts: Facts) -> None:
+async def _say_when_up(pool: RedisPool, facts: Facts, name: str) -> None:
     await pool.wait()
-    facts.say("store", holds=True)
+    facts.say(name, holds=True)

@@ -32,6 +32,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_models,
         _check_providers,
         _check_stores,
+        _check_state_store,
         _check_replicas,
         _check_keys,
         check_pipelines,
@@ -108,6 +109,12 @@ def _check_stores(settings: Settings) -> Iterator[Finding]:
         store = getattr(settings, section).store
         if not any(store == name or (name.endswith("://") and store.startswith(name)) for name in known):
             yield (section, "store"), f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
+
+
+def _check_state_store(settings: Settings) -> Iterator[Finding]:
+    store, known = settings.cache.state.store, STORES["cache"]
+    if store is not None and store != known[0] and not store.startswith(known[1:]):
+        yield ("cache", "state", "store"), f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
 
 
 def _check_replicas(settings: Settings) -> Iterator[Finding]:

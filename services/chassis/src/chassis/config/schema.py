@@ -90,6 +90,15 @@ class Encryption(Section, frozen=True, kw_only=True):
     tenants: list[str] = []
 
 
+class SharedState(Section, frozen=True, kw_only=True):
+    """What edges share for a while: nonces, and calls under an `Idempotency-Key`. `store` absent: `cache.store`. In memory at
+    most `max_size` nonces, as many running calls, and as many answers, which take at most `max_bytes`."""
+
+    store: StoreUrl | None = None
+    max_size: Count = 100_000
+    max_bytes: Size = Size(128 << 20)
+
+
 class Cache(Section, frozen=True, kw_only=True):
     """The answer cache. `when: deterministic` keeps answers to requests with `temperature: 0` or a `seed` only."""
 
@@ -101,6 +110,7 @@ class Cache(Section, frozen=True, kw_only=True):
     warm_on_startup: bool = False
     store: StoreUrl = StoreUrl("memory")
     encryption: Encryption | None = None
+    state: SharedState = SharedState()
 
 
 class RateLimit(Section, frozen=True, kw_only=True):

@@ -1,0 +1,54 @@
+"""The place for shared state, opened: which store, its numbers, and how it ends."""
+
+from cache_svc.settings import CacheSettings
+from cache_svc.state.changes import Changes
+from cache_svc.state.memory import MemoryState
+from cache_svc.state.redis_state import RedisState
+from cache_svc.state.store import StateStore
+from chassis.errors import RunestoneError
+from chassis.logs import Logger
+from chassis.redis import RedisPool, open_pool
+from chassis.runtime import Runtime
+
+
+async def open_state(runtime: Runtime, settings: CacheSettings, pool: RedisPool | None) -> StateStore:
+    """The store that the settings name; `pool` is the answers' own, used for both where both are in one Redis."""
+    if settings.state_url is None:
+        return _open_memory(runtime, settings)
+    if pool is None or settings.state_url != settings.store_url:
+        pool = await open_pool(runtime, settings.state_url, "state")
+    state = RedisState(pool, settings.state_answer)
+    runtime.spawn(warn_of_eviction(pool, runtime.log), "state policy")
+    runtime.on_stop(lambda _grace: stop_waiting(state.changes))
+    return state
+
+
+def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryState:
+    metrics = runtime.metrics
+    evicted = metrics.counter("idempotency_evicted", "Answers under a key dropped before their time, to make room")
+    state = MemoryState(settings.state_bounds, runtime.clock, on_eviction=evicted.inc)
+    metrics.gauge("idempotency_answers", "Answers kept under a key now").set_function(lambda: state.answers.entries)
+    metrics.gauge("idempotency_bytes", "Bytes that they count for").set_function(lambda: state.answers.used_bytes)
+    metrics.gauge("idempotency_running", "Calls under a key now").set_function(lambda: len(state.claims))
+    metrics.gauge("state_nonces", "Nonces remembered now").set_function(lambda: len(state.nonces))
+    runtime.spawn(state.sweep(), "state sweep")
+    runtime.on_stop(lambda _grace: stop_waiting(state.changes))
+    return state
+
+
+async def stop_waiting(changes: Changes) -> None:
+    """Sends away who waits for somebody else's call: the edge asks another replica, and nobody holds up the stop."""
+    changes.close()
+
+
+async def warn_of_eviction(pool: RedisPool, log: Logger) -> None:
+    """Says once, in the log, that this Redis may forget a nonce or an answer before its time."""
+    await pool.wait()
+    try:
+        memory = await pool.ask("INFO", "memory")
+    except RunestoneError:
+        return
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if memory.get("maxmemory") and policy != "noeviction":
+        advice = "give it one with `maxmemory-policy noeviction` (cache.state.store)"
+        log.warning("shared state may be forgotten early", maxmemory_policy=policy, advice=advice)
