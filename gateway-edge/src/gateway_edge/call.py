@@ -20,6 +20,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     """What is known of a call before anything is done with it. `path` and `query` are as they stand in the request's first line,
     `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`); `peer_address` is whose connection it is,
     `read_body` reads the body once, bounded in bytes and time;
+    `client_address` is who calls, found behind trusted proxies when the call `is_proxied` by one, empty where that is not known;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
 
     method: str
@@ -34,6 +35,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     started_at: float
     timeout: float
     read_body: Callable[[], Awaitable[bytes]]
+    is_proxied: bool = False
 
 
 class Outcome(Struct):
@@ -87,7 +89,7 @@ class Call(Struct, kw_only=True, eq=False):
         """The body's object, decoded once for all who ask. Raises INVALID_REQUEST when it is none, and what reading raises."""
         body = await self.read_body()
         if self.document is None:
-            self.document = decode_object(body)
+            self.document = decode_object(body, self.settings.edge.protection.max_json_depth)
         return self.document
 
     async def read_body(self) -> bytes:

@@ -20,13 +20,12 @@ from gateway_edge.http_errors import http_status
 from gateway_edge.http_reply import HttpReply
 from gateway_edge.intake import read_timeout
 from gateway_edge.policy import Policy
+from gateway_edge.proxies import UNKNOWN
 from gateway_edge.stopwatch import Stopwatch
 from gateway_edge.ways import Way, Ways
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
-
-BODY_TIMEOUT = 60.0  # seconds that a body may take to arrive
 
 
 class Door:
@@ -131,6 +130,8 @@ class Door:
         context.bind(CallContext(trace, received_at + timeout))
         stopwatch = Stopwatch()
         reply = HttpReply(request, connection, stopwatch.server_timing)
+        is_proxied = policy.proxies.trusts(connection.client_address)
+        patience = min(timeout, edge.protection.body_timeout)
         arrival = Arrival(
             method=request.method,
             path=request.raw_path,
@@ -138,12 +139,13 @@ class Door:
             endpoint=request.path,
             template=way.path,
             headers=request.headers,
-            client_address=connection.client_address,
+            client_address=_find_client(request, connection, policy) if is_proxied else connection.client_address,
             peer_address=connection.client_address,
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,
-            read_body=lambda: connection.read_body(edge.http.max_body, min(timeout, BODY_TIMEOUT)),
+            read_body=lambda: connection.read_body(edge.http.max_body, patience),
+            is_proxied=is_proxied,
         )
         call = Call(
             id=self._new_id(),
@@ -178,6 +180,15 @@ class Door:
             trace_id=call.trace.trace_id,
             version=call.snapshot_version,
         )
+
+
+def _find_client(request: Request, connection: Connection, policy: Policy) -> str:
+    """The client behind a trusted proxy; where that cannot be said, the request is spoiled."""
+    try:
+        return policy.proxies.find_client(connection.client_address, request.headers)
+    except RunestoneError as error:
+        request.spoil(error.message)
+        return UNKNOWN
 
 
 async def _refuse(fault: RunestoneError) -> None:

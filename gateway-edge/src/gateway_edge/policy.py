@@ -1,9 +1,10 @@
-"""One snapshot made ready for calls: who may call, and which models there are."""
+"""One snapshot made ready for calls: who may call, through whom, and which models there are."""
 
 from dataclasses import dataclass
 
 from chassis.config import Catalog, Settings
 from chassis.snapshots import Snapshot
+from gateway_edge.proxies import TrustedProxies
 from gateway_edge.tenants import Authority
 
 
@@ -15,6 +16,7 @@ class Policy:
     settings: Settings
     authority: Authority
     catalog: Catalog
+    proxies: TrustedProxies
     created_at: float
 
     @classmethod
@@ -22,4 +24,5 @@ class Policy:
         """The policy of a snapshot."""
         settings = snapshot.settings
         catalog = Catalog(settings.models, settings.providers)
-        return cls(snapshot.version, settings, Authority.of(settings), catalog, created_at)
+        proxies = TrustedProxies(settings.edge.http.trusted_proxies)
+        return cls(snapshot.version, settings, Authority.of(settings), catalog, proxies, created_at)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from chassis.config.document import Finding, KeyPath
+from chassis.config.doors import check_doors
 from chassis.config.pipelines import check_pipelines, step_name
 from chassis.config.schema import Key, Settings
 from chassis.config.unbuilt import find_unkept_promises
@@ -28,6 +29,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
     """Every place where the settings contradict themselves or promise what could not be kept."""
     for check in (
         _check_body_bound,
+        check_doors,
         _check_names,
         _check_models,
         _check_providers,

@@ -29,13 +29,14 @@ class Tls(Section, frozen=True, kw_only=True):
 
 
 class Cors(Section, frozen=True, kw_only=True):
-    """Browser origins that may call."""
+    """Browser origins that may call (`https://app.example`); `*`: any."""
 
     origins: list[str] = []
 
 
 class HttpDoor(Section, frozen=True, kw_only=True):
-    """The port that clients use."""
+    """The port that clients use. With `tls.ca` they must show a certificate of that authority. Who calls is read from
+    `x-forwarded-for` or `forwarded` when the connection comes from one of `trusted_proxies` (addresses or CIDR ranges)."""
 
     host: str = "127.0.0.1"
     port: Port = 4003
@@ -71,14 +72,38 @@ class Drain(Section, frozen=True, kw_only=True):
     grace: Duration = Duration(10)
 
 
+class Protection(Section, frozen=True, kw_only=True):
+    """What one edge process bears, whoever calls. `max_connections_per_address` bounds connections, and behind a trusted proxy
+    running calls, of one client address (of IPv6 its /64). A body that is slower than `min_body_rate` bytes a second
+    after `body_grace` is given up. Calls are shed, those of the lowest priority first, when `max_calls` run, when the
+    event loop is `max_loop_lag` late, or when the process holds `max_memory` (absent: nine tenths of its cgroup's limit,
+    divided by the workers)."""
+
+    max_connections: Count = 10_000
+    max_connections_per_address: Count = 2_000
+    max_calls: Count = 4_000
+    max_calls_per_key: Count = 2_000
+    max_loop_lag: Duration = Duration(1)
+    max_memory: Size | None = None
+    max_headers: Annotated[int, Meta(ge=8, le=1024)] = 128
+    max_header_size: Size = Size(64 << 10)
+    max_json_depth: Annotated[int, Meta(ge=4, le=250)] = 100
+    header_timeout: Duration = Duration(15)
+    idle_timeout: Duration = Duration(75)
+    body_timeout: Duration = Duration(60)
+    body_grace: Duration = Duration(5)
+    min_body_rate: Size = Size(240)
+
+
 class Edge(Section, frozen=True, kw_only=True):
-    """The edge: doors, processes, draining."""
+    """The edge: doors, processes, protection, draining."""
 
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     http: HttpDoor = HttpDoor()
     admin: AdminDoor = AdminDoor()
     websocket: WebSocketDoor = WebSocketDoor()
     drain: Drain = Drain()
+    protection: Protection = Protection()
     key_pepper: Secret | None = None
     call_timeout: Duration = Duration(600)
 
@@ -243,10 +268,11 @@ class Key(Section, frozen=True, kw_only=True):
 
 
 class Tenant(Section, frozen=True, kw_only=True):
-    """Whom keys, limits, cache and records belong to."""
+    """Whom keys, limits, cache and records belong to. Under load the calls of the lowest `priority` are shed first."""
 
     name: Name
     pipeline: str = "default"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
     scopes: Scopes = Scopes()
     limits: Limits = Limits()
     keys: list[Key] = []

@@ -1,0 +1,47 @@
+"""`edge.http` and `edge.protection`: what is taken, and what could not be meant."""
+
+import pytest
+
+from chassis.config import ConfigError, parse_settings
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        parse_settings(text)
+    return [str(problem) for problem in raised.value.problems]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "edge: {http: {trusted_proxies: [10.0.0.0/8, 192.0.2.1, '2001:db8::/32', '::1']}}",
+        "edge: {http: {cors: {origins: ['*', 'https://app.example', 'http://localhost:3000', 'https://[::1]:8080']}}}",
+        "edge: {protection: {max_memory: 1GiB, max_loop_lag: 250ms, min_body_rate: 0, body_grace: 0}}",
+        "tenants: [{name: a, priority: 0}, {name: b, priority: 9}]",
+    ],
+)
+def test_what_is_meant_is_taken(text: str) -> None:
+    parse_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("edge: {http: {trusted_proxies: [10.0.0.1/8]}}", "edge.http.trusted_proxies[0]: must be an address or a CIDR"),
+        ("edge: {http: {trusted_proxies: [envoy]}}", "edge.http.trusted_proxies[0]: must be an address or a CIDR"),
+        ("edge: {http: {cors: {origins: ['app.example']}}}", "edge.http.cors.origins[0]: must be `*` or an origin"),
+        ("edge: {http: {cors: {origins: ['https://a.example/']}}}", "must be `*` or an origin"),
+        ("edge: {http: {cors: {origins: ['https://*.a.example']}}}", "must be `*` or an origin"),
+        ("edge: {protection: {max_loop_lag: 0}}", "edge.protection.max_loop_lag: must be more than 0"),
+        ("edge: {protection: {max_memory: 0}}", "edge.protection.max_memory: must be more than 0"),
+        ("edge: {protection: {header_timeout: 0}}", "edge.protection.header_timeout: must be more than 0"),
+        ("edge: {protection: {max_header_size: 100}}", "edge.protection.max_header_size: must be at least 4KiB"),
+        ("edge: {protection: {max_json_depth: 1000}}", "edge.protection.max_json_depth: Expected `int` <= 250"),
+        ("edge: {protection: {max_connections: 0}}", "edge.protection.max_connections: Expected `int` >= 1"),
+        ("tenants: [{name: a, priority: 10}]", "tenants[0].priority: Expected `int` <= 9"),
+    ],
+)
+def test_what_could_not_be_meant_is_refused(text: str, problem: str) -> None:
+    problems = problems_of(text)
+    assert len(problems) == 1
+    assert problem in problems[0]
