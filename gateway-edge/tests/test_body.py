@@ -1,6 +1,7 @@
 """The JSON door: what is refused, and that nothing ambiguous gets through."""
 
 import json
+import re
 
 import orjson
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.body import decode_object, has_duplicate_keys, read_as
+from gateway_edge.body import MAX_DEPTH, decode_object, has_duplicate_keys, is_deeper, read_as
 from gateway_edge.chat import ChatRequest
 
 json_values = st.recursive(
@@ -70,6 +71,27 @@ def test_what_is_not_one_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(RunestoneError) as refusal:
         decode_object(body)
     assert refusal.value.reason is Reason.INVALID_REQUEST
+
+
+def nested(levels: int, opening: str = "[", closing: str = "]") -> bytes:
+    return b'{"a": ' + (opening * (levels - 1) + "1" + closing * (levels - 1)).encode() + b"}"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[7, "[{", ', "]")])
+def test_a_body_may_be_nested_as_deeply_as_it_may_and_no_deeper(opening: str, closing: str) -> None:
+    assert decode_object(nested(MAX_DEPTH, opening, closing))
+    with pytest.raises(RunestoneError, match="nested more deeply than 100 levels"):
+        decode_object(nested(MAX_DEPTH + 1, opening, closing))
+
+
+@given(json_values, st.integers(1, 6))
+def test_depth_is_counted_as_the_text_has_it(value: object, most: int) -> None:
+    text = json.dumps({"a": value, "b": "[" * 20})
+    depth = deepest = 0
+    for token in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
+        depth += (token in "[{") - (token in "]}")
+        deepest = max(deepest, depth)
+    assert is_deeper(text.encode(), json.loads(text), most) == (deepest > most)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
+from chassis.config.schema import Protection
 from chassis.errors import RunestoneError
-from gateway_edge.http1 import connection as connection_module
+from chassis.metrics import Metrics
+from gateway_edge.connection_bounds import ConnectionBounds
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
 from gateway_edge.http_reply import PING, HttpReply
 from gateway_edge.intake import read_timeout
+from gateway_edge.proxies import TrustedProxies
 
 HELLO = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
 MOST = 1 << 20
@@ -84,14 +88,21 @@ class Served:
             writer.transport.abort()
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
+@asynccontextmanager
+async def serving(**protection: Any) -> AsyncIterator[Served]:
     echo = Echo()
-    connections = Connections(echo, sweep=0.02)
+    bounds = ConnectionBounds(lambda: Protection(**protection), TrustedProxies, Metrics())
+    connections = Connections(echo, bounds, sweep=0.02)
     server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
     yield Served(echo, connections, server.sockets[0].getsockname()[1])
     server.close()
     await connections.close(0.1)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as running:
+        yield running
 
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
@@ -159,20 +170,27 @@ async def test_a_head_request_gets_no_body(served: Served) -> None:
         assert await read_answer(reader) != (b"", b"")
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST / HTTP/1.1\r\nhost: x\r\nx-slow"], ids=["nothing", "half of the headers"])
-async def test_a_connection_that_never_asks_is_closed(
-    monkeypatch: pytest.MonkeyPatch, served: Served, sent: bytes
-) -> None:
-    monkeypatch.setattr(connection_module, "FIRST_HEADERS", 0.05)
-    async with served.connect() as (reader, writer):
-        writer.write(sent)
+async def test_a_connection_that_never_asks_is_closed() -> None:
+    async with serving(header_timeout=0.05) as served, served.connect() as (reader, _):
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
 
 
-async def test_a_connection_that_asks_no_more_is_closed(monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
-    monkeypatch.setattr(connection_module, "KEEP_ALIVE", 0.05)
-    async with served.connect() as (reader, writer):
+@pytest.mark.parametrize("before", [b"", HELLO], ids=["the first request", "a later one"])
+async def test_headers_that_do_not_come_are_408(before: bytes) -> None:
+    async with serving(header_timeout=0.1) as served, served.connect() as (reader, writer):
+        if before:
+            writer.write(before)
+            await read_answer(reader)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nx-slow")
+        head, body = await read_answer(reader)
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert b"request_timeout" in body
+        assert await reader.read() == b""
+
+
+async def test_a_connection_that_asks_no_more_is_closed() -> None:
+    async with serving(idle_timeout=0.05) as served, served.connect() as (reader, writer):
         writer.write(HELLO)
         await read_answer(reader)
         with suppress(ConnectionResetError):

@@ -1,11 +1,12 @@
 """A JSON request body, decoded once, with nothing in it that two readers could read differently.
 
-Strict: UTF-8, no NaN, no lone surrogates, bounded depth (orjson), an object, and no top-level key twice: otherwise `model`
+Strict: UTF-8, no NaN, no lone surrogates, bounded depth, an object, and no top-level key twice: otherwise `model`
 could be authorised as one thing and sent upstream as another.
 """
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,27 +16,47 @@ from chassis.errors import Reason, RunestoneError
 
 T = TypeVar("T")
 
+MAX_DEPTH = 100  # levels of objects and arrays, unless told otherwise
+CONTAINERS = frozenset({dict, list})
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _KEY = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*')
 _SEPARATOR = re.compile(rb"\s*,")
 _VALIDATION = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?", re.DOTALL)
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """The body's object. Raises INVALID_REQUEST when it is not one, or ambiguous."""
+def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """The body's object. Raises INVALID_REQUEST when it is not one, nested more deeply than `max_depth`, or ambiguous."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise RunestoneError(Reason.INVALID_REQUEST, f"the request body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body must be a JSON object")
+    if is_deeper(body, document, max_depth):
+        message = f"the request body is nested more deeply than {max_depth} levels"
+        raise RunestoneError(Reason.INVALID_REQUEST, message)
     try:
         is_ambiguous = not is_compact(body, document) and has_duplicate_keys(body)
-    except RecursionError as error:
+    except RecursionError as error:  # in the value of a key that stands twice
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body is nested too deeply") from error
     if is_ambiguous:
         raise RunestoneError(Reason.INVALID_REQUEST, "the request body has a top-level key twice")
     return document
+
+
+def is_deeper(body: bytes, document: Mapping[str, Any], most: int) -> bool:
+    """Whether `document`, which was read from `body`, has more than `most` levels of objects and arrays. Few bodies have so
+    many brackets that its values must be looked at."""
+    if body.count(b"{") + body.count(b"[") <= most:
+        return False
+    level: list[Any] = [document]
+    for _ in range(most):
+        if not level:
+            return False
+        values = chain.from_iterable(held.values() if type(held) is dict else held for held in level)
+        level = [value for value in values if type(value) in CONTAINERS]
+    return bool(level)
 
 
 def is_compact(body: bytes, document: Mapping[str, Any]) -> bool:

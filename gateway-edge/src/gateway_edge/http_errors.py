@@ -10,6 +10,7 @@ from http import HTTPStatus
 import orjson
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.http1.response import write_head, write_length
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's own, for records: nobody is there to read it
 
@@ -105,3 +106,10 @@ def error_headers(error: RunestoneError) -> dict[str, str]:
         headers["retry-after-ms"] = str(milliseconds)
         headers["retry-after"] = str(-(-milliseconds // 1000))
     return headers
+
+
+def write_refusal(error: RunestoneError) -> bytes:
+    """The whole answer to a connection that gets no further: `error`, and the end."""
+    body = error_body(error)
+    headers = {"content-type": "application/json", **error_headers(error)}
+    return write_head(http_status(error), headers, framing=write_length(len(body)), keeps_alive=False) + body

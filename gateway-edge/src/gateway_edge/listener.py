@@ -5,7 +5,7 @@ import socket
 from typing import Self
 
 from gateway_edge.door import Door
-from gateway_edge.http1.connections import Connections
+from gateway_edge.http1.connections import Bounds, Connections
 from gateway_edge.settings import EdgeSettings
 
 LAST_WORDS = 2.0  # seconds to tell clients that their calls were ended
@@ -16,10 +16,10 @@ BACKLOG = 1024
 class HttpListener:
     """A listening socket around a door. It is open inside `async with`; `drain` first, to stop without cutting a call."""
 
-    def __init__(self, door: Door, settings: EdgeSettings) -> None:
+    def __init__(self, door: Door, settings: EdgeSettings, bounds: Bounds) -> None:
         self._door = door
         self._settings = settings
-        self._connections = Connections(door.handle)
+        self._connections = Connections(door.handle, bounds)
 
     async def __aenter__(self) -> Self:
         loop, settings = asyncio.get_running_loop(), self._settings

@@ -2,6 +2,7 @@
 
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
+from gateway_edge.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.door import Door
 from gateway_edge.edge_metrics import EdgeMetrics
 from gateway_edge.listener import HttpListener
@@ -44,7 +45,13 @@ async def build(runtime: Runtime) -> None:
         metrics=EdgeMetrics(runtime.metrics),
         log=runtime.log,
     )
-    listener = await runtime.open(HttpListener(door, settings))
+    bounds = ConnectionBounds(
+        lambda: ways().policy.settings.edge.protection,
+        lambda: ways().policy.proxies,
+        runtime.metrics,
+        raise_descriptor_limit(),
+    )
+    listener = await runtime.open(HttpListener(door, settings, bounds))
     runtime.on_stop(listener.drain)
     runtime.log.debug("listening", port=listener.port, worker=settings.worker)
 

@@ -8,17 +8,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
+from chassis.config.schema import Protection
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.http1.parser import RequestParser
 from gateway_edge.http1.request import Request
 from gateway_edge.http1.response import CONTINUE
 
 READ_AHEAD = 256 << 10  # bytes of body that wait for their reader before the socket is read no further
-FIRST_HEADERS = 15.0  # seconds that a connection may take to send a request's headers
-KEEP_ALIVE = 75.0  # seconds that it may be idle between requests
 LINGER = 2.0  # seconds in which what a client still sends is read and dropped, so that it reads the answer
 FLUSH = 30.0  # seconds that a closed connection may take to send what is left
 NEVER = float("inf")
+MAPPED = "::ffff:"  # before an IPv4 address, where the socket takes both (RFC 4291, section 2.5.5.2)
 
 Handle = Callable[[Request, "Connection"], Awaitable[None]]
 
@@ -39,19 +39,23 @@ class Connection(asyncio.Protocol):
     """Answers one connection's requests through `handle`. `expires_at` is the loop time at which it has been silent for too
     long; whoever keeps the connections ends it then."""
 
-    def __init__(self, registry: Registry, handle: Handle, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, registry: Registry, handle: Handle, loop: asyncio.AbstractEventLoop, protection: Protection
+    ) -> None:
         self.client_address = ""
         self.expires_at = NEVER
         self.is_open = False
         self._registry = registry
         self._handle = handle
         self._loop = loop
-        self._parser = RequestParser()
+        self._protection = protection
+        self._parser = RequestParser(protection.max_header_size, protection.max_headers)
         self._waiter: asyncio.Future[None] | None = None
         self._request: Request | None = None  # the one being answered
         self._is_choked = False
         self._is_paused = False
         self._is_dropping = False
+        self._refusal = b""
 
     # What a call does with it.
 
@@ -68,15 +72,14 @@ class Connection(asyncio.Protocol):
 
     async def read_body(self, most: int, timeout: float) -> bytes:
         """The running request's body. Raises BODY_TOO_LARGE as soon as it is known to be above `most` bytes,
-        REQUEST_TIMEOUT when it is not whole within `timeout` seconds; the connection ends then."""
+        REQUEST_TIMEOUT when it is not whole within `timeout` seconds or comes too slowly; the connection ends then."""
         request = self._request
         assert request is not None
         if request.size > most or (not request.is_whole and request.announced_size > most):
             raise _too_large(most)
         if not request.is_whole:
             try:
-                async with asyncio.timeout(timeout):
-                    await self._gather(request, most)
+                await self._gather(request, most, timeout)
             except TimeoutError as error:
                 raise RunestoneError(Reason.REQUEST_TIMEOUT, "the request body did not arrive in time") from error
         if request.fault is not None:
@@ -96,6 +99,27 @@ class Connection(asyncio.Protocol):
         if self.is_open and not self._is_choked:
             self._transport.write(data)
 
+    def refuse(self, answer: bytes) -> None:
+        """Answers whatever it asks with `answer`, the connection's last; it has a moment to ask."""
+        self._is_dropping, self._refusal = True, answer
+        self.expires_at = self._loop.time() + LINGER
+
+    @property
+    def phase(self) -> str:
+        """What it does while no request is being answered: `headers` come, it is `idle`, or `closing`."""
+        if self._is_dropping or self._parser.is_over:
+            return "closing"
+        return "idle" if self._parser.is_idle else "headers"
+
+    def expire(self, answer: bytes) -> None:
+        """Ends it with `answer`, or at once when that is empty."""
+        if not answer or not self.is_open:
+            self.abort()
+            return
+        self._transport.write(answer)
+        self._parser.close()
+        self._wake()
+
     def abort(self) -> None:
         """Closes the socket at once."""
         if self.is_open:
@@ -106,17 +130,19 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.client_address = peer[0] if isinstance(peer, tuple) else ""
+        self.client_address = peer[0].removeprefix(MAPPED) if isinstance(peer, tuple) else ""
         self.is_open = True
-        self.expires_at = self._loop.time() + FIRST_HEADERS
+        self.expires_at = self._loop.time() + self._protection.header_timeout
         self._registry.add(self)
-        self._task = self._loop.create_task(self._serve())
+        if not self._is_dropping:
+            self._task = self._loop.create_task(self._serve())
 
     def data_received(self, data: bytes) -> None:
         if self._is_dropping:
+            self._tell_refusal()
             return
         if self._request is None:
-            self.expires_at = min(self.expires_at, self._loop.time() + FIRST_HEADERS)
+            self.expires_at = min(self.expires_at, self._loop.time() + self._protection.header_timeout)
         self._parser.feed(data)
         if self._is_full() and not self._is_paused:
             self._is_paused = True
@@ -169,36 +195,56 @@ class Connection(asyncio.Protocol):
         return request
 
     def _rest(self) -> None:
-        patience = KEEP_ALIVE if self._parser.is_idle else FIRST_HEADERS
+        patience = self._protection.idle_timeout if self._parser.is_idle else self._protection.header_timeout
         self._request, self.expires_at = None, self._loop.time() + patience
 
-    async def _gather(self, request: Request, most: int) -> None:
-        if request.headers.get("expect", "").lower() == "100-continue" and not request.size:
-            await self.write(CONTINUE)  # RFC 9110, section 10.1.1: not before the headers were found good
-        while not request.is_whole and request.fault is None:
-            if request.size > most:
-                raise _too_large(most)
-            self._read_on()
-            await self._wait()
+    async def _gather(self, request: Request, most: int, timeout: float) -> None:
+        begun_at = self._loop.time()
+        async with asyncio.timeout_at(begun_at + self._patience(0, timeout)) as patience:
+            if request.headers.get("expect", "").lower() == "100-continue" and not request.size:
+                await self.write(CONTINUE)  # RFC 9110, section 10.1.1: not before the headers were found good
+            while not request.is_whole and request.fault is None:
+                if request.size > most:
+                    raise _too_large(most)
+                self._read_on()
+                await self._wait()
+                patience.reschedule(begun_at + self._patience(request.size, timeout))
         if request.size > most:
             raise _too_large(most)
+
+    def _patience(self, size: int, timeout: float) -> float:
+        """Seconds that a body of which `size` bytes have come may take until its next bytes."""
+        protection = self._protection
+        if not protection.min_body_rate:
+            return timeout
+        return min(timeout, protection.body_grace + size / protection.min_body_rate)
 
     async def _linger(self, request: Request) -> None:
         """Reads on for a while without keeping what comes: a socket closed with bytes unread resets the connection, and the
         client may never see its answer (RFC 9112, section 9.6)."""
-        if request.is_whole or not self.is_open or not self._transport.can_write_eof():
+        if request.is_whole or not self.is_open:
             return
         self._is_dropping = True
         request.take()
-        self._transport.write_eof()
+        self._end_writing()
         self.expires_at = self._loop.time() + LINGER
         self._read_on()
         while self.is_open:
             await self._wait()
 
+    def _end_writing(self) -> None:
+        if self._transport.can_write_eof():  # over TLS the answer's length has to say it
+            self._transport.write_eof()
+
     def _is_full(self) -> bool:
         ready = self._parser.ready
         return len(ready) > 1 or any(request.size > READ_AHEAD for request in (*ready, self._request) if request)
+
+    def _tell_refusal(self) -> None:
+        answer, self._refusal = self._refusal, b""
+        if answer and self.is_open:
+            self._transport.write(answer)
+            self._end_writing()
 
     def _read_on(self) -> None:
         if self._is_paused and self.is_open:

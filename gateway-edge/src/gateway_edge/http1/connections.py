@@ -2,30 +2,59 @@
 
 import asyncio
 import contextlib
+from typing import Protocol
 
+from chassis.config.schema import Protection
 from gateway_edge.http1.connection import Connection, Handle
 
 SWEEP = 1.0  # seconds between two looks at who is silent
+MOST_REFUSED = 256  # connections that are kept only to be told that they are refused
+
+
+class Bounds(Protocol):
+    """How many connections there may be, and how patient they are served."""
+
+    @property
+    def protection(self) -> Protection:
+        """The bounds for a connection that is opened now."""
+
+    def enter(self, address: str) -> bytes:
+        """Counts a connection; or returns the answer that refuses it, and does not."""
+
+    def leave(self, address: str) -> None:
+        """Forgets a connection that was counted."""
+
+    def expire(self, phase: str) -> bytes:
+        """Counts a connection that is given up, and returns what it is told; nothing where nobody waits for an answer."""
 
 
 class Connections:
     """Makes connections for `loop.create_server` and keeps them. While there are none it does not wake up."""
 
-    def __init__(self, handle: Handle, sweep: float = SWEEP) -> None:
+    def __init__(self, handle: Handle, bounds: Bounds, sweep: float = SWEEP) -> None:
         self.is_closing = False
         self._handle = handle
+        self._bounds = bounds
         self._sweep_interval = sweep
         self._open: set[Connection] = set()
+        self._refused: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     def __call__(self) -> Connection:
         """A connection that was just accepted."""
-        return Connection(self, self._handle, asyncio.get_running_loop())
+        return Connection(self, self._handle, asyncio.get_running_loop(), self._bounds.protection)
 
     def add(self, connection: Connection) -> None:
-        """Keeps a connection from now on."""
+        """Keeps a connection from now on. One above a bound is told so as soon as it asks something."""
+        refusal = self._bounds.enter(connection.client_address)
+        if refusal:
+            connection.refuse(refusal)
+            if len(self._refused) >= MOST_REFUSED:
+                connection.abort()
+                return
+            self._refused.add(connection)
         self._open.add(connection)
         self._empty.clear()
         if self._timer is None:
@@ -33,7 +62,13 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         """Forgets one that is closed."""
-        self._open.discard(connection)
+        if connection not in self._open:
+            return
+        self._open.remove(connection)
+        if connection in self._refused:
+            self._refused.remove(connection)
+        else:
+            self._bounds.leave(connection.client_address)
         if not self._open:
             self._empty.set()
 
@@ -60,7 +95,7 @@ class Connections:
         self._timer = None
         now = asyncio.get_running_loop().time()
         for connection in [connection for connection in self._open if connection.expires_at < now]:
-            connection.abort()
+            connection.expire(self._bounds.expire(connection.phase))
         if self._open:
             self._set_timer()
 

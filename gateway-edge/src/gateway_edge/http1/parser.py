@@ -11,10 +11,9 @@ import httptools
 
 from gateway_edge.http1.request import Headers, Request
 
-MAX_HEAD = 64 << 10  # bytes of one request's headers and trailers
+MAX_HEAD = 64 << 10  # bytes of one request's headers and trailers, unless told otherwise
 MAX_FIELDS = 128
 MAX_PIPELINED = 32  # requests that wait for their turn on one connection
-TOO_LARGE = f"the request's headers are larger than {MAX_HEAD} bytes or more than {MAX_FIELDS}"
 VERSIONS = frozenset({"1.0", "1.1"})
 
 # Where a second one could be read instead of the first.
@@ -44,10 +43,12 @@ _KNOWN_NAMES = {
 
 class RequestParser:
     """Parses one connection's requests; those with a whole head are in `ready`, in order. Their bodies grow while they
-    wait there or are being answered. After a fault nothing more is parsed."""
+    wait there or are being answered. After a fault nothing more is parsed. `max_head` is in bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_head: int = MAX_HEAD, max_fields: int = MAX_FIELDS) -> None:
         self.ready: deque[Request] = deque()
+        self._max_head = max_head
+        self._max_fields = max_fields
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._current: Request | None = None
         self._url = b""
@@ -89,12 +90,15 @@ class RequestParser:
         """llhttp takes heads of any length, and any number of headers, trailers and requests."""
         self._head_size += size
         if not self.is_idle and self._is_too_large():
-            self._stop(TOO_LARGE)
+            self._stop(self._too_large())
         elif len(self.ready) > MAX_PIPELINED:
             self.close()
 
     def _is_too_large(self) -> bool:
-        return self._head_size > MAX_HEAD or self._count > MAX_FIELDS
+        return self._head_size > self._max_head or self._count > self._max_fields
+
+    def _too_large(self) -> str:
+        return f"the request's headers are larger than {self._max_head} bytes or more than {self._max_fields}"
 
     def _stop(self, message: str) -> None:
         self.close()
@@ -135,7 +139,7 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count += 1
         self._head_size += len(name) + len(value)
-        if self._current is not None or self._count > MAX_FIELDS:
+        if self._current is not None or self._count > self._max_fields:
             return  # a trailer: nothing here needs one (RFC 9110, section 6.5.1)
         key = _KNOWN_NAMES.get(name) or name.decode("latin-1").lower()
         text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
@@ -176,7 +180,7 @@ class RequestParser:
         elif not request.path.startswith("/"):
             request.spoil("the request target must be a path")
         elif self._is_too_large():
-            request.spoil(TOO_LARGE)
+            request.spoil(self._too_large())
         elif self._doubled:
             request.spoil(f"the header {self._doubled} stands twice")
         elif "host" not in self._fields and version == "1.1":
