@@ -68,7 +68,6 @@ NOTICED = {
         "models[].fallbacks"
     ),
     "providers: [{name: p, kind: simulated, retries: {attempts: 1}}]": "providers[].retries",
-    "tenants: [{name: a, keys_file: keys.yaml}]": "tenants[].keys_file",
 }
 
 

@@ -15,12 +15,17 @@ from pathlib import Path
 
 from chassis import logs
 from chassis.client import Channel
-from chassis.config import ConfigError, Settings, parse_settings
+from chassis.config import ConfigError, Settings, hash_secrets, parse_settings
 from chassis.runtime import Place, Runtime, Service, start_service
 from chassis.snapshots import Snapshot, SnapshotFeed, SnapshotWatch, snapshot_version
 from chassis.tracing import Tracing
 
-ReadSettings = Callable[[str], Settings]
+ReadSettings = Callable[[str, Path], Settings]
+
+
+def read_settings(text: str, data_dir: Path) -> Settings:
+    """The settings in a configuration's text and in the keys files in the data directory, with no key in them but hashes."""
+    return hash_secrets(parse_settings(text, data_dir))
 
 
 def main(service: Service) -> None:
@@ -35,10 +40,10 @@ def main(service: Service) -> None:
         sys.exit(f"{service.name}: cannot start: {error}")
 
 
-async def run(service: Service, options: argparse.Namespace, read_settings: ReadSettings = parse_settings) -> None:
+async def run(service: Service, options: argparse.Namespace, read_settings: ReadSettings = read_settings) -> None:
     """Starts, waits for the word to stop, stops; the word may come before the start is over.
 
-    `read_settings` makes settings of the text of `options.config`.
+    `read_settings` makes settings of the text of `options.config` and of the keys files in the data directory.
     """
     stop_asked = asyncio.Event()
     _listen_for_stop(stop_asked, has_lifeline=options.lifeline)
@@ -83,7 +88,7 @@ class _Snapshots:
     async def __aenter__(self) -> SnapshotFeed:
         if self._options.control is None:
             text = self._options.config.read_text() if self._options.config else ""
-            settings = self._read_settings(text)
+            settings = self._read_settings(text, self._options.data_dir)
             return SnapshotFeed(Snapshot(snapshot_version(settings), settings))
         self._channel = Channel(self._options.control, tracing=Tracing(self._service))
         watch = SnapshotWatch(self._channel, self._service, logs.get_logger(self._service))

@@ -54,14 +54,18 @@ def serve_alone(options: ServeOptions) -> None:
 
     try:
         with run_directory() if node.has_door else nullcontext(Path()) as run_dir:
-            settings = Settings() if options.control else load(read_text(config), data_dir).settings
+            settings = Settings() if options.control else _load(config, data_dir)
             arguments = _make_arguments(options, node, settings, run_dir)
             logs.configure(level=options.log_level)
-            uvloop.run(run(_with_admin_port(node), arguments, lambda _text: settings))
+            uvloop.run(run(_with_admin_port(node), arguments, lambda _text, _data_dir: settings))
     except ConfigError as error:
-        raise LaunchError("\n".join(f"{config}: {problem}" for problem in error.problems)) from error
+        raise LaunchError("\n".join(problem.tell(config) for problem in error.problems)) from error
     except (OSError, TimeoutError, RunestoneError) as error:
         raise LaunchError(f"{node.name} cannot start: {error}") from error
+
+
+def _load(config: Path | None, data_dir: Path) -> Settings:
+    return load(read_text(config), data_dir, makes_admin_key=False).settings
 
 
 def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_dir: Path) -> argparse.Namespace:

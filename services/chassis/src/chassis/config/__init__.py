@@ -3,11 +3,12 @@
 from chassis.config.catalog import Catalog, Route
 from chassis.config.decode import decode, encode, parse_settings
 from chassis.config.document import ConfigError, Problem
+from chassis.config.hashes import hash_secrets
 from chassis.config.schema import Settings
 from chassis.config.unbuilt import list_unbuilt
 from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 __all__ = [
     "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size", "StoreUrl",
-    "decode", "encode", "list_unbuilt", "parse_settings",
+    "decode", "encode", "hash_secrets", "list_unbuilt", "parse_settings",
 ]  # fmt: skip

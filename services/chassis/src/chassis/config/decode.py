@@ -1,33 +1,40 @@
 """A file's text to typed settings, or all that is wrong with it; settings to JSON and back."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from chassis.config.document import ConfigError, Document, Problem, read_document
+from chassis.config.document import ConfigError, Document, read_document
+from chassis.config.keys_files import attach_keys
 from chassis.config.rules import find_contradictions
 from chassis.config.schema import Settings
 from chassis.config.shapes import convert, decode_unit, find_type_errors
 from chassis.config.units import Duration, MaskedUrl, Secret
 
 
-def parse_settings(text: str, **reading: Any) -> Settings:
-    """The settings in a YAML text. Raises ConfigError with every problem, each with its line and path."""
-    return settle_document(read_document(text, **reading))
+def parse_settings(text: str, data_dir: Path | None = None, **reading: Any) -> Settings:
+    """The settings in a YAML text, and with a data directory those in its tenants' keys files. Raises ConfigError with every
+    problem, each with its line and path."""
+    document = read_document(text, **reading)
+    if data_dir is not None:
+        attach_keys(document, data_dir)
+    return settle_document(document)
 
 
 def settle_document(document: Document) -> Settings:
     """The settings in a document. Raises ConfigError with every problem, each with its line and path."""
     problems = list(document.problems)
-    unread = {problem.path for problem in problems}
+    unread = {(problem.file, problem.path) for problem in problems}
     for path, message in find_type_errors(document.values, Settings):
-        if path not in unread:
-            problems.append(Problem(path, message, document.line_of(path)))
+        problem = document.problem(path, message)
+        if (problem.file, problem.path) not in unread:
+            problems.append(problem)
     if not problems:
         settings = convert(document.values, Settings)
-        problems += [Problem(path, message, document.line_of(path)) for path, message in find_contradictions(settings)]
+        problems += [document.problem(path, message) for path, message in find_contradictions(settings)]
     if problems:
-        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0))
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
     return settings
 
 

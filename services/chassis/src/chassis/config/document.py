@@ -3,10 +3,12 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 KeyPath = tuple[str | int, ...]
@@ -18,32 +20,42 @@ _REFERENCE = re.compile(r"\$\{(FILE:)?([^}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a file: where, and what."""
+    """One thing that is wrong with a file: where, and what. `file` is named where it is not the configuration file itself."""
 
     path: KeyPath
     message: str
     line: int | None = None
+    file: str = ""
 
     def __str__(self) -> str:
         where = f"line {self.line}: " if self.line else ""
         return f"{where}{spell(self.path)}: {self.message}" if self.path else f"{where}{self.message}"
+
+    def tell(self, file: object) -> str:
+        """The same behind the name of its file: `file`, unless it is another."""
+        return f"{self.file or file}: {self}"
 
 
 class ConfigError(Exception):
     """A configuration that cannot be used; `problems` holds every reason."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
+        super().__init__(
+            "\n".join(problem.tell(problem.file) if problem.file else str(problem) for problem in problems)
+        )
         self.problems = problems
 
 
 @dataclass(slots=True)
 class Document:
-    """The file's values and the line of each."""
+    """The file's values and the line of each. `origins` says which values stand in another file, and at which path there;
+    `files` are all that were read for it, or would have been."""
 
     values: Any = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    origins: dict[KeyPath, tuple["Source", KeyPath]] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the nearest value above it."""
@@ -51,14 +63,46 @@ class Document:
             path = path[:-1]
         return self.lines.get(path)
 
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """What is wrong with the value at `path`, told in the terms of the file that it stands in."""
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self.origins:
+                source, there = self.origins[path[:depth]]
+                return source.problem((*there, *path[depth:]), message)
+        return Problem(path, message, self.line_of(path))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Another file, and the text in it. Its lines are looked for only where something is wrong with it."""
+
+    file: str
+    text: str
+
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """What is wrong with the value at `path` of this file."""
+        return Problem(path, message, self._document.line_of(path), self.file)
+
+    def read(self) -> tuple[Any, list[Problem]]:
+        """Its plain values, and why it is no YAML or none that can be used. JSON, which is YAML too, is read at C's speed."""
+        try:
+            return msgspec.json.decode(self.text), []
+        except msgspec.DecodeError:
+            return self._document.values, [replace(problem, file=self.file) for problem in self._document.problems]
+
+    @cached_property
+    def _document(self) -> Document:
+        return read_document(self.text, None)
+
 
 def spell(path: KeyPath) -> str:
     """`tenants[0].keys[1].name`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def read_document(text: str, environment: Mapping[str, str] = os.environ) -> Document:
-    """Parses `text` without constructing anything but plain values; duplicate keys and unresolved references are problems."""
+def read_document(text: str, environment: Mapping[str, str] | None = os.environ) -> Document:
+    """Parses `text` without constructing anything but plain values; duplicate keys and unresolved references are problems.
+    Without an environment a reference is text like any other."""
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -76,7 +120,7 @@ def read_document(text: str, environment: Mapping[str, str] = os.environ) -> Doc
 
 
 class _Reader:
-    def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environment: Mapping[str, str] | None) -> None:
         self._document = document
         self._environment = environment
         self._scalars = yaml.constructor.SafeConstructor()
@@ -110,11 +154,16 @@ class _Reader:
 
     def _resolve(self, value: str, path: KeyPath) -> str:
         """Replaces `${NAME}` by the environment's value and `${FILE:/path}` by the file's text, stripped."""
+        environment = self._environment
 
         def replacement(match: re.Match[str]) -> str:
+            if environment is None:
+                return match[0]
             from_file, name = match[1], match[2].strip()
+            if from_file:
+                self._document.files.append(Path(name))
             try:
-                return Path(name).read_text().strip() if from_file else self._environment[name]
+                return Path(name).read_text().strip() if from_file else environment[name]
             except KeyError:
                 self._report(path, f"the environment has no {name}")
             except OSError as error:

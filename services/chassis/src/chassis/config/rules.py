@@ -1,20 +1,16 @@
 """What types cannot say: names that must exist or differ, and values that could not work together."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from chassis.config.document import Finding, KeyPath
 from chassis.config.doors import check_doors
-from chassis.config.pipelines import check_pipelines, step_name
-from chassis.config.schema import Key, Settings
+from chassis.config.pipelines import check_pipelines
+from chassis.config.schema import Settings
+from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
-from chassis.keys import HASH_PREFIX, hash_key
 
-__all__ = ["find_contradictions", "step_name"]  # the edge reads pipelines by `step_name`
-
-_HASH = re.compile(HASH_PREFIX + "[0-9a-f]{64}")
 LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
 NEEDS_BASE_URL = ("openai_compatible",)
 STORES = {
@@ -36,7 +32,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_stores,
         _check_state_store,
         _check_replicas,
-        _check_keys,
+        check_tenants,
         check_pipelines,
         find_unkept_promises,
     ):
@@ -134,28 +130,3 @@ def _check_replicas(settings: Settings) -> Iterator[Finding]:
         if peer.replicas > 1 and peer.listen != "unix":
             message = "several replicas on one machine need `listen: unix`; elsewhere name `endpoints`"
             yield ("mesh", section, "replicas"), message
-
-
-def _check_keys(settings: Settings) -> Iterator[Finding]:
-    """A key has a secret or a hash, and no two keys are the same."""
-    pepper = settings.edge.key_pepper.reveal() if settings.edge.key_pepper else None
-    seen: dict[str, str] = {}
-    for number, tenant in enumerate(settings.tenants):
-        for index, key in enumerate(tenant.keys):
-            path = ("tenants", number, "keys", index)
-            yield from _check_key(key, path)
-            identity = hash_key(key.secret.reveal(), pepper) if key.secret else key.hash or ""
-            if identity and identity in seen:
-                yield path, f"is the same key as {seen[identity]}"
-            seen[identity] = f"{tenant.name}/{key.name}"
-
-
-def _check_key(key: Key, path: KeyPath) -> Iterator[Finding]:
-    if (key.secret is None) == (key.hash is None):
-        yield path, "needs either `secret` or `hash`"
-    elif key.secret is not None:
-        secret = key.secret.reveal()
-        if not 16 <= len(secret) <= 256 or not (secret.isascii() and secret.isprintable()) or " " in secret:
-            yield (*path, "secret"), "must be 16 to 256 printable ASCII characters without spaces"
-    elif not _HASH.fullmatch(key.hash or ""):
-        yield (*path, "hash"), f"must be {HASH_PREFIX} and 64 hex digits"

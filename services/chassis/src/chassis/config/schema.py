@@ -4,6 +4,7 @@ Unknown keys are errors. Lists of providers, models, pipelines and tenants start
 what a first start needs. What is accepted but cannot be enforced yet is refused in `chassis.config.unbuilt`.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -13,7 +14,11 @@ from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
 Rate = Annotated[int, Meta(ge=1, le=10**11)]  # what ratelimit-svc can count
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
+Name = Annotated[str, Meta(pattern=NAME)]
+
+Glob = Annotated[str, Meta(min_length=1, max_length=256)]  # a name, or a pattern in which `*` stands for anything
+Moment = Annotated[datetime, Meta(tz=True)]  # RFC 3339, with its zone: 2027-01-31T12:00:00Z
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,34 +242,61 @@ class Budget(Section, frozen=True, kw_only=True):
     per: Literal["day", "week", "month"]
 
 
+class PartLimit(Section, frozen=True, kw_only=True):
+    """A limit of its own for the calls of some models and endpoints, all of them together; an empty list means all."""
+
+    models: list[Glob] = []
+    endpoints: list[Glob] = []
+    requests_per_minute: Rate
+
+    def is_for_same(self, other: "PartLimit") -> bool:
+        """Whether both name the same models and endpoints, in whatever order."""
+        return set(self.models) == set(other.models) and set(self.endpoints) == set(other.endpoints)
+
+
 class Limits(Section, frozen=True, kw_only=True):
-    """How much a tenant or key may do; absent: not limited."""
+    """How much a tenant or key may do; absent: not limited. Of `per`, all that a call matches apply beside the others."""
 
     requests_per_minute: Rate | None = None
     tokens_per_minute: Count | None = None
     concurrency: Count | None = None
     budget: Budget | None = None
+    per: list[PartLimit] = []
 
 
 class Scopes(Section, frozen=True, kw_only=True):
-    """What may be used; an empty list allows everything, but for `pipelines`: those named here may be chosen with
-    `x-runestone-pipeline` beside the one that applies anyway."""
+    """What may be used: public model names, endpoints by their path (`/v1/chat/completions`), and from which addresses (IPv4
+    and IPv6 ranges). An empty list allows everything, but for `pipelines`: those named here may be chosen with
+    `x-runestone-pipeline` beside the one that applies anyway. A key may do what both its own and its tenant's scopes allow."""
 
-    models: list[str] = []
-    endpoints: list[str] = []
+    models: list[Glob] = []
+    endpoints: list[Glob] = []
     pipelines: list[str] = []
     addresses: list[str] = []
 
 
+class PreviousSecret(Section, frozen=True, kw_only=True):
+    """What a key's secret was before it was changed: good `until` then."""
+
+    secret: Secret | None = None
+    hash: str | None = None
+    until: Moment
+
+
 class Key(Section, frozen=True, kw_only=True):
-    """A key: its secret (16-256 printable characters) or the hash that stands for it. `pipeline` is taken by its calls."""
+    """A key: its secret (16-256 printable characters) or the hash that stands for it. `pipeline` is taken by its calls;
+    `created_at` and `metadata` are the operator's own notes."""
 
     name: Name
     secret: Secret | None = None
     hash: str | None = None
+    previous: PreviousSecret | None = None
+    expires_at: Moment | None = None
+    created_at: Moment | None = None
     pipeline: str | None = None
     scopes: Scopes = Scopes()
     limits: Limits = Limits()
+    metadata: dict[str, str] = {}
 
 
 class Tenant(Section, frozen=True, kw_only=True):

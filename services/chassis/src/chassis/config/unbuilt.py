@@ -29,7 +29,6 @@ UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
     ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
     ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
-    ("tenants[].keys_file", lambda s: any(tenant.keys_file for tenant in s.tenants)),
 )
 
 
