@@ -20,8 +20,9 @@ from gateway_edge.call import Arrival, Call, Question
 from gateway_edge.chat import ChatRequest
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.leases import Leases
+from gateway_edge.limits import RequestLimit
 from gateway_edge.stopwatch import Stopwatch
-from gateway_edge.tenants import Principal, RequestLimit
+from gateway_edge.tenants import Principal
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     LeaseRequest,
     LeaseResponse,
@@ -218,6 +219,7 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             snapshot_version="v1",
             trace=NO_TRACE,
             stopwatch=Stopwatch(),
+            pipeline="default",
         )
         if not is_bare:
             document = decode_object(body)

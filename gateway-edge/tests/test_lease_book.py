@@ -3,7 +3,7 @@
 from gateway_edge.lease_account import SECOND, Account
 from gateway_edge.lease_book import LeaseBook, Leftover, Limits, Reply
 from gateway_edge.lease_verdict import Verdict
-from gateway_edge.tenants import RequestLimit, per_minute
+from gateway_edge.limits import RequestLimit, per_minute
 
 NOW = 1_800_000_000 * SECOND
 

@@ -14,7 +14,7 @@ from gateway_edge import leases as leases_module
 from gateway_edge.lease_book import LeaseBook
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.leases import IDLE, Leases
-from gateway_edge.tenants import RequestLimit, per_minute
+from gateway_edge.limits import RequestLimit, per_minute
 
 TENANT = RequestLimit(("tenant", "acme"), per_minute(6000))
 KEY = RequestLimit(("key", "acme", "ci"), per_minute(600))

@@ -10,9 +10,9 @@ from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from gateway_edge.call import Call
 from gateway_edge.leases import Leases
+from gateway_edge.limits import RequestLimit, per_minute
 from gateway_edge.local_limits import MAX_SUBJECTS, LocalLimits
 from gateway_edge.middleware.rate_limit import RateLimit
-from gateway_edge.tenants import RequestLimit, per_minute
 
 TENANT = RequestLimit(("tenant", "acme"), per_minute(10))
 KEY = RequestLimit(("key", "acme", "ci"), per_minute(2))

@@ -9,7 +9,7 @@ from typing import Self
 
 from gateway_edge.lease_account import Account, Lease
 from gateway_edge.lease_verdict import Verdict
-from gateway_edge.tenants import RequestLimit
+from gateway_edge.limits import RequestLimit
 
 MAX_LIMITS = 10_000
 MAX_LEFTOVERS = 10_000

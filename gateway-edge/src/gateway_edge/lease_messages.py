@@ -5,7 +5,7 @@ from typing import Protocol
 
 from gateway_edge.lease_book import Leftover, Reply
 from gateway_edge.lease_verdict import Verdict
-from gateway_edge.tenants import RequestLimit
+from gateway_edge.limits import RequestLimit
 from runestone.ratelimit.v1 import ratelimit_pb2
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     AskedLimit,

@@ -19,7 +19,7 @@ from gateway_edge.lease_book import Hold, LeaseBook, Limits, Reply
 from gateway_edge.lease_messages import Limiter
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.lease_verdict import Verdict
-from gateway_edge.tenants import RequestLimit
+from gateway_edge.limits import RequestLimit
 
 MAX_CALLS = 1_000  # ratelimit-svc's bound on calls in one request
 MAX_RETURNED = 32  # and on leases in one

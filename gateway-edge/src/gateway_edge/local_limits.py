@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from chassis.clock import Clock
 from chassis.gcra import Rate, decide
 from gateway_edge.lease_verdict import Verdict
-from gateway_edge.tenants import RequestLimit
+from gateway_edge.limits import RequestLimit
 
 MAX_SUBJECTS = 10_000
 

@@ -1,42 +1,44 @@
 """Who may call: the snapshot's tenants and keys, indexed so that a key is found by one hash and one look-up."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from chassis.config import Settings
-from chassis.config.schema import Key, Limits, Tenant
-from chassis.gcra import Rate
-from chassis.keys import hash_key, is_mistyped
+from msgspec.json import encode
 
-MINUTE = 60_000_000  # microseconds
-
-
-@dataclass(frozen=True, slots=True)
-class RequestLimit:
-    """A request rate that binds a subject: ("tenant", "acme") or ("key", "acme", "ci")."""
-
-    subject: tuple[str, ...]
-    rate: Rate
-    name: str = "requests_per_minute"
+from chassis.config import Secret, Settings
+from chassis.config.schema import Key, Tenant
+from chassis.keys import HASH_PREFIX, hash_key, is_mistyped
+from gateway_edge.limits import PartialLimit, RequestLimit, partial_limits, whole_limits
+from gateway_edge.scopes import UNBOUNDED, Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who is calling: a tenant, by one of its keys, and what holds for them. `pipeline` is the tenant's, `key_pipeline` the
-    key's own; `choosable` are those that it may choose itself."""
+    key's own; `choosable` are those that it may choose itself. `metadata` is the tenant's and the key's, for middleware."""
 
     tenant: str
     key: str
     pipeline: str = "default"
     key_pipeline: str | None = None
     choosable: frozenset[str] = frozenset()
+    scope: Scope = UNBOUNDED
     limits: tuple[RequestLimit, ...] = ()
+    partial_limits: tuple[PartialLimit, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
     is_admin: bool = False
     is_anonymous: bool = False
 
     def may_choose(self, pipeline: str) -> bool:
         """Whether it may ask for `pipeline`."""
         return self.is_admin or pipeline in self.choosable
+
+    def limits_for(self, endpoint: str, model: str) -> tuple[RequestLimit, ...]:
+        """All limits that count a call of the public model name `model` to the path template `endpoint`."""
+        if not self.partial_limits:
+            return self.limits
+        return (*self.limits, *(part.limit for part in self.partial_limits if part.binds(endpoint, model)))
 
 
 ADMIN = Principal(tenant="admin", key="admin", pipeline="admin", is_admin=True)
@@ -53,14 +55,13 @@ class Authority:
         *,
         admin_hash: str | None = None,
         allows_anonymous: bool = False,
+        model_names: Collection[str] = (),
     ) -> None:
         self.anonymous = ANONYMOUS if allows_anonymous else None
         self._pepper = pepper
-        self._principals = {
-            key.hash or hash_key(key.secret.reveal() if key.secret else "", pepper): _principal(tenant, key)
-            for tenant in tenants
-            for key in tenant.keys
-        }
+        self._principals: dict[str, Principal] = {}
+        for tenant in tenants:
+            self._enrol(tenant, model_names)
         if admin_hash is not None:
             self._principals[admin_hash] = ADMIN
 
@@ -73,32 +74,55 @@ class Authority:
             pepper.reveal() if pepper else None,
             admin_hash=settings.edge.admin.key_hash,
             allows_anonymous=settings.auth == "none",
+            model_names=[model.name for model in settings.models if not model.name.endswith("*")],
         )
 
     def find(self, secret: str) -> Principal | None:
-        """Whose key it is; None when nobody's. No I/O; a generated key that is mistyped is not even hashed."""
-        if not secret.isascii() or is_mistyped(secret):
+        """Whose key it is; None when nobody's. No I/O; a generated key that is mistyped is not even hashed, and a hash is no
+        key."""
+        if not secret.isascii() or is_mistyped(secret) or secret.startswith(HASH_PREFIX):
             return None
         return self._principals.get(hash_key(secret, self._pepper))
 
+    def _enrol(self, tenant: Tenant, model_names: Collection[str]) -> None:
+        prepared: dict[bytes, Scope] = {}  # thousands of keys share a few scopes
+        for key in tenant.keys:
+            spelled = encode(key.scopes)
+            if spelled not in prepared:
+                prepared[spelled] = Scope.of((tenant.scopes, key.scopes), model_names)
+            principal = principal_of(tenant, key, prepared[spelled])
+            for digest, until in self._hashes(key):
+                self._principals[digest] = _until(principal, until)
 
-def _principal(tenant: Tenant, key: Key) -> Principal:
-    limits = [*_limits(("tenant", tenant.name), tenant.limits), *_limits(("key", tenant.name, key.name), key.limits)]
+    def _hashes(self, key: Key) -> Iterator[tuple[str, datetime | None]]:
+        """The hashes of the secrets that are the key, and until when each is."""
+        yield self._hash(key.secret, key.hash), key.expires_at
+        if key.previous is not None:
+            yield self._hash(key.previous.secret, key.previous.hash), _earlier(key.previous.until, key.expires_at)
+
+    def _hash(self, secret: Secret | None, digest: str | None) -> str:
+        return digest or hash_key(secret.reveal() if secret else "", self._pepper)
+
+
+def principal_of(tenant: Tenant, key: Key, scope: Scope | None = None) -> Principal:
+    """The principal of a tenant's key. `scope` is what both their scopes allow, where that is prepared already."""
+    subjects = ((("tenant", tenant.name), tenant.limits), (("key", tenant.name, key.name), key.limits))
     return Principal(
         tenant=tenant.name,
         key=key.name,
         pipeline=tenant.pipeline,
         key_pipeline=key.pipeline,
         choosable=frozenset(key.scopes.pipelines or tenant.scopes.pipelines),
-        limits=tuple(limits),
+        scope=scope or Scope.of((tenant.scopes, key.scopes)),
+        limits=tuple(limit for subject, limits in subjects for limit in whole_limits(subject, limits)),
+        partial_limits=tuple(limit for subject, limits in subjects for limit in partial_limits(subject, limits)),
+        metadata=tenant.metadata | key.metadata,
     )
 
 
-def _limits(subject: tuple[str, ...], limits: Limits) -> Iterable[RequestLimit]:
-    if limits.requests_per_minute is not None:
-        yield RequestLimit(subject, per_minute(limits.requests_per_minute))
+def _until(principal: Principal, end: datetime | None) -> Principal:
+    return replace(principal, scope=replace(principal.scope, valid_until=end.timestamp())) if end else principal
 
 
-def per_minute(quantity: int) -> Rate:
-    """The rate of `quantity` requests a minute, all of which may come at once."""
-    return Rate(quantity=quantity, period=MINUTE, burst=quantity)
+def _earlier(one: datetime, other: datetime | None) -> datetime:
+    return min(one, other) if other else one

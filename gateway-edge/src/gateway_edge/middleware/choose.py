@@ -6,6 +6,7 @@ from chassis.config import Catalog
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Pipeline, Proceed
+from gateway_edge.routing import find_route
 
 HEADER = "x-runestone-pipeline"
 DEFAULT = "default"
@@ -40,9 +41,10 @@ class Choose:
         return wanted
 
     async def _find_models(self, call: Call) -> str | None:
-        """The pipeline of the model that is asked. The body is read for it only where some model has one."""
+        """The pipeline of the model that is asked, where the caller may use that: another's would tell that it exists. The
+        body is read for it only where some model has one."""
         if not self._model_pipelines:
             return None
         model = (await call.read_document()).get("model")
-        route = self._catalog.find_route(model) if isinstance(model, str) else None
+        route = find_route(self._catalog, call.principal, model) if isinstance(model, str) else None
         return self._model_pipelines.get(route.name) if route else None

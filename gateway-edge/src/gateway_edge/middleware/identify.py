@@ -11,8 +11,9 @@ from gateway_edge.tenants import Principal
 
 class Identify:
     """Finds out who presents the credentials of a call, before its pipeline is chosen. Who presents none is nobody, or with
-    `auth: none` the tenant `anonymous`; what is presented and wrong is refused with 401 everywhere, and so are credentials of
-    two kinds: two readers could take them for two callers."""
+    `auth: none` the tenant `anonymous`; what is presented and wrong or has expired is refused with 401 everywhere, and so are
+    credentials of two kinds: two readers could take them for two callers. What is used elsewhere than its scopes allow is
+    refused with 403."""
 
     name = "identify"
 
@@ -21,9 +22,12 @@ class Identify:
         self._anonymous = anonymous
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
-        """Sets `call.principal`."""
-        presented = self._find_kind(call.arrival)
+        """Sets `call.principal`; it stands on record also where its scopes refuse the call."""
+        arrival = call.arrival
+        presented = self._find_kind(arrival)
         call.principal = self._anonymous if presented is None else await presented.verify(call)
+        if call.principal is not None:
+            call.principal.scope.check(arrival.template, arrival.client_address, arrival.started_at)
         await proceed(call)
 
     def _find_kind(self, arrival: Arrival) -> Credentials | None:

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 
 from chassis.config import Catalog, Route
-from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.routing import require_route
+from gateway_edge.tenants import Principal
 
 COLLECTION = "models"
 
@@ -25,18 +26,15 @@ class ListModels:
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of its pipeline
         """Sends the list, or one model."""
         _, _, model = call.arrival.endpoint.partition(f"/{COLLECTION}/")
-        document = self._one(model) if model else self._all()
+        document = self._one(call.caller, model) if model else self._all(call.caller)
         await call.reply.send(orjson.dumps(document))
 
-    def _all(self) -> dict[str, Any]:
-        names = (name for name in self._catalog.names if not name.endswith("*"))
-        return {"object": "list", "data": [self._one(name) for name in names]}
+    def _all(self, caller: Principal) -> dict[str, Any]:
+        names = (name for name in self._catalog.names if not name.endswith("*") and caller.scope.allows_model(name))
+        return {"object": "list", "data": [self._one(caller, name) for name in names]}
 
-    def _one(self, model: str) -> dict[str, Any]:
-        route = self._catalog.find_route(model)
-        if route is None:
-            message = f"the model {model!r} does not exist or you may not use it"
-            raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
+    def _one(self, caller: Principal, model: str) -> dict[str, Any]:
+        route = require_route(self._catalog, caller, model)
         return {"id": model, "object": "model", "created": self._created, "owned_by": _owner(route)}
 
 

@@ -1,4 +1,4 @@
-"""Whether there is room: requests, per tenant and per key, admitted by leases or by ratelimit-svc."""
+"""Whether there is room: requests of the tenant, the key and parts of what they do, admitted by leases or by ratelimit-svc."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,9 +8,9 @@ from gateway_edge.call import Call
 from gateway_edge.lease_book import Limits
 from gateway_edge.lease_verdict import Verdict
 from gateway_edge.leases import Leases
+from gateway_edge.limits import RequestLimit, per_minute
 from gateway_edge.local_limits import LocalLimits
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.tenants import RequestLimit, per_minute
 
 DEGRADED = "x-runestone-degraded"
 
@@ -46,12 +46,11 @@ class RateLimit:
 
     def _limits_of(self, call: Call) -> Limits:
         caller = call.caller
+        limits = caller.limits_for(call.arrival.template, call.asked.chat.model)
         if self._per_key is None:
-            return caller.limits
-        pipeline_limit = RequestLimit(
-            ("pipeline", caller.pipeline, caller.tenant, caller.key), per_minute(self._per_key)
-        )
-        return (*caller.limits, pipeline_limit)
+            return limits
+        subject = ("pipeline", call.pipeline, caller.tenant, caller.key)
+        return (*limits, RequestLimit(subject, per_minute(self._per_key)))
 
     async def _admit(self, call: Call, limits: Limits) -> None:
         with self._leases.hold(limits) as hold:
@@ -86,5 +85,6 @@ def _headers(limits: Sequence[RequestLimit], verdicts: Sequence[Verdict]) -> dic
 def _refusal(limit: RequestLimit, verdict: Verdict) -> RunestoneError:
     wait = None if verdict.retry_after is None else verdict.retry_after / 1e6
     advice = f"; try again in {wait:.3f} s" if wait is not None else ""
-    message = f"rate limit reached for this {limit.subject[0]}: {limit.rate.quantity} requests per minute{advice}"
+    part = f" ({limit.part})" if limit.part else ""
+    message = f"rate limit reached for this {limit.subject[0]}{part}: {limit.rate.quantity} requests per minute{advice}"
     return RunestoneError(Reason.RATE_LIMITED, message, retry_after=wait)

@@ -1,11 +1,11 @@
 """What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route."""
 
 from chassis.config import Catalog
-from chassis.errors import Reason, RunestoneError
 from gateway_edge.body import read_as
 from gateway_edge.call import Call, Question
 from gateway_edge.chat import ChatRequest
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.routing import require_route
 
 
 class Validate:
@@ -20,9 +20,6 @@ class Validate:
         """Sets `call.question`."""
         document = await call.read_document()
         chat = read_as(document, ChatRequest)
-        route = self._catalog.find_route(chat.model)
-        if route is None:
-            message = f"the model {chat.model!r} does not exist or you may not use it"
-            raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
+        route = require_route(self._catalog, call.principal, chat.model)
         call.question = Question(call.body or b"", document, chat, route)
         await proceed(call)
