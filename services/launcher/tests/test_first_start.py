@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.config import Catalog, encode, parse_settings
+from chassis.config import Catalog, encode, hash_secrets, parse_settings
 from chassis.keys import hash_key, is_mistyped
 from launcher.configuration import find_config, find_data_dir, load, preview, read_text
 from launcher.defaults import add_providers, model_to_try
@@ -135,11 +135,45 @@ def test_a_pepper_is_part_of_the_hash(tmp_path):
     assert made.settings.tenants[0].keys[0].hash == expected
 
 
-def test_a_file_with_tenants_needs_no_key(tmp_path):
-    made = load("tenants: [{name: acme, keys: [{name: ci, secret: 0123456789abcdef}]}]", tmp_path, {})
+WITH_TENANT = "tenants: [{name: acme, keys: [{name: ci, secret: 0123456789abcdef}]}]"
+
+
+def test_a_file_with_tenants_needs_no_key_but_the_admins(tmp_path):
+    made = load(WITH_TENANT, tmp_path, {})
     assert [tenant.name for tenant in made.settings.tenants] == ["acme"]
     assert made.key_file is None
+    assert [path.name for path in tmp_path.iterdir()] == ["admin.key"]
+
+
+def test_a_service_on_its_own_takes_the_admin_key_that_is_there_and_makes_none(tmp_path):
+    assert load(WITH_TENANT, tmp_path / "d", {}, makes_admin_key=False).settings.edge.admin.key_hash is None
+    assert not (tmp_path / "d").exists()
+    key = ensure_key(tmp_path / "admin.key")
+    made = load(WITH_TENANT, tmp_path, {}, makes_admin_key=False)
+    assert made.settings.edge.admin.key_hash == hash_key(key)
+
+
+@pytest.mark.parametrize("pepper", [None, "a-pepper-of-some-length"])
+def test_what_is_published_holds_no_key_but_hashes(tmp_path, pepper):
+    text = f"""
+    edge: {{admin: {{key: the-admins-own-key-0}}, key_pepper: {pepper or "null"}}}
+    tenants:
+      - name: acme
+        keys:
+          - {{name: ci, secret: a-secret-of-acme-00, previous: {{secret: an-older-one-of-acme, until: 2030-01-01T00:00:00Z}}}}
+    """
+    settings = load(text, tmp_path, {}).settings
+    published = encode(settings, reveal=True)
+    for secret in ("the-admins-own-key-0", "a-secret-of-acme-00", "an-older-one-of-acme"):
+        assert secret.encode() not in published
+        assert hash_key(secret, pepper).encode() in published
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tenants_key_is_not_the_admin_key(tmp_path):
+    (tmp_path / "admin.key").write_text("0123456789abcdef")
+    with pytest.raises(LaunchError, match=r"admin\.key: a tenant's key is the same key as the admin key"):
+        load(WITH_TENANT, tmp_path, {})
 
 
 @pytest.mark.parametrize("text", ["", "short", "two words that are long enough", "rsk_" + "0" * 49])
@@ -154,7 +188,7 @@ def test_a_preview_writes_nothing(tmp_path):
     assert preview("", tmp_path / "data", {}).tenants == []
     assert not (tmp_path / "data").exists()
     made = load("", tmp_path / "data", {})
-    assert preview("", tmp_path / "data", {}) == made.settings
+    assert hash_secrets(preview("", tmp_path / "data", {})).tenants == made.settings.tenants
 
 
 def test_the_option_wins_over_the_environment_and_that_over_the_folder(tmp_path, monkeypatch):

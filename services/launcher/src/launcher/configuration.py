@@ -5,9 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.config import Settings, parse_settings
-from chassis.keys import hash_key
-from launcher.defaults import add_development_tenant, add_providers, needs_development_tenant
+from chassis.config import Settings, hash_secrets
+from chassis.config.decode import settle_document
+from chassis.config.document import Document, read_document
+from chassis.config.keys_files import ReadText, attach_keys, keys_path, read_if_there
+from chassis.config.tenants import check_tenants
+from launcher.defaults import (
+    DEVELOPMENT,
+    add_admin_key,
+    add_providers,
+    describe_development_tenant,
+    needs_admin_key,
+    needs_development_tenant,
+)
 from launcher.errors import LaunchError
 from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, ensure_key, read_key
 
@@ -43,38 +53,81 @@ def read_text(path: Path | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Complete settings, and the file of a key that may call; None when the file names the tenants."""
+    """Complete settings, in which keys stand by their hashes, and the file of a key that may call; None when the file names
+    the tenants."""
 
     settings: Settings
     key_file: Path | None = None
 
 
-def load(text: str, data_dir: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
-    """What to run with: the file's settings, and what a first start needs. Makes the key files when they are needed.
+def load(
+    text: str, data_dir: Path, environment: Mapping[str, str] = os.environ, *, makes_admin_key: bool = True
+) -> Configuration:
+    """What to run with: the file's settings, its tenants' keys files, and what a first start needs. Makes the key files when
+    they are needed; the admin key's only with `makes_admin_key`, else it is read where it is there.
 
-    Raises ConfigError with every problem of the text, LaunchError when a key file cannot be made or read.
+    Raises ConfigError with every problem of the text and the keys files, LaunchError when a key file cannot be made or read.
     """
-    settings = add_providers(parse_settings(text), environment)
-    if not needs_development_tenant(settings):
-        return Configuration(settings)
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ensure_key(data_dir / ADMIN_KEY)
-        key = ensure_key(data_dir / DEVELOPMENT_KEY)
-    except OSError as error:
-        raise LaunchError(f"cannot keep keys in {data_dir}: {error}") from error
-    return Configuration(add_development_tenant(settings, _hash(key, settings)), data_dir / DEVELOPMENT_KEY)
+    settings, key_file = read_settings(text, data_dir), None
+    if needs_development_tenant(settings):
+        key_file = data_dir / DEVELOPMENT_KEY
+        settings = read_settings(text, data_dir, _keep_key(key_file))
+    admin_key = data_dir / ADMIN_KEY
+    if needs_admin_key(settings) and (makes_admin_key or key_file or admin_key.exists()):
+        settings = add_admin_key(settings, _keep_key(admin_key))
+    _refuse_shared_admin_key(settings, admin_key)
+    return Configuration(hash_secrets(add_providers(settings, environment)), key_file)
 
 
 def preview(text: str, data_dir: Path, environment: Mapping[str, str] = os.environ) -> Settings:
-    """As `load`, but writes nothing: without a key file there is no development tenant yet."""
-    settings = add_providers(parse_settings(text), environment)
+    """As `load`, but writes nothing and hashes nothing: without a key file there is no development tenant yet."""
+    settings = read_settings(text, data_dir)
     path = data_dir / DEVELOPMENT_KEY
     if needs_development_tenant(settings) and path.is_file():
-        return add_development_tenant(settings, _hash(read_key(path), settings))
-    return settings
+        settings = read_settings(text, data_dir, read_key(path))
+    return add_providers(settings, environment)
 
 
-def _hash(key: str, settings: Settings) -> str:
-    pepper = settings.edge.key_pepper
-    return hash_key(key, pepper.reveal() if pepper else None)
+def read_settings(
+    text: str, data_dir: Path, development_key: str | None = None, read: ReadText = read_if_there
+) -> Settings:
+    """The settings in a text and in the keys files that belong to it; with `development_key` also the tenant who has it.
+
+    Raises ConfigError with every problem.
+    """
+    return settle_document(_read(text, data_dir, development_key, read))
+
+
+def list_files(text: str, data_dir: Path) -> list[Path]:
+    """The files beside itself that a configuration depends on, there or not: those it refers to, and its keys files. Whatever
+    else is wrong with it."""
+    document = _read(text, data_dir, None, read_if_there)
+    if not _names_tenants(document):
+        document.files.append(keys_path(DEVELOPMENT, None, data_dir))
+    return document.files
+
+
+def _read(text: str, data_dir: Path, development_key: str | None, read: ReadText) -> Document:
+    document = read_document(text)
+    if development_key is not None and not _names_tenants(document):
+        document.values["tenants"] = [describe_development_tenant(development_key)]
+    attach_keys(document, data_dir, read)
+    return document
+
+
+def _names_tenants(document: Document) -> bool:
+    return not isinstance(document.values, dict) or bool(document.values.get("tenants"))
+
+
+def _keep_key(path: Path) -> str:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return ensure_key(path)
+    except OSError as error:
+        raise LaunchError(f"cannot keep keys in {path.parent}: {error}") from error
+
+
+def _refuse_shared_admin_key(settings: Settings, admin_key: Path) -> None:
+    """Whoever holds a tenant's key would be an administrator."""
+    for _, message in check_tenants(settings):
+        raise LaunchError(f"{admin_key}: a tenant's key {message}")

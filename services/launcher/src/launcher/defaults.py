@@ -1,12 +1,12 @@
 """What a first start needs beyond the file. Pure: settings and environment in, settings out."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from chassis.config import Secret, Settings
-from chassis.config.schema import Key, Model, Provider, Target, Tenant
+from chassis.config.schema import Model, Provider, Target
 
 SIMULATED_MODEL = "simulated"
 SIMULATED_PROVIDER = "sim"
@@ -58,7 +58,17 @@ def needs_development_tenant(settings: Settings) -> bool:
     return not settings.tenants
 
 
-def add_development_tenant(settings: Settings, key_hash: str) -> Settings:
-    """`settings` with the tenant `development`, who has one key; `key_hash` is as `chassis.keys.hash_key` gives it."""
-    tenant = Tenant(name=DEVELOPMENT, keys=[Key(name=DEVELOPMENT, hash=key_hash)])
-    return replace(settings, tenants=[*settings.tenants, tenant])
+def describe_development_tenant(key: str) -> dict[str, Any]:
+    """The tenant `development`, who has one key, as a configuration writes it."""
+    return {"name": DEVELOPMENT, "keys": [{"name": DEVELOPMENT, "secret": key}]}
+
+
+def needs_admin_key(settings: Settings) -> bool:
+    """Whether the file names no admin key."""
+    return settings.edge.admin.key is None and settings.edge.admin.key_hash is None
+
+
+def add_admin_key(settings: Settings, key: str) -> Settings:
+    """`settings` with `key` as the admin key."""
+    edge = settings.edge
+    return replace(settings, edge=replace(edge, admin=replace(edge.admin, key=Secret(key))))

@@ -13,11 +13,17 @@ FileArgument = Annotated[Path | None, typer.Argument(help="The file, instead of 
 
 
 @app.command("check")
-def check(file: FileArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Says everything that is wrong with the file, each with its line and path; exit code 1 when there is something."""
+def check(
+    file: FileArgument = None,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Says everything that is wrong with the file and the tenants' keys files, each with its line and path; exit code 1 when
+    there is something."""
     from launcher.cli.showing import check_configuration  # noqa: PLC0415  `--help` does not wait for it
 
-    if not check_configuration(file or config, as_json=as_json):
+    if not check_configuration(file or config, data_dir, as_json=as_json):
         raise typer.Exit(1)
 
 

@@ -12,4 +12,4 @@ def load_configuration(path: Path | None, data_dir: Path) -> Configuration:
     try:
         return load(read_text(path), data_dir)
     except ConfigError as error:
-        raise LaunchError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+        raise LaunchError("\n".join(problem.tell(path) for problem in error.problems)) from error

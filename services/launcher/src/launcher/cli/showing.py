@@ -7,23 +7,23 @@ import msgspec
 import typer
 import yaml
 
-from chassis.config import ConfigError, Problem, Settings, encode, list_unbuilt, parse_settings
+from chassis.config import ConfigError, Problem, Settings, encode, list_unbuilt
 from chassis.config.document import spell
-from launcher.configuration import find_config, find_data_dir, preview, read_text
+from launcher.configuration import find_config, find_data_dir, preview, read_settings, read_text
 from launcher.errors import LaunchError
 
 _PASSWORD = re.compile(rb"(://)[^/@\s\"]*@")  # what stands before the host of an address
 
 
-def check_configuration(option: Path | None, *, as_json: bool) -> bool:
-    """Prints every problem, or that there is none; says whether the file can be used."""
+def check_configuration(option: Path | None, data_dir: Path | None, *, as_json: bool) -> bool:
+    """Prints every problem of the file and the keys files, or that there is none; says whether they can be used."""
     path = find_config(option)
-    problems, notices = _read(read_text(path))
+    problems, notices = _read(read_text(path), find_data_dir(data_dir))
     if as_json:
         print(msgspec.json.encode(_describe(path, problems, notices)).decode())
         return not problems
     for problem in problems:
-        typer.echo(f"{path}: {problem}", err=True)
+        typer.echo(problem.tell(path), err=True)
     for notice in notices:
         print(f"{path}: {notice}: accepted, but without effect in this version")
     if not problems:
@@ -37,7 +37,7 @@ def show_configuration(option: Path | None, data_dir: Path | None, *, as_json: b
     try:
         settings = preview(read_text(path), find_data_dir(data_dir))
     except ConfigError as error:
-        raise LaunchError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+        raise LaunchError("\n".join(problem.tell(path) for problem in error.problems)) from error
     document = hide_secrets(settings)
     print(document.decode() if as_json else yaml.safe_dump(msgspec.json.decode(document), sort_keys=False).rstrip())
 
@@ -47,9 +47,9 @@ def hide_secrets(settings: Settings) -> bytes:
     return _PASSWORD.sub(rb"\1***@", encode(settings, reveal=False))
 
 
-def _read(text: str) -> tuple[list[Problem], list[str]]:
+def _read(text: str, data_dir: Path) -> tuple[list[Problem], list[str]]:
     try:
-        return [], list_unbuilt(parse_settings(text))
+        return [], list_unbuilt(read_settings(text, data_dir))
     except ConfigError as error:
         return error.problems, []
 
@@ -59,7 +59,13 @@ def _describe(path: Path | None, problems: list[Problem], notices: list[str]) ->
         "file": str(path) if path else None,
         "ok": not problems,
         "problems": [
-            {"line": problem.line, "path": spell(problem.path), "message": problem.message} for problem in problems
+            {
+                "file": problem.file or (str(path) if path else None),
+                "line": problem.line,
+                "path": spell(problem.path),
+                "message": problem.message,
+            }
+            for problem in problems
         ],
         "without_effect": notices,
     }
