@@ -121,7 +121,7 @@ async def test_every_answer_says_where_its_time_went(mesh: Mesh) -> None:
         async with session.post("/v1/chat/completions", data=GOOD) as answer:
             stages = [part.split(";")[0] for part in answer.headers["server-timing"].split(", ")]
             assert stages == [
-                *("door", "record", "settle", "identify", "choose"),
+                *("door", "record", "settle", "identify", "admit", "choose"),
                 *("authenticate", "validate", "rate_limit", "cache", "call"),
             ]
             assert answer.headers["traceparent"].startswith("00-")

@@ -1,7 +1,7 @@
 """A request's way through the edge, on one screen.
 
-Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls,
-and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may redefine and add to; `call` is the
+Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls
+and whether there is room, and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may redefine and add to; `call` is the
 last of each. `usage`, `audit` and `request_logger` name what is always there (settle, record, the door's log line).
 """
 
@@ -13,6 +13,7 @@ from chassis.config.pipelines import STEPS, step_name, step_options
 from chassis.config.schema import PipelineStep
 from chassis.config.units import Duration
 from gateway_edge.auth.api_key import ApiKey
+from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
@@ -46,6 +47,7 @@ class Standing:
 
     record: Record
     settle: Settle
+    admit: Admit
     plugins: Plugins
 
 
@@ -58,8 +60,8 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose(pipelines, policy.catalog, chosen)
 
-    chat = Pipeline([standing.record, standing.settle, identify, choose])
-    models = Pipeline([identify, Authenticate(), ListModels(policy.catalog, policy.created_at)])
+    chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
+    models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     refusal = Pipeline([RefusePath()])
     return {
         ("POST", "/v1/chat/completions"): chat,

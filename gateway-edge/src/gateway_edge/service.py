@@ -1,11 +1,16 @@
 """The edge's composition root: peers, spool, pipelines, door."""
 
+import asyncio
+
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
+from gateway_edge.call_bounds import CallBounds
 from gateway_edge.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.door import Door
 from gateway_edge.edge_metrics import EdgeMetrics
 from gateway_edge.listener import HttpListener
+from gateway_edge.memory import cgroup_limit, resident_size
+from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.peers import connect_peers
@@ -18,6 +23,7 @@ from gateway_edge.ways import WaysInForce
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
+SHARE_OF_LIMIT = 0.9  # of its cgroup's memory that an edge may hold; the rest is the kernel's and its neighbours'
 LAST_SHIPPING = 2.0  # seconds; what is not shipped by then stays on disk for the next worker
 
 
@@ -34,6 +40,7 @@ async def build(runtime: Runtime) -> None:
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
+        admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
     )
     ways = WaysInForce(runtime, lambda policy: lay_pipelines(policy, peers, standing))
@@ -46,7 +53,7 @@ async def build(runtime: Runtime) -> None:
         log=runtime.log,
     )
     bounds = ConnectionBounds(
-        lambda: ways().policy.settings.edge.protection,
+        lambda: runtime.snapshots.current.settings.edge.protection,
         lambda: ways().policy.proxies,
         runtime.metrics,
         raise_descriptor_limit(),
@@ -54,6 +61,18 @@ async def build(runtime: Runtime) -> None:
     listener = await runtime.open(HttpListener(door, settings, bounds))
     runtime.on_stop(listener.drain)
     runtime.log.debug("listening", port=listener.port, worker=settings.worker)
+
+
+def _bound_calls(runtime: Runtime) -> CallBounds:
+    limit = cgroup_limit()
+    return CallBounds(
+        lambda: runtime.snapshots.current.settings.edge.protection,
+        asyncio.get_running_loop(),
+        measure_memory=resident_size,
+        max_memory=None if limit is None else int(limit * SHARE_OF_LIMIT / runtime.settings.edge.workers),
+        facts=runtime.facts,
+        metrics=runtime.metrics,
+    )
 
 
 SERVICE = Service("edge", build)

@@ -16,7 +16,8 @@ from gateway_edge.scopes import UNBOUNDED, Scope
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who is calling: a tenant, by one of its keys, and what holds for them. `pipeline` is the tenant's, `key_pipeline` the
-    key's own; `choosable` are those that it may choose itself. `metadata` is the tenant's and the key's, for middleware."""
+    key's own; `choosable` are those that it may choose itself. `metadata` is the tenant's and the key's, for middleware.
+    Under load the lowest `priority` (0 to 9) is shed first."""
 
     tenant: str
     key: str
@@ -27,6 +28,7 @@ class Principal:
     limits: tuple[RequestLimit, ...] = ()
     partial_limits: tuple[PartialLimit, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 5
     is_admin: bool = False
     is_anonymous: bool = False
 
@@ -41,7 +43,7 @@ class Principal:
         return (*self.limits, *(part.limit for part in self.partial_limits if part.binds(endpoint, model)))
 
 
-ADMIN = Principal(tenant="admin", key="admin", pipeline="admin", is_admin=True)
+ADMIN = Principal(tenant="admin", key="admin", pipeline="admin", priority=9, is_admin=True)
 ANONYMOUS = Principal(tenant="anonymous", key="anonymous", is_anonymous=True)
 
 
@@ -117,6 +119,7 @@ def principal_of(tenant: Tenant, key: Key, scope: Scope | None = None) -> Princi
         limits=tuple(limit for subject, limits in subjects for limit in whole_limits(subject, limits)),
         partial_limits=tuple(limit for subject, limits in subjects for limit in partial_limits(subject, limits)),
         metadata=tenant.metadata | key.metadata,
+        priority=tenant.priority,
     )
 
 
