@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import string
+import zlib
 
 import pytest
 from hypothesis import given
@@ -65,3 +66,29 @@ def test_the_hash_is_what_any_other_tool_computes():
 def test_the_hash_holds_nothing_of_the_key(pepper):
     assert KEY.removeprefix(PREFIX) not in hash_key(KEY, pepper)
     assert hash_key(KEY, pepper) != hash_key(KEY, "another pepper")
+
+
+@given(st.text(ALPHABET + "_-é", max_size=60))
+def test_what_looks_generated_is_well_typed_only_with_its_checksum(body):
+    """Nobody makes a key up that passes, other than by computing CRC-32 as we do."""
+    random_part, check = body[:43], body[43:]
+    is_well_typed = len(random_part) == 43 and check == _check(random_part)
+    assert is_mistyped(PREFIX + body) is not is_well_typed
+    if len(random_part) == 43:
+        assert not is_mistyped(PREFIX + random_part + _check(random_part))
+
+
+def _check(text):
+    """CRC-32 in six digits of base 62, as other tools would write it."""
+    number, digits = zlib.crc32(text.encode()), ""
+    while len(digits) < 6:
+        number, digit = divmod(number, 62)
+        digits = (string.digits + string.ascii_uppercase + string.ascii_lowercase)[digit] + digits
+    return digits
+
+
+@given(st.text(min_size=1, max_size=40).filter(str.isascii), st.none() | st.text(min_size=1, max_size=9))
+def test_a_hash_is_no_key_and_has_another_hash(key, pepper):
+    digest = hash_key(key, pepper)
+    assert digest != hash_key(digest, pepper)
+    assert len(digest) == len("sha256:") + 64

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
@@ -10,7 +11,15 @@ from typer.testing import CliRunner
 from chassis.config import parse_settings
 from chassis.testing import free_port, redis_server
 from launcher.cli import app
-from launcher.diagnosis import OWN_TOOLS, Verdict, check_credentials, check_data_dir, check_ports, check_tools
+from launcher.diagnosis import (
+    OWN_TOOLS,
+    Verdict,
+    check_credentials,
+    check_data_dir,
+    check_keys,
+    check_ports,
+    check_tools,
+)
 from launcher.keyfiles import ensure_key
 from launcher.meshfile import HttpAddress, MeshFile, write_mesh_file
 from launcher.reachability import check_collector, check_mesh, check_redis
@@ -60,6 +69,19 @@ def test_a_provider_without_its_key_is_a_failure():
     found = list(check_credentials(settings, {}))
     assert [each.verdict for each in found] == [Verdict.FAIL, Verdict.OK, Verdict.OK]
     assert "sk-canary" not in repr(found)
+
+
+def test_a_key_that_ends_within_a_week_is_a_warning():
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    keys = "".join(
+        f"{{name: {name}, secret: {name * 16}, expires_at: {end}}}, "
+        for name, end in (("a", "2026-06-07T23:59:59Z"), ("b", "2026-06-08T00:00:00Z"), ("c", "2026-05-31T00:00:00Z"))
+    )
+    settings = parse_settings(f"tenants: [{{name: acme, keys: [{keys} {{name: d, secret: {'d' * 16}}}]}}]")
+    assert [(found.name, found.verdict, found.detail) for found in check_keys(settings, now)] == [
+        ("key acme/a", Verdict.WARN, "expires 2026-06-07T23:59:59+00:00"),
+        ("key acme/c", Verdict.WARN, "expired 2026-05-31T00:00:00+00:00"),
+    ]
 
 
 async def test_redis_is_asked_and_its_password_not_shown():

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from launcher.meshfile import MeshFile
 
 OLDEST_PYTHON = (3, 11)
 OWN_TOOLS = Path(sys.prefix).parent / ".tools/bin"  # beside the environment, where `make` puts it
+SOON = timedelta(days=7)
 PATIENCE = 2.0  # seconds for each address that is tried
 
 
@@ -102,6 +104,16 @@ def check_credentials(settings: Settings, environment: Mapping[str, str] = os.en
             yield Finding(name, Verdict.FAIL, f"{provider.kind}, without api_key{hint}")
         else:
             yield Finding(name, Verdict.OK, provider.kind)
+
+
+def check_keys(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """No key has ended, or ends within a week, unnoticed."""
+    for tenant in settings.tenants:
+        for key in tenant.keys:
+            if key.expires_at is not None and key.expires_at - now < SOON:
+                is_over = key.expires_at <= now
+                detail = f"{'expired' if is_over else 'expires'} {key.expires_at.isoformat(timespec='seconds')}"
+                yield Finding(f"key {tenant.name}/{key.name}", Verdict.WARN, detail)
 
 
 async def can_connect(host: str, port: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, serve, up
+from launcher.cli import audit, cache, chat, config, doctor, keys, serve, up
 from launcher.errors import LaunchError
 
 
@@ -53,6 +53,7 @@ app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cache.app, name="cache")
 
