@@ -30,7 +30,8 @@ class Ways:
     def find(self, method: str, path: str) -> Way:
         """The way of a request; for a path that nobody knows, the way that refuses it."""
         versioned = path if path.startswith("/v1/") else f"/v1{path}"
-        template = f"{MODEL}{{id}}" if versioned.startswith(MODEL) else versioned
+        names_model = versioned.startswith(MODEL) and versioned != MODEL
+        template = f"{MODEL}{{id}}" if names_model else versioned
         return self._ways.get((method, template)) or self._ways[ANY]
 
 

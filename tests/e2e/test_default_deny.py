@@ -1,0 +1,228 @@
+"""Every path of both ports, by every method, as everybody: what is not listed here is refused.
+
+The paths come from the source: one that is added fails this test until its row says who may use it.
+"""
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_mesh import Mesh, mesh_running
+
+import launcher
+from chassis.config import Settings
+from chassis.config.endpoints import ENDPOINTS
+from chassis.keys import generate_key, hash_key
+from chassis.snapshots import Snapshot
+from gateway_edge.pipeline import lay_pipelines
+from gateway_edge.policy import Policy
+
+PLAIN = "plain-key-0123456789"
+KEYS = {
+    "plain key": PLAIN,
+    "admin key": "admin-key-0123456789",
+    "expired key": "expired-key-0123456789",
+    "key for another address": "elsewhere-key-0123456789",
+    "key for models only": "models-key-0123456789",
+    "key for chat only": "chat-key-0123456789",
+    "key for another model": "other-model-key-0123456789",
+    "key of a tenant for models only": "bound-key-0123456789",
+    "wrong key": "wrong-key-0123456789",
+    "key that was never made": generate_key(),
+    "mistyped key": generate_key()[:-1] + "!",
+    "hash of a key": hash_key(PLAIN),
+    "nobody": None,
+}
+TENANTS = [
+    {
+        "name": "acme",
+        "keys": [
+            {"name": "plain", "secret": PLAIN},
+            {"name": "expired", "secret": KEYS["expired key"], "expires_at": "2020-01-01T00:00:00Z"},
+            {
+                "name": "elsewhere",
+                "secret": KEYS["key for another address"],
+                "scopes": {"addresses": ["192.0.2.0/24", "::1"]},
+            },
+            {"name": "models", "secret": KEYS["key for models only"], "scopes": {"endpoints": ["/v1/models*"]}},
+            {"name": "chat", "secret": KEYS["key for chat only"], "scopes": {"endpoints": ["/v1/chat/completions"]}},
+            {"name": "other", "secret": KEYS["key for another model"], "scopes": {"models": ["claude"]}},
+        ],
+    },
+    {
+        "name": "bound",
+        "scopes": {"endpoints": ["/v1/models*"]},
+        "keys": [
+            {
+                "name": "wide",
+                "secret": KEYS["key of a tenant for models only"],
+                "scopes": {"endpoints": ["/v1/*"]},
+            }
+        ],
+    },
+]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "QUERY")
+BODY = json.dumps({"model": "simulated", "messages": [{"role": "user", "content": "hi"}]})
+
+# Who gets what else than 401. A role that is not named is refused with 401, a path that is not listed with REFUSED.
+Row = dict[str, int]
+ALL_MODELS = {"plain key": 200, "admin key": 200, "key for models only": 200, "key of a tenant for models only": 200}
+EDGE: dict[tuple[str, str], Row] = {
+    ("POST", "/v1/chat/completions"): {
+        "plain key": 200,
+        "admin key": 200,
+        "key for chat only": 200,
+        "key for another address": 403,
+        "key for models only": 403,
+        "key of a tenant for models only": 403,
+        "key for another model": 404,
+    },
+    ("GET", "/v1/models"): {
+        **ALL_MODELS,
+        "key for another model": 200,
+        "key for another address": 403,
+        "key for chat only": 403,
+    },
+    ("GET", "/v1/models/{id}"): {
+        **ALL_MODELS,
+        "key for another model": 404,
+        "key for another address": 403,
+        "key for chat only": 403,
+    },
+}
+EVERYBODY: Row = dict.fromkeys(KEYS, 200)
+ADMIN: dict[tuple[str, str], Row] = {
+    ("GET", "/health/liveness"): EVERYBODY,
+    ("GET", "/health/liveliness"): EVERYBODY,
+    ("GET", "/health/readiness"): EVERYBODY,
+    ("GET", "/metrics"): EVERYBODY,
+}
+REFUSED = {400, 401, 403, 404, 405}
+
+# What a reader who is generous with paths would take for one of those above.
+LOOKALIKES = (
+    *("/v1/chat/completions/", "//v1/chat/completions", "/V1/chat/completions", "/v1/chat%252Fcompletions"),
+    *("/v1/v1/chat/completions", "/v1/./chat/completions", "/v1/x/../chat/completions", "/v1/chat/completions;x"),
+    *("/v1/models/", "/v1/models/../chat/completions", "/v1/model", "/v1/chat", "/v1", "/", "/admin", "/admin/v1"),
+    *("/admin/v1/keys", "/v1/files", "/v1/embeddings", "/.env", "/debug", "/health"),
+)
+
+
+class Absent:
+    """Stands for every part behind the edge: pipelines are laid here, no call goes through them."""
+
+    name = "absent"
+
+    def __getattr__(self, name: str) -> "Absent":
+        return self
+
+
+def edge_routes() -> dict[tuple[str, str], Any]:
+    absent: Any = Absent()
+    return lay_pipelines(Policy.of(Snapshot("v", Settings()), 0.0), absent, absent)
+
+
+def admin_routes() -> set[tuple[str, str]]:
+    source = "".join(path.read_text() for path in Path(launcher.__file__).parent.glob("**/*.py"))
+    return {(method.upper(), path) for method, path in re.findall(r'router\.add_(\w+)\(\s*"([^"]+)"', source)}
+
+
+class Client:
+    """Sends paths as they are, over one connection; closed by who has it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=20)
+
+    def ask(self, method: str, path: str, key: str | None) -> tuple[int, bytes]:
+        headers = {"content-type": "application/json"}
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        self._connection.request(method, path, BODY if method in ("POST", "PUT", "PATCH", "QUERY") else None, headers)
+        with self._connection.getresponse() as answer:
+            return answer.status, answer.read()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Mesh]:
+    edge = {"http": {"port": 0}, "admin": {"port": 0, "key": KEYS["admin key"]}}
+    with mesh_running("--one-process", edge=edge, tenants=TENANTS) as mesh:
+        yield mesh
+
+
+@pytest.fixture
+def edge(guarded: Mesh) -> Iterator[Client]:
+    with closing(Client(**guarded.about["http"])) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(guarded: Mesh) -> Iterator[Client]:
+    with closing(Client(**guarded.about["admin"])) as client:
+        yield client
+
+
+def spell(path: str) -> str:
+    return path.replace("{id}", "simulated")
+
+
+def test_every_path_of_the_source_has_its_row() -> None:
+    assert set(edge_routes()) - {("*", "*")} == set(EDGE)
+    assert admin_routes() == set(ADMIN)
+
+
+def test_every_path_that_takes_a_key_can_be_named_in_a_scope() -> None:
+    """And none is reached without finding out who calls."""
+    keyed = {path for (_, path), pipeline in edge_routes().items() if "identify" in pipeline.names}
+    assert keyed == set(ENDPOINTS)
+
+
+@pytest.mark.parametrize("route", EDGE, ids=" ".join)
+def test_each_path_of_the_edge_answers_each_caller_as_its_row_says(edge: Client, route: tuple[str, str]) -> None:
+    method, path = route
+    for spelled in (spell(path), spell(path).removeprefix("/v1")):
+        got = {role: edge.ask(method, spelled, key)[0] for role, key in KEYS.items()}
+        assert got == {role: EDGE[route].get(role, 401) for role in KEYS}, spelled
+
+
+@pytest.mark.parametrize("route", ADMIN, ids=" ".join)
+def test_each_path_of_the_admin_port_answers_each_caller_as_its_row_says(admin: Client, route: tuple[str, str]) -> None:
+    method, path = route
+    got = {role: admin.ask(method, path, key)[0] for role, key in KEYS.items()}
+    assert got == {role: ADMIN[route].get(role, 401) for role in KEYS}
+
+
+def unlisted(rows: dict[tuple[str, str], Row]) -> Iterator[tuple[str, str]]:
+    """Every other method and path: those of either port, and those that look like them."""
+    listed = {(method, spelled) for method, path in rows for spelled in (spell(path), spell(path).removeprefix("/v1"))}
+    paths = {spelled for _, path in (*EDGE, *ADMIN) for spelled in (spell(path), spell(path).removeprefix("/v1"))}
+    for method, path in product(METHODS, sorted(paths) + list(LOOKALIKES)):
+        if (method, path) not in listed and not (method == "HEAD" and ("GET", path) in listed):
+            yield method, path
+
+
+@pytest.mark.parametrize(("port", "rows"), [("edge", EDGE), ("admin", ADMIN)])
+def test_what_is_not_listed_is_refused_to_everybody(
+    request: pytest.FixtureRequest, port: str, rows: dict[tuple[str, str], Row]
+) -> None:
+    client: Client = request.getfixturevalue(port)
+    asked = [(method, path, role) for method, path in unlisted(rows) for role in ("nobody", "plain key", "admin key")]
+    got = {(method, path, role): client.ask(method, path, KEYS[role])[0] for method, path, role in asked}
+    assert len(got) > 500
+    assert {cell: status for cell, status in got.items() if status not in REFUSED} == {}
+
+
+def test_a_forbidden_model_is_refused_in_the_words_of_one_that_does_not_exist(edge: Client) -> None:
+    said = {
+        edge.ask("GET", f"/v1/models/{model}", KEYS["key for another model"])[1].replace(model.encode(), b"MODEL")
+        for model in ("simulated", "no-such-model")
+    }
+    assert len(said) == 1
