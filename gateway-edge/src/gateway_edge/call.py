@@ -39,7 +39,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct):
-    """How the call went, filled in as it goes; settled and recorded on every way out."""
+    """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
+    kept answer was given."""
 
     cache: str = ""
     provider: str = ""
@@ -47,6 +48,7 @@ class Outcome(Struct):
     attempts: int = 0
     usage: Usage | None = None
     finish_reason: str = ""
+    replay_of: str = ""
     is_complete: bool = False
     error: RunestoneError | None = None
 

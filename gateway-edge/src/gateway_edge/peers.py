@@ -1,5 +1,6 @@
 """The services that the edge calls, and what it knows of each: stub, breaker, fallback."""
 
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.runtime import Runtime
+from gateway_edge.claims import Claims
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.leases import Leases
 from gateway_edge.local_limits import LocalLimits
@@ -15,6 +17,7 @@ from gateway_edge.middleware.call_provider import Connection, Models
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
+from runestone.state.v1.state_pb2_grpc import StateServiceStub
 
 # A part that is slower than this is treated as down: the call does better without it.
 CACHE_TIMEOUT = 0.25
@@ -29,6 +32,7 @@ class Peers:
     provider: Connection
     cache: AnswerCache
     cache_breaker: Breaker
+    claims: Claims
     leases: Leases
     local_limits: LocalLimits
     clock: Clock
@@ -43,11 +47,28 @@ def connect_peers(runtime: Runtime) -> Peers:
         provider=provider,
         cache=CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT)),
         cache_breaker=Breaker(clock=runtime.clock),
+        claims=_open_claims(runtime),
         leases=_take_leases(runtime),
         local_limits=LocalLimits(runtime.clock, share=runtime.settings.edge.workers),
         clock=runtime.clock,
         spawn=runtime.spawn,
     )
+
+
+def _open_claims(runtime: Runtime) -> Claims:
+    return Claims(
+        StateServiceStub(runtime.connect("cache")),
+        Breaker(clock=runtime.clock),
+        clock=runtime.clock,
+        spawn=runtime.spawn,
+        new_token=new_claim_token,
+        outcomes=runtime.metrics.counter("idempotency_claims", "Calls under a key, by what came of it", ("outcome",)),
+    )
+
+
+def new_claim_token() -> str:
+    """Nobody guesses it."""
+    return secrets.token_hex(16)
 
 
 def _take_leases(runtime: Runtime) -> Leases:

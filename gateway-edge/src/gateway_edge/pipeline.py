@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.config.pipelines import STEPS, step_name, step_options
+from chassis.config.pipelines import STEPS, IdempotencyOptions, step_name, step_options
 from chassis.config.schema import PipelineStep
+from chassis.config.shapes import convert
+from chassis.config.shared_state import is_state_shared
 from chassis.config.units import Duration
 from gateway_edge.auth.api_key import ApiKey
 from gateway_edge.middleware.admit import Admit
@@ -19,6 +21,7 @@ from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
 from gateway_edge.middleware.call_provider import CallProvider
 from gateway_edge.middleware.choose import Choose
+from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.rate_limit import RateLimit
@@ -31,9 +34,11 @@ from gateway_edge.plugins import Plugins
 from gateway_edge.policy import Policy
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
-    "default": ["authenticate", "validate", "rate_limit", "cache"],
-    "streaming": ["authenticate", "validate", "rate_limit"],  # nothing is looked up before the first byte
-    "cached": ["authenticate", "validate", "cache", "rate_limit"],  # what is known counts against no limit
+    "default": ["authenticate", "validate", "idempotency", "rate_limit", "cache"],
+    # Nothing is looked up before the first byte.
+    "streaming": ["authenticate", "validate", "idempotency", "rate_limit"],
+    # What is known counts against no limit.
+    "cached": ["authenticate", "validate", "idempotency", "cache", "rate_limit"],
     "admin": [{"authenticate": {"admin": True}}, "validate"],
 }
 ALWAYS_THERE = ("usage", "audit", "request_logger")
@@ -89,6 +94,12 @@ def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
     )
 
 
+def _idempotency(policy: Policy, peers: Peers, options: Options) -> Middleware:
+    if not is_state_shared(policy.settings):
+        return RefuseKeys()
+    return Idempotency(peers.claims, peers.clock, convert(options, IdempotencyOptions))
+
+
 def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
     return Cache(
         peers.cache,
@@ -104,6 +115,7 @@ def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
 MAKERS: dict[str, Callable[[Policy, Peers, Options], Middleware]] = {
     "authenticate": lambda _policy, _peers, options: Authenticate(admin=options.get("admin", False)),
     "validate": lambda policy, _peers, _options: Validate(policy.catalog),
+    "idempotency": _idempotency,
     "rate_limit": _rate_limit,
     "cache": _cache,
 }

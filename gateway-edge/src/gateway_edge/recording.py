@@ -1,6 +1,6 @@
 """A reply that keeps a copy of what passes, up to a bound."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from gateway_edge.reply import PassingReply, Reply
@@ -9,11 +9,11 @@ from gateway_edge.reply import PassingReply, Reply
 class RecordingReply(PassingReply):
     """Passes everything on at once and remembers the body. Above `max_bytes` it stops remembering, not passing on.
 
-    `on_whole` gets the body and its media type just before the client is sent the end, so that whoever has seen the
-    answer can rely on what `on_whole` began.
+    `on_whole` gets the body and its media type just before the client is sent the end, and is awaited, so that whoever has
+    seen the answer can rely on what it did. It is not called for an answer above the bound, or with another status than 200.
     """
 
-    def __init__(self, inner: Reply, max_bytes: int, on_whole: Callable[[bytes, str], None]) -> None:
+    def __init__(self, inner: Reply, max_bytes: int, on_whole: Callable[[bytes, str], Awaitable[None]]) -> None:
         super().__init__(inner)
         self._left = max_bytes
         self._on_whole = on_whole
@@ -23,7 +23,7 @@ class RecordingReply(PassingReply):
         """Passes a whole answer on."""
         self._keep(body)
         if status == HTTPStatus.OK:
-            self._end(content_type)
+            await self._end(content_type)
         await self.inner.send(body, content_type, status)
 
     async def write(self, events: bytes) -> None:
@@ -33,7 +33,7 @@ class RecordingReply(PassingReply):
 
     async def close(self) -> None:
         """Ends the stream."""
-        self._end("text/event-stream")
+        await self._end("text/event-stream")
         await self.inner.close()
 
     def _keep(self, part: bytes) -> None:
@@ -43,6 +43,6 @@ class RecordingReply(PassingReply):
         else:
             self._parts.clear()
 
-    def _end(self, content_type: str) -> None:
+    async def _end(self, content_type: str) -> None:
         if self._left >= 0:
-            self._on_whole(b"".join(self._parts), content_type)
+            await self._on_whole(b"".join(self._parts), content_type)

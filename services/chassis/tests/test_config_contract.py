@@ -52,9 +52,6 @@ REFUSED = {
     "pipelines: {default: [authenticate, validate, {transform: {}}]}": (
         "pipelines.default[2]: `transform` is not built yet"
     ),
-    "pipelines: {default: [authenticate, validate, idempotency]}": (
-        "pipelines.default[2]: `idempotency` is not built yet"
-    ),
     "tenants: [{name: a, limits: {tokens_per_minute: 1}}]": "tenants[0].limits.tokens_per_minute: cannot be enforced yet",
     "tenants: [{name: a, limits: {concurrency: 1}}]": "tenants[0].limits.concurrency: cannot be enforced yet",
     "tenants: [{name: a, limits: {budget: {usd: 10, per: month}}}]": "tenants[0].limits.budget: cannot be enforced yet",

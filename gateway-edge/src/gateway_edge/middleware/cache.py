@@ -134,7 +134,7 @@ class Cache:
         outcome.is_complete = True
 
     async def _ask_and_store(self, call: Call, proceed: Proceed, key: bytes) -> None:
-        def keep(body: bytes, content_type: str) -> None:
+        async def keep(body: bytes, content_type: str) -> None:
             if call.outcome.is_complete and key not in self._storing and len(self._storing) < MAX_STORING:
                 self._storing[key] = asyncio.Event()
                 self._spawn(self._store(key, _answer(call, body, content_type)), "cache store")

@@ -75,6 +75,7 @@ class Record:
             traceparent=call.trace.traceparent,
             snapshot_version=call.snapshot_version,
             client_address=arrival.client_address,
+            replay_of=outcome.replay_of,
         )
         if call.question is not None:
             record.model, record.stream = call.question.chat.model, call.question.is_stream

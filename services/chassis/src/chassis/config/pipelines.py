@@ -10,7 +10,7 @@ from chassis.config.document import Finding, KeyPath
 from chassis.config.plugins import PluginError, is_plugin, list_plugins, load_plugin, options_type
 from chassis.config.schema import PipelineStep, Rate, Scopes, Section, Settings
 from chassis.config.shapes import find_type_errors
-from chassis.config.units import Duration
+from chassis.config.units import Duration, Size
 
 SHORTEST_TTL = 0.001  # seconds; less is rounded to nothing on the wire, which would mean the default
 
@@ -31,6 +31,15 @@ class RateLimitOptions(Section, frozen=True, kw_only=True):
     requests_per_minute: Rate | None = None
 
 
+class IdempotencyOptions(Section, frozen=True, kw_only=True):
+    """How long an answer is kept under its key, whether who comes while the call runs waits for it (else 409), and how many bytes
+    an answer may have to be kept."""
+
+    ttl: Duration = Duration(86_400)
+    join: bool = True
+    max_answer: Size = Size(8 << 20)
+
+
 class CacheOptions(Section, frozen=True, kw_only=True):
     """How long answers are kept; absent: `cache.default_ttl`."""
 
@@ -40,17 +49,18 @@ class CacheOptions(Section, frozen=True, kw_only=True):
 STEPS: dict[str, type[Section]] = {
     "authenticate": AuthenticateOptions,
     "validate": NoOptions,
+    "idempotency": IdempotencyOptions,
     "rate_limit": RateLimitOptions,
     "cache": CacheOptions,
     "usage": NoOptions,
     "audit": NoOptions,
     "request_logger": NoOptions,
 }
-LATER_STEPS = ("transform", "idempotency")
+LATER_STEPS = ("transform",)
 BUILT_IN_PIPELINES = ("default", "streaming", "cached", "admin")
 
 # What a step cannot do without: the step that must stand before it.
-NEEDED_BEFORE = {"rate_limit": "validate", "cache": "validate"}
+NEEDED_BEFORE = {"idempotency": "validate", "rate_limit": "validate", "cache": "validate"}
 
 ON_ERROR = "on_error"  # an option of every plugin
 

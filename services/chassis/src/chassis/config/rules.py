@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from chassis.config.document import Finding, KeyPath
 from chassis.config.doors import check_doors
+from chassis.config.idempotency import check_idempotency
 from chassis.config.pipelines import check_pipelines
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
@@ -34,6 +35,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_replicas,
         check_tenants,
         check_pipelines,
+        check_idempotency,
         find_unkept_promises,
     ):
         yield from check(settings)
