@@ -1,7 +1,7 @@
 """Fakes of everything outside the edge's middleware, and a call to send through them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from gateway_edge.chat import ChatRequest
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.leases import Leases
 from gateway_edge.limits import RequestLimit
+from gateway_edge.middleware.base import Proceed
+from gateway_edge.middleware.containment import Contained, OnError
 from gateway_edge.stopwatch import Stopwatch
 from gateway_edge.tenants import Principal
 from runestone.ratelimit.v1.ratelimit_pb2 import (
@@ -259,3 +261,36 @@ def answering() -> Callable[..., Any]:
 async def events(*items: Any) -> AsyncIterator[Any]:
     for item in items:
         yield item
+
+
+class FakeLog:
+    """Keeps what was warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[dict[str, Any]] = []
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.warnings.append({"event": event, **fields})
+
+
+class Containment:
+    """Contains a middleware given as a function, and keeps what is counted and logged."""
+
+    def __init__(self) -> None:
+        self.errors = Metrics().counter("middleware_errors", "x", ("middleware", "policy"))
+        self.log = FakeLog()
+
+    def __call__(self, body: Callable[[Call, Proceed], Awaitable[None]], on_error: OnError) -> Contained:
+        class Made:
+            async def __call__(self, call: Call, proceed: Proceed) -> None:
+                await body(call, proceed)
+
+        return Contained("made", Made(), on_error, self.errors, self.log)
+
+    def count(self, on_error: OnError) -> int:
+        return int(self.errors.labels("made", on_error).value)
+
+
+@pytest.fixture
+def contain() -> Containment:
+    return Containment()

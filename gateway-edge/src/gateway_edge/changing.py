@@ -9,7 +9,8 @@ from gateway_edge.reply import PassingReply, Reply
 def change_answer(call: Call, change: Callable[[bytes], bytes]) -> None:
     """From now on `change` is given what is sent, and what it returns is sent in its place: the whole document of a unary
     answer, or whole SSE events as they come, one or several at a time. What it returns for events must be whole events;
-    nothing (b"") drops them. Raising fails the call, or passes the rest on unchanged (`on_error: skip`)."""
+    nothing (b"") drops them. Raising, or returning what is no bytes, fails the call or passes the rest on unchanged, as
+    `on_error` says."""
     call.reply = _ChangingReply(call.reply, change)
 
 
@@ -29,8 +30,14 @@ class _ChangingReply(PassingReply):
         self._change = change
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
-        await self.inner.send(self._change(body), content_type, status)
+        await self.inner.send(self._changed(body), content_type, status)
 
     async def write(self, events: bytes) -> None:
-        if changed := self._change(events):
+        if changed := self._changed(events):
             await self.inner.write(changed)
+
+    def _changed(self, data: bytes) -> bytes:
+        changed = self._change(data)
+        if not isinstance(changed, bytes):
+            raise TypeError(f"what changes an answer must return bytes, not {type(changed).__name__}")
+        return changed

@@ -45,22 +45,26 @@ class HttpReply:
         self._is_chunked = not request.is_http_1_0
         self._is_stream = False
         self.is_whole = False
+        self._is_ending = False  # the end is on its way
         self._is_quiet = True  # nothing was sent since the last look
         self._next_ping: asyncio.TimerHandle | None = None
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
-        """Sends a whole answer."""
-        if self.is_whole:
+        """Sends a whole answer. Raises RuntimeError where a stream has begun."""
+        if self._is_ending:
             return
+        if self._is_stream:
+            raise RuntimeError("a stream has begun; it cannot become a document")
         headers = {**self.headers, "content-type": content_type, "server-timing": self._server_timing()}
         head = write_head(status, headers, framing=write_length(len(body)), keeps_alive=self._connection.keeps_alive)
         self._note(len(body))
+        self._is_ending = True
         await self._connection.write(head if self._request.method == "HEAD" else head + body)
         self.is_whole = True
 
     async def write(self, events: bytes) -> None:
         """Sends whole events."""
-        if not events:
+        if not events or self._is_ending:
             return
         data = self._frame(events)
         if not self._is_stream:
@@ -77,9 +81,10 @@ class HttpReply:
     async def close(self) -> None:
         """Ends the stream."""
         self.stop_pinging()
-        if self.is_whole:
+        if self._is_ending:
             return
         data = b"" if self._is_stream else self._begin_stream()
+        self._is_ending = True
         await self._connection.write(data + LAST_CHUNK if self._is_chunked else data)
         self.is_whole = True
 
@@ -105,10 +110,11 @@ class HttpReply:
         if not self.has_begun:
             self.headers.update(error_headers(error))
             await self.send(error_body(error), status=http_status(error))
-        elif not self._is_stream:
-            raise TimeoutError  # a document of which a part was sent cannot end otherwise
+        elif self._is_ending or not self._is_stream:
+            raise TimeoutError  # behind the end, or behind a part of a document, no error can stand
         else:
             self._request.keeps_alive = False
+            self._is_ending = True
             last = self._frame(error_event(error))
             await self._connection.write(last + LAST_CHUNK if self._is_chunked else last)
             self.is_whole = True

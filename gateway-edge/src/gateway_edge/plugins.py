@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.config.pipelines import ON_ERROR
-from chassis.config.plugins import NoOptions, load_plugin, options_type
+from chassis.config.plugins import (
+    ON_ERROR,
+    NoOptions,
+    PluginError,
+    load_plugin,
+    options_type,
+    plugin_name,
+    plugin_policy,
+)
 from chassis.config.shapes import convert
 from chassis.logs import Logger
 from chassis.metrics import Metrics
@@ -22,12 +29,19 @@ class Plugins:
         self._log = log
 
     def make(self, name: str, options: Mapping[str, Any]) -> Middleware:
-        """The middleware that `name` stands for. Raises PluginError, and what its constructor raises."""
+        """The middleware that `name` stands for. Raises PluginError."""
         plugin = load_plugin(name)
-        kind = options_type(plugin)
-        own = {option: value for option, value in options.items() if option != ON_ERROR}
-        made = plugin() if kind is NoOptions else plugin(convert(own, kind))
-        if not hasattr(made, "name"):
-            made.name = name.rpartition(":")[2]
-        on_error = options.get(ON_ERROR, getattr(plugin, ON_ERROR, "fail"))
-        return Contained(made, on_error, self._errors, self._log)
+        on_error = options.get(ON_ERROR, plugin_policy(plugin))
+        return Contained(
+            plugin_name(plugin, name), _construct(plugin, name, options), on_error, self._errors, self._log
+        )
+
+
+def _construct(plugin: type, name: str, options: Mapping[str, Any]) -> Middleware:
+    kind = options_type(plugin)
+    own = {option: value for option, value in options.items() if option != ON_ERROR}
+    try:
+        made: Middleware = plugin() if kind is NoOptions else plugin(convert(own, kind))
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"cannot make the middleware {name!r}: {type(error).__name__}: {error}") from error
+    return made

@@ -1,31 +1,28 @@
 """What happens when a middleware of a user's own raises: its call fails or goes on without it; nobody else notices."""
 
-from asyncio import CancelledError
-from collections.abc import Awaitable
-from typing import Literal
+import asyncio
+from typing import Any, Literal
 
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from chassis.metric_families import Counter
 from gateway_edge.call import Call
+from gateway_edge.contained_reply import ContainedReply, Report, WayBack, is_meant, raise_if_cancelled
 from gateway_edge.middleware.base import Middleware, Proceed
-from gateway_edge.reply import PassingReply, Reply
+from gateway_edge.reply import Reply
 
 OnError = Literal["fail", "skip"]
-
-# What a middleware may raise without being broken: refusals, and the call's own end.
-ENDED = (CancelledError, ConnectionError)
-MEANT = (RunestoneError, GeneratorExit, *ENDED)
 
 
 class Contained:
     """A middleware of a user's own. What it raises that is not a RunestoneError is logged with its traceback, counted, and
     then either fails the call (`fail`: 500) or is passed over (`skip`): the call goes on as if the middleware were not
-    there. That holds for the reply that it may have put in front of the client's, too. What comes from behind it
-    passes through untouched."""
+    there. That holds for the reply that it may have put in front of the client's, too. One that neither proceeds nor
+    answers counts as one that raised. What comes from behind it passes through untouched, and nobody keeps to himself
+    that the call is over."""
 
-    def __init__(self, middleware: Middleware, on_error: OnError, errors: Counter, log: Logger) -> None:
-        self.name = middleware.name
+    def __init__(self, name: str, middleware: Middleware, on_error: OnError, errors: Counter, log: Logger) -> None:
+        self.name = name
         self._middleware = middleware
         self._on_error = on_error
         self._errors = errors
@@ -33,35 +30,41 @@ class Contained:
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Runs the middleware around the rest of the way."""
-        if await self._is_done(call, _Rest(self, proceed, call.reply)):
-            return
-        await proceed(call)
+        rest = _Rest(proceed, call.reply, self._report)
+        raised = await self._run(call, rest)
+        if raised is not None:
+            self._note(call, raised)
+            rest.raise_if_over()
+            if self._on_error == "fail" or not rest.can_go_on:
+                raise self._failure() from raised
+            await rest.go_on(call)
 
-    async def _is_done(self, call: Call, rest: "_Rest") -> bool:
-        """Whether the call needs no more: it went the rest of the way, or the middleware answered it itself."""
+    async def _run(self, call: Call, rest: "_Rest") -> BaseException | None:
+        """What it raised that is not meant; None when it did its part."""
+        call.reply = rest.way_back
         try:
             await self._middleware(call, rest)
-        except MEANT:
-            raise
         except BaseException as error:
-            if error is rest.error:
+            if is_meant(error) or rest.has_raised(error):
                 raise
-            self.report(call, error)
-            if rest.error is not None:
-                raise rest.error from error
-            return rest.is_entered
+            return error
         finally:
-            call.reply = rest.reply
-        if isinstance(rest.error, ENDED):
-            raise rest.error  # nobody keeps to himself that the call is over
-        return True
+            call.reply = rest.way_back.inner
+            await rest.stop()
+        rest.raise_if_over()
+        return None if rest.is_entered or rest.way_back.uses else RuntimeError("it neither proceeded nor answered")
 
-    def report(self, call: Call, error: BaseException) -> None:
-        """Notes what it raised. Raises INTERNAL when that is to fail the call."""
+    def _report(self, call: Call, error: BaseException) -> None:
+        self._note(call, error)
+        if self._on_error == "fail":
+            raise self._failure() from error
+
+    def _note(self, call: Call, error: BaseException) -> None:
         self._errors.labels(self.name, self._on_error).inc()
         self._log.warning("middleware raised", middleware=self.name, request_id=call.id, exc_info=error)
-        if self._on_error == "fail":
-            raise RunestoneError(Reason.INTERNAL, f"the middleware {self.name} failed; quote the request id") from error
+
+    def _failure(self) -> RunestoneError:
+        return RunestoneError(Reason.INTERNAL, f"the middleware {self.name} failed; quote the request id")
 
     def __repr__(self) -> str:
         return f"Contained({self.name}, on_error={self._on_error})"
@@ -70,63 +73,57 @@ class Contained:
 class _Rest:
     """The rest of the way as a contained middleware sees it: what happened there is not the middleware's."""
 
-    def __init__(self, contained: Contained, proceed: Proceed, reply: Reply) -> None:
-        self.reply = reply
+    def __init__(self, proceed: Proceed, reply: Reply, report: Report) -> None:
+        self.way_back = WayBack(reply)
         self.is_entered = False
         self.error: BaseException | None = None
-        self._contained = contained
+        self._runner: asyncio.Task[Any] | None = None  # while it runs
         self._proceed = proceed
+        self._report = report
 
     async def __call__(self, call: Call) -> None:
         if self.is_entered:
             raise RuntimeError("`proceed` may be called once only")
+        raise_if_cancelled()
         self.is_entered = True
-        if call.reply is not self.reply:
-            call.reply = _ContainedReply(self._contained, call, self.reply)
+        if call.reply is self.way_back:
+            call.reply = self.way_back.inner
+        else:
+            call.reply = ContainedReply(call, call.reply, self.way_back, self._report)
+        self._runner = asyncio.current_task()
         try:
             await self._proceed(call)
         except BaseException as error:
             self.error = error
             raise
+        finally:
+            self._runner = None
 
+    async def stop(self) -> None:
+        """Ends the rest where a task runs it that the middleware has left alone (`asyncio.gather` does)."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
 
-class _ContainedReply(PassingReply):
-    """The reply that a middleware put in front; when that breaks, the one behind it goes on from where it was."""
+    def has_raised(self, error: BaseException) -> bool:
+        """Whether `error` comes from behind the middleware, or from the reply that it was given."""
+        return error is self.error or error is self.way_back.error
 
-    def __init__(self, contained: Contained, call: Call, behind: Reply) -> None:
-        super().__init__(call.reply)
-        self._contained = contained
-        self._call = call
-        self._behind = behind
+    def raise_if_over(self) -> None:
+        """Raises what ended the call, whatever the middleware made of it."""
+        raise_if_cancelled()
+        for error in (self.error, self.way_back.error):
+            if isinstance(error, ConnectionError):
+                raise error
 
-    async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
-        """Sends a whole answer."""
-        if not await self._succeeds(self.inner.send(body, content_type, status)):
-            await self._behind.send(body, content_type, status)
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the call can do without the middleware: not when that has begun to answer, or has ended the rest."""
+        return not isinstance(self.error, asyncio.CancelledError) if self.is_entered else not self.way_back.uses
 
-    async def write(self, events: bytes) -> None:
-        """Sends whole events."""
-        if not await self._succeeds(self.inner.write(events)):
-            await self._behind.write(events)
-
-    async def close(self) -> None:
-        """Ends the stream."""
-        if not await self._succeeds(self.inner.close()):
-            await self._behind.close()
-
-    def expect_events(self) -> None:
-        """Begins to ping, whoever stands in between."""
-        self._behind.expect_events()
-
-    async def _succeeds(self, passing: Awaitable[None]) -> bool:
-        """Whether it was passed on, by the middleware's reply or by what is left of it. Raises what fails the call."""
-        sent = self._behind.bytes_sent
-        try:
-            await passing
-        except MEANT:
-            raise
-        except BaseException as error:  # noqa: BLE001  a user's own code; even SystemExit is one call's affair
-            self._contained.report(self._call, error)
-            self.inner = self._behind
-            return self._behind.bytes_sent > sent
-        return True
+    async def go_on(self, call: Call) -> None:
+        """Goes what is left of the way."""
+        if self.error is not None:
+            raise self.error
+        if not self.is_entered:
+            await self._proceed(call)

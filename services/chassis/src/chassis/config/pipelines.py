@@ -4,12 +4,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from chassis.config.document import Finding, KeyPath
-from chassis.config.plugins import PluginError, is_plugin, list_plugins, load_plugin, options_type
+from chassis.config.plugins import (
+    ON_ERROR,
+    POLICIES,
+    PluginError,
+    is_plugin,
+    list_plugins,
+    load_plugin,
+    options_type,
+)
 from chassis.config.schema import PipelineStep, Rate, Scopes, Section, Settings
-from chassis.config.shapes import find_type_errors
+from chassis.config.shapes import convert, find_type_errors
 from chassis.config.units import Duration, Size
 
 SHORTEST_TTL = 0.001  # seconds; less is rounded to nothing on the wire, which would mean the default
@@ -61,8 +70,6 @@ BUILT_IN_PIPELINES = ("default", "streaming", "cached", "admin")
 
 # What a step cannot do without: the step that must stand before it.
 NEEDED_BEFORE = {"idempotency": "validate", "rate_limit": "validate", "cache": "validate"}
-
-ON_ERROR = "on_error"  # an option of every plugin
 
 
 def check_pipelines(settings: Settings) -> Iterator[Finding]:
@@ -116,15 +123,15 @@ def _check_step(step: PipelineStep, path: KeyPath) -> Iterator[Finding]:
         yield path, "must be a name, or one name with its options"
     elif name in LATER_STEPS:
         yield path, f"`{name}` is not built yet; remove it until a later version has it"
-    elif is_plugin(name):
-        yield from _check_plugin(name, step_options(step), path)
-    elif name not in STEPS:
-        yield path, f"there is no middleware {name!r}; known here: {', '.join((*STEPS, *list_plugins()))}"
-    else:
+    elif name in STEPS:
         options = step_options(step)
         yield from find_type_errors(options, STEPS[name], (*path, name))
         if name == "cache":
             yield from _check_ttl(options.get("ttl"), (*path, name, "ttl"))
+    elif is_plugin(name):
+        yield from _check_plugin(name, step_options(step), path)
+    else:
+        yield path, f"there is no middleware {name!r}; known here: {', '.join((*STEPS, *list_plugins()))}"
 
 
 def _check_plugin(name: str, options: dict[str, Any], path: KeyPath) -> Iterator[Finding]:
@@ -133,10 +140,19 @@ def _check_plugin(name: str, options: dict[str, Any], path: KeyPath) -> Iterator
     except PluginError as error:
         yield path, str(error)
         return
-    if options.get(ON_ERROR, "fail") not in ("fail", "skip"):
+    if options.get(ON_ERROR, POLICIES[0]) not in POLICIES:
         yield (*path, name, ON_ERROR), "must be `fail` or `skip`"
     own = {option: value for option, value in options.items() if option != ON_ERROR}
-    yield from find_type_errors(own, kind, (*path, name))
+    found = list(find_type_errors(own, kind, (*path, name)))
+    yield from found or _find_rule_errors(own, kind, (*path, name))
+
+
+def _find_rule_errors(options: dict[str, Any], kind: type[msgspec.Struct], path: KeyPath) -> Iterator[Finding]:
+    """What a type's own `__post_init__` has against options whose types are right."""
+    try:
+        convert(options, kind)
+    except msgspec.ValidationError as error:
+        yield path, str(error)
 
 
 def _check_ttl(ttl: object, path: KeyPath) -> Iterator[Finding]:
