@@ -215,6 +215,17 @@ def process_id(address: str) -> int:
         return int(status.process_id)
 
 
+async def wait_until_back(addresses: list[str]) -> None:
+    async with asyncio.timeout(30):
+        for address in addresses:
+            while True:
+                try:
+                    await asyncio.to_thread(process_id, address)
+                    break
+                except grpc.RpcError:  # what was left of the connection to the one that is gone
+                    await asyncio.sleep(0.1)
+
+
 async def test_the_key_of_an_edge_that_is_killed_is_free_when_its_claim_ran_out(
     place: Place, fake: FakeProvider, key: str
 ) -> None:
@@ -228,8 +239,7 @@ async def test_the_key_of_an_edge_that_is_killed_is_free_when_its_claim_ran_out(
         os.kill(victim, signal.SIGKILL)
     with pytest.raises(aiohttp.ClientError):
         await lost
-    for address in edges:
-        process_id(address)  # they are back
+    await wait_until_back(edges)
     again = await ask(place, key, body, door=1)
     assert (again.status, again.is_replay, fake.requests) == (200, False, 2)
     assert (await ask(place, key, body, door=0)).is_replay
