@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chassis.config.schema import Key, Limits, PartLimit, Tenant
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from gateway_edge.call import Call
@@ -13,6 +14,7 @@ from gateway_edge.leases import Leases
 from gateway_edge.limits import RequestLimit, per_minute
 from gateway_edge.local_limits import MAX_SUBJECTS, LocalLimits
 from gateway_edge.middleware.rate_limit import RateLimit
+from gateway_edge.tenants import principal_of
 
 TENANT = RequestLimit(("tenant", "acme"), per_minute(10))
 KEY = RequestLimit(("key", "acme", "ci"), per_minute(2))
@@ -53,6 +55,29 @@ async def test_all_limits_of_a_rare_caller_are_reserved_at_once(build, make_call
     assert call.reply.headers["x-ratelimit-limit-requests"] == "2"
     assert call.reply.headers["x-ratelimit-remaining-requests"] == "1"
     assert call.reply.headers["x-ratelimit-reset-requests"] == "30000ms"
+
+
+async def test_a_pipelines_own_limit_is_counted_where_the_call_goes(build, make_call, answering, limiter):
+    """Not where its tenant's calls go as a rule: two pipelines have two limits."""
+    for pipeline in ("default", "streaming"):
+        call = make_call()
+        call.pipeline = pipeline
+        await build(requests_per_minute=1)(call, answering(b"{}"))
+    assert [list(request.limits[0].subject)[1] for _, request in limiter.log] == ["default", "streaming"]
+
+
+async def test_limits_for_parts_count_with_all_others(build, make_call, answering, limiter):
+    parts = [PartLimit(models=["sim*"], requests_per_minute=1), PartLimit(models=["other"], requests_per_minute=9)]
+    tenant = Tenant(name="acme", limits=Limits(requests_per_minute=5, per=parts))
+    call = make_call()
+    call.principal = principal_of(tenant, Key(name="ci"))
+    await build()(call, answering(b"{}"))
+    ((_, request),) = limiter.log
+    assert [limit.quantity for limit in request.limits] == [5, 1]
+    call = make_call()
+    call.principal = principal_of(tenant, Key(name="ci"))
+    with pytest.raises(RunestoneError, match=r"this tenant \(sim\*\): 1 requests per minute"):
+        await build()(call, answering(b"{}"))
 
 
 async def test_a_refusal_says_which_limit_and_how_long(send, make_call, build, answering, limiter):

@@ -27,7 +27,7 @@ class Principal:
     scope: Scope = UNBOUNDED
     limits: tuple[RequestLimit, ...] = ()
     partial_limits: tuple[PartialLimit, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     priority: int = 5
     is_admin: bool = False
     is_anonymous: bool = False

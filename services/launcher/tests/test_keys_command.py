@@ -16,6 +16,8 @@ from gateway_edge.tenants import Authority, Principal
 from launcher.cli import app
 from launcher.configuration import list_files, load
 from launcher.keyfiles import ensure_key
+from launcher.meshfile import HttpAddress, MeshFile, write_mesh_file
+from launcher.rundir import data_lock
 
 CONFIG = """
 edge: {key_pepper: a-pepper-of-some-length}
@@ -244,6 +246,18 @@ def test_the_tenant_of_a_first_start_takes_keys_like_any_other(folder):
     assert (found(secret).tenant, found(secret).key) == ("development", "app")
     assert found(Path(".runestone/development.key").read_text()).key == "development"
     assert list_files("", Path(".runestone")) == [Path(".runestone/keys/development.yaml")]
+
+
+@pytest.mark.parametrize(("config", "known"), [("mine.yaml", "mine"), (None, "none")])
+def test_a_running_mesh_is_meant_with_the_file_that_it_runs_with(folder, config, known):
+    """Not with the one that happens to lie here."""
+    Path("mine.yaml").write_text("tenants: [{name: mine}]")
+    here = HttpAddress("127.0.0.1", 1)
+    mesh = MeshFile(pid=1, version="v", control="", http=here, admin=here, services={}, started_at=0, config=config)
+    with data_lock(Path(".runestone")):
+        write_mesh_file(Path(".runestone"), mesh)
+        assert f"known: {known}" in refused("create", "--tenant", "acme", "--name", "x")
+        assert made("create", "--tenant", "acme", "--name", "x", "--config", "runestone.yaml")["tenant"] == "acme"
 
 
 def test_commands_at_the_same_time_lose_nothing(folder):

@@ -22,7 +22,7 @@ class Desk:
 
     def __init__(self, config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
         where = find_data_dir(data_dir)
-        path = find_config(config) if config else _config_of_mesh(where) or find_config(None)
+        path = find_config(config) if config else _config_in_use(where)
         self.now = datetime.now(UTC).replace(microsecond=0)
         self._desk = KeyDesk(path, read_text(path), where)
         self._as_json = as_json
@@ -108,11 +108,11 @@ def _read_duration(text: str, complaint: str) -> timedelta:
         raise LaunchError(f"{text!r} is {complaint}") from error
 
 
-def _config_of_mesh(data_dir: Path) -> Path | None:
+def _config_in_use(data_dir: Path) -> Path | None:
     try:
         return find_mesh(data_dir).config_path
     except LaunchError:
-        return None
+        return find_config(None)
 
 
 def _print_json(value: object) -> None:
