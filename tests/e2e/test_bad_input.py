@@ -122,7 +122,7 @@ async def test_every_answer_says_where_its_time_went(mesh: Mesh) -> None:
             stages = [part.split(";")[0] for part in answer.headers["server-timing"].split(", ")]
             assert stages == [
                 *("door", "record", "settle", "identify", "admit", "choose"),
-                *("authenticate", "validate", "rate_limit", "cache", "call"),
+                *("authenticate", "validate", "idempotency", "rate_limit", "cache", "call"),
             ]
             assert answer.headers["traceparent"].startswith("00-")
             assert answer.headers["x-runestone-provider"] == "sim"
