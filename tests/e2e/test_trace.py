@@ -58,6 +58,18 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                 found[service, span.name] = (parent[0], parent[1].name) if parent else outside
         return found
 
+    def stages(self, trace_id: str) -> dict[str, float]:
+        """What the edge's span says of each middleware: its name and seconds."""
+        found = {}
+        for service, span in list(self.spans.values()):
+            if span.trace_id.hex() == trace_id and service == "edge":
+                for event in span.events:
+                    said = {attribute.key: attribute.value for attribute in event.attributes}
+                    assert (span.name, event.name) == ("POST /v1/chat/completions", "middleware")
+                    name = said["runestone.middleware"].string_value
+                    found[name] = said["runestone.middleware.seconds"].double_value
+        return found
+
 
 @pytest.fixture
 def collector() -> Iterator[tuple[Collector, int]]:
@@ -70,14 +82,14 @@ def collector() -> Iterator[tuple[Collector, int]]:
     server.stop(None).wait()
 
 
-def test_one_trace_holds_every_edge_of_the_drawing(collector: tuple[Collector, int]) -> None:
+def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware(collector: tuple[Collector, int]) -> None:
     servicer, port = collector
     with mesh_running(telemetry={"otlp_endpoint": f"http://127.0.0.1:{port}", "sample_ratio": 0}) as mesh:
         headers = {"traceparent": f"00-{TRACE_ID}-{CALLER_SPAN}-01"}
         with openai.OpenAI(
             base_url=f"{mesh.url}/v1", api_key=LIMITED, max_retries=0, default_headers=headers
         ) as client:
-            client.chat.completions.create(model="simulated", messages=HELLO, temperature=0)
+            sampled = client.chat.completions.with_raw_response.create(model="simulated", messages=HELLO, temperature=0)
             unsampled = client.chat.completions.with_raw_response.create(
                 model="simulated", messages=HELLO, extra_headers={"traceparent": f"00-{'a' * 32}-{CALLER_SPAN}-00"}
             )
@@ -87,3 +99,6 @@ def test_one_trace_holds_every_edge_of_the_drawing(collector: tuple[Collector, i
     assert servicer.edges(TRACE_ID) == EDGES
     assert unsampled.headers["traceparent"].split("-")[1] == "a" * 32
     assert servicer.edges("a" * 32) == {}
+    stages = servicer.stages(TRACE_ID)
+    assert list(stages) == [stage.split(";")[0] for stage in sampled.headers["server-timing"].split(", ")]
+    assert all(seconds > 0 for seconds in stages.values())

@@ -1,0 +1,1 @@
+"""An example: middleware of your own, as a package."""
