@@ -1,0 +1,251 @@
+"""`python -m bench.pipeline`: what the edge's default pipeline costs a call, in one process and without I/O.
+
+The real door, pipeline and stubs; in place of each session to a service somebody who answers at once, in place of the
+connection and of the spool somebody who takes what is sent. A question of 4 KiB, never asked before, under a tenant's and a
+key's limit: the cache does not know it, a lease admits it, the provider answers 600 bytes, the cache is given them. One call
+at a time, warm.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+import orjson
+import uvloop
+
+from bench.figures import quantile
+from chassis import logs
+from chassis.client import Answers, Channel
+from chassis.config import Settings, parse_settings
+from chassis.ids import new_call_id
+from chassis.metadata import Metadata
+from chassis.runtime import Place, Runtime
+from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
+from gateway_edge.call import Call
+from gateway_edge.call_bounds import CallBounds
+from gateway_edge.door import Door
+from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.http1.connection import Connection
+from gateway_edge.http1.request import Request
+from gateway_edge.middleware.admit import Admit
+from gateway_edge.middleware.record import Record
+from gateway_edge.middleware.settle import Settle
+from gateway_edge.peers import connect_peers
+from gateway_edge.pipeline import Standing, lay_pipelines
+from gateway_edge.plugins import Plugins
+from gateway_edge.policy import Policy
+from gateway_edge.stopwatch import OUTSIDE
+from gateway_edge.ways import Ways
+from runestone.cache.v1.cache_pb2 import LookUpResponse, Miss, StoreResponse
+from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallResponse, Completed, Data
+from runestone.ratelimit.v1.ratelimit_pb2 import LeaseRequest, LeaseResponse, ReserveRequest, ReserveResponse
+
+WARM_UP, CALLS = 2_000, 20_000
+KEY = "bench-key-0123456789"
+GOALS = {0.5: 0.3, 0.99: 0.6}  # milliseconds of all middleware
+CONFIGURATION = f"""
+providers: [{{name: sim, kind: simulated}}]
+models: [{{name: burst, targets: [{{provider: sim, model: burst}}]}}]
+tenants:
+  - name: acme
+    limits: {{requests_per_minute: 1_000_000_000}}
+    keys: [{{name: ci, secret: {KEY}, limits: {{requests_per_minute: 1_000_000_000}}}}]
+"""
+FILLER = ("Please explain, in plain words, how a gateway relays tokens. " * 70)[:4_000]
+ANSWER = orjson.dumps({"object": "chat.completion", "choices": [{"message": {"content": "x" * 530}}]})
+
+# What each rpc answers when it is always the same.
+CONSTANT = {
+    "LookUp": LookUpResponse(miss=Miss()).SerializeToString(),
+    "Store": StoreResponse(stored=True).SerializeToString(),
+    "Return": b"",
+}
+EVENTS = CallResponse(
+    events=[
+        CallEvent(accepted=Accepted(provider="sim", model="burst", attempt=1)),
+        CallEvent(data=Data(body=ANSWER)),
+        CallEvent(completed=Completed(finish_reason="stop")),
+    ]
+).SerializeToString()
+
+
+class Obliging:
+    """A link to a service that answers at once."""
+
+    is_connected = True
+
+    async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:  # noqa: ARG002  a link's signature
+        """A unary call."""
+        match method.rpartition("/")[2]:
+            case "Lease":
+                return _lease(LeaseRequest.FromString(request)).SerializeToString()
+            case "Reserve":
+                return _reserve(ReserveRequest.FromString(request)).SerializeToString()
+            case rpc:
+                return CONSTANT[rpc]
+
+    def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> Answers:  # noqa: ARG002  a link's signature
+        """A whole answer in one message, as a session has it."""
+        return cast("Answers", _say_once())
+
+    async def is_connected_within(self, timeout: float) -> bool:  # noqa: ARG002  a link's signature
+        """Always."""
+        return True
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def _say_once() -> AsyncIterator[bytes]:
+    yield EVENTS
+
+
+def _lease(request: LeaseRequest) -> LeaseResponse:
+    """All that is asked."""
+    response = LeaseResponse(admitted=request.calls)
+    for asked in request.limits:
+        leased = response.limits.add(lease_id="lease" if asked.ahead else "", units=asked.ahead)
+        leased.state.admitted, leased.state.remaining = True, asked.limit.quantity
+    return response
+
+
+def _reserve(request: ReserveRequest) -> ReserveResponse:
+    response = ReserveResponse(admitted=True)
+    for limit in request.limits:
+        response.states.add(admitted=True, remaining=limit.quantity)
+    return response
+
+
+class InProcess(Runtime):
+    """A runtime whose peers are obliging."""
+
+    def connect(self, peer: str, *, timeout: float = 600.0) -> Channel:
+        """A channel that leads nowhere."""
+        return Channel(peer, tracing=self.tracing, timeout=timeout, clock=self.clock, link=Obliging())
+
+
+class Sink:
+    """A connection that has one request's body and takes what is sent, and a spool that keeps nothing."""
+
+    keeps_alive = True
+    is_full = False
+    client_address = "127.0.0.1"
+
+    def __init__(self, body: bytes = b"") -> None:
+        self._body = body
+        self.written = b""
+
+    async def read_body(self, most: int, timeout: float) -> bytes:  # noqa: ARG002  a connection's signature
+        """The whole body, which is there."""
+        return self._body
+
+    async def write(self, data: bytes) -> None:
+        """Never waits."""
+        self.written += data
+
+    def append(self, record: bytes) -> None:
+        """A record, serialized."""
+
+
+class Stages(EdgeMetrics):
+    """Counts as the edge does, and keeps each call's times."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime.metrics)
+        self.calls: list[dict[str, float]] = []
+
+    def note_call(self, call: Call, path: str, status: int, seconds: float) -> None:
+        """As the edge; `read` gives one dictionary for the life of a call."""
+        super().note_call(call, path, status, seconds)
+        self.calls.append(dict(call.stopwatch.read()))
+
+
+def open_door(runtime: Runtime, stages: Stages) -> Door:
+    """The edge's own, with nothing behind it."""
+    protection = runtime.settings.edge.protection
+    loop = asyncio.get_running_loop()
+    bounds = CallBounds(
+        lambda: protection,
+        loop,
+        measure_memory=lambda: 0,
+        max_memory=None,
+        facts=runtime.facts,
+        metrics=runtime.metrics,
+    )
+    standing = Standing(
+        record=Record(Sink(), runtime.clock),
+        settle=Settle(runtime.metrics),
+        admit=Admit(bounds, runtime.clock),
+        plugins=Plugins(runtime.metrics, runtime.log),
+    )
+    policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
+    ways = Ways(policy, lay_pipelines(policy, connect_peers(runtime), standing))
+    return Door(
+        lambda: ways, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing, metrics=stages, log=runtime.log
+    )
+
+
+async def ask(door: Door, number: int) -> float:
+    """Seconds that a call took; what it left to do in the background is done before the next."""
+    message = {"role": "user", "content": f"{number}: {FILLER}"}
+    body = orjson.dumps({"model": "burst", "messages": [message], "temperature": 0})
+    request, sink = Request("POST", "/v1/chat/completions", headers={"authorization": f"Bearer {KEY}"}), Sink(body)
+    begun = perf_counter()
+    await door.handle(request, cast("Connection", sink))
+    seconds = perf_counter() - begun
+    if not sink.written.startswith(b"HTTP/1.1 200 ") or b"x-cache: MISS" not in sink.written:
+        sys.exit(f"bench: not answered as it should be: {sink.written[:300]!r}")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return seconds
+
+
+def read_settings() -> Settings:
+    """A tenant and a key with limits that never refuse, and nothing else that is not the default."""
+    return parse_settings(CONFIGURATION, environment={})
+
+
+async def measure(
+    settings: Settings, warm_up: int = WARM_UP, count: int = CALLS
+) -> tuple[list[float], list[dict[str, float]]]:
+    """Seconds of each call in all, and of each of its stages."""
+    place = Place(listen="", data_dir=Path())
+    runtime = InProcess("edge", place, SnapshotFeed(Snapshot(snapshot_version(settings), settings)))
+    stages = Stages(runtime)
+    door = open_door(runtime, stages)
+    seconds = [await ask(door, number) for number in range(warm_up + count)]
+    return seconds[warm_up:], stages.calls[warm_up:]
+
+
+def print_table(seconds: list[float], calls: list[dict[str, float]]) -> None:
+    """Microseconds at the median and at the 99th of a hundred, a row for each stage."""
+    middleware = [name for name in calls[0] if name != OUTSIDE]
+    print(f"| {'stage':<14} | p50 us | p99 us |\n| {'-' * 14} | -----: | -----: |")
+    for name in middleware:
+        _print_row(name, [call[name] for call in calls])
+    whole = [sum(call[name] for name in middleware) for call in calls]
+    _print_row("all middleware", whole)
+    _print_row("with the door", seconds)
+    for share, goal in GOALS.items():
+        found = quantile(whole, share) * 1000
+        print(
+            f"p{share * 100:.0f} of all middleware: {found:.3f} ms; the goal is {goal} ms{'' if found <= goal else ', MISSED'}"
+        )
+
+
+def _print_row(name: str, seconds: list[float]) -> None:
+    p50, p99 = (quantile(seconds, share) * 1e6 for share in GOALS)
+    print(f"| {name:<14} | {p50:6.1f} | {p99:6.1f} |")
+
+
+def main() -> None:
+    """Measures and prints."""
+    logs.configure(level="warning")
+    print_table(*uvloop.run(measure(read_settings())))
+
+
+if __name__ == "__main__":
+    main()
