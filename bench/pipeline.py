@@ -228,7 +228,7 @@ def print_table(seconds: list[float], calls: list[dict[str, float]]) -> None:
         _print_row(name, [call[name] for call in calls])
     whole = [sum(call[name] for name in middleware) for call in calls]
     _print_row("all middleware", whole)
-    _print_row("with the door", seconds)
+    _print_row("and the door", seconds)
     for share, goal in GOALS.items():
         found = quantile(whole, share) * 1000
         print(

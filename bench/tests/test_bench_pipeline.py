@@ -16,4 +16,4 @@ async def test_every_middleware_of_the_default_pipeline_is_timed_in_every_call(c
         assert 0 < sum(call.values()) <= whole
     print_table(seconds, calls)
     rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert rows[2:] == [*list(calls[0])[1:], "all middleware", "with the door"]
+    assert rows[2:] == [*list(calls[0])[1:], "all middleware", "and the door"]
