@@ -5,16 +5,17 @@ beside a Transfer-Encoding. Here stands what it leaves to its user: bounds, and 
 """
 
 from collections import deque
-from urllib.parse import unquote
 
 import httptools
 
 from gateway_edge.http1.request import Headers, Request
+from gateway_edge.http1.target import read_path
 
 MAX_HEAD = 64 << 10  # bytes of one request's headers and trailers, unless told otherwise
 MAX_FIELDS = 128
 MAX_PIPELINED = 32  # requests that wait for their turn on one connection
 VERSIONS = frozenset({"1.0", "1.1"})
+PLAIN = "identity"
 
 # Where a second one could be read instead of the first.
 SINGLE = frozenset(
@@ -22,11 +23,13 @@ SINGLE = frozenset(
         "authorization",
         "api-key",
         "content-digest",
+        "content-encoding",
         "content-length",
         "content-type",
         "expect",
         "host",
         "idempotency-key",
+        "origin",
         "traceparent",
         "transfer-encoding",
         "x-api-key",
@@ -159,8 +162,6 @@ class RequestParser:
         request.is_http_1_0 = version == "1.0"
         request.keeps_alive = parser.should_keep_alive()
         self._check(request, version)
-        if "%" in path:
-            request.path = unquote(path, errors="replace")
         self._head_size = self._count = 0
         self._current = request
         self.ready.append(request)
@@ -177,15 +178,21 @@ class RequestParser:
     def _check(self, request: Request, version: str) -> None:
         if version not in VERSIONS:
             request.spoil("only HTTP/1.1 and HTTP/1.0 are spoken here")
-        elif not request.path.startswith("/"):
+        elif not request.raw_path.startswith("/"):
             request.spoil("the request target must be a path")
+        elif (path := read_path(request.raw_path)) is None or not request.query.isascii():
+            request.spoil("the request target could be read in two ways")
         elif self._is_too_large():
             request.spoil(self._too_large())
         elif self._doubled:
             request.spoil(f"the header {self._doubled} stands twice")
+        elif self._fields.get("content-encoding", PLAIN).lower() != PLAIN:
+            request.spoil("the only content coding taken is identity: send the body uncompressed")
         elif "host" not in self._fields and version == "1.1":
             request.spoil("the header host is missing")
         elif self._fields.get("transfer-encoding", "chunked").lower() != "chunked" or (
             request.is_http_1_0 and "transfer-encoding" in self._fields
         ):
             request.spoil("the only transfer coding taken is chunked, with HTTP/1.1")
+        else:
+            request.path = path

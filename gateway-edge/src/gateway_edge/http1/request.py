@@ -7,8 +7,8 @@ Headers = dict[str, str]
 
 class Request:
     """A request of which the head is whole. `headers` have lower-case names; several of one name are one, joined by
-    commas (RFC 9110, section 5.3). `path` is percent-decoded, `raw_path` as it was sent. `fault` is what is wrong with
-    the request itself: it is answered with that and nothing else, and its connection ends."""
+    commas (RFC 9110, section 5.3). `path` is decoded by `read_path`, `raw_path` as it was sent. `fault` is what is wrong
+    with the request itself: it is answered with that and nothing else, and its connection ends."""
 
     __slots__ = (
         "_blocks",

@@ -1,6 +1,7 @@
 """`GET /v1/models` and `/v1/models/{id}`: the public names that the caller may use."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -26,6 +27,7 @@ class ListModels:
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of its pipeline
         """Sends the list, or one model."""
         _, _, model = call.arrival.endpoint.partition(f"/{COLLECTION}/")
+        model = unquote(model)  # SDKs write the `/` of a name as `%2F`
         document = self._one(call.caller, model) if model else self._all(call.caller)
         await call.reply.send(orjson.dumps(document))
 
