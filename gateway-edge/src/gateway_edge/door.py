@@ -157,6 +157,8 @@ class Door:
             stopwatch=stopwatch,
         )
         reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
+        if policy.cors:
+            reply.headers.update(policy.cors.headers_for(request.headers.get("origin")))
         return call, reply
 
     def _note_end(self, call: Call, reply: HttpReply, path: str) -> None:

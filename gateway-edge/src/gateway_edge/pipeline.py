@@ -24,6 +24,7 @@ from gateway_edge.middleware.choose import Choose
 from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
+from gateway_edge.middleware.preflight import Preflight
 from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.refuse_path import RefusePath
@@ -68,10 +69,12 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     refusal = Pipeline([RefusePath()])
+    preflight = Pipeline([Preflight(policy.cors)]) if policy.cors else refusal
     return {
         ("POST", "/v1/chat/completions"): chat,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
+        ("OPTIONS", "*"): preflight,
         ("*", "*"): refusal,
     }
 

@@ -1,9 +1,10 @@
-"""One snapshot made ready for calls: who may call, through whom, and which models there are."""
+"""One snapshot made ready for calls: who may call, through whom, from which pages, and which models there are."""
 
 from dataclasses import dataclass
 
 from chassis.config import Catalog, Settings
 from chassis.snapshots import Snapshot
+from gateway_edge.cors import Cors
 from gateway_edge.proxies import TrustedProxies
 from gateway_edge.tenants import Authority
 
@@ -17,12 +18,19 @@ class Policy:
     authority: Authority
     catalog: Catalog
     proxies: TrustedProxies
+    cors: Cors
     created_at: float
 
     @classmethod
     def of(cls, snapshot: Snapshot, created_at: float) -> "Policy":
         """The policy of a snapshot."""
-        settings = snapshot.settings
-        catalog = Catalog(settings.models, settings.providers)
-        proxies = TrustedProxies(settings.edge.http.trusted_proxies)
-        return cls(snapshot.version, settings, Authority.of(settings), catalog, proxies, created_at)
+        settings, door = snapshot.settings, snapshot.settings.edge.http
+        return cls(
+            version=snapshot.version,
+            settings=settings,
+            authority=Authority.of(settings),
+            catalog=Catalog(settings.models, settings.providers),
+            proxies=TrustedProxies(door.trusted_proxies),
+            cors=Cors(door.cors.origins),
+            created_at=created_at,
+        )

@@ -32,7 +32,7 @@ class Ways:
         versioned = path if path.startswith("/v1/") else f"/v1{path}"
         names_model = versioned.startswith(MODEL) and versioned != MODEL
         template = f"{MODEL}{{id}}" if names_model else versioned
-        return self._ways.get((method, template)) or self._ways[ANY]
+        return self._ways.get((method, template)) or self._ways.get((method, "*")) or self._ways[ANY]
 
 
 class WaysInForce:

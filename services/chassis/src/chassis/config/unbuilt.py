@@ -24,7 +24,6 @@ BUILT_DIALECTS = ("chat",)
 
 # Settings that are accepted and do nothing yet.
 UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
-    ("edge.http.cors", lambda s: bool(s.edge.http.cors.origins)),
     ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
     ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
     ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
