@@ -11,6 +11,7 @@ from gateway_edge.proxies import TrustedProxies, site_of
 from gateway_edge.tally import Tally
 
 KEPT_DESCRIPTORS = 256  # for what is no connection of a client: files, peers, the loop
+MOST_HANDSHAKES = 512  # of TLS, at once; half of them by one address
 RETRY_AFTER = 1.0  # seconds; connections come and go, nobody knows when
 
 
@@ -40,6 +41,7 @@ class ConnectionBounds:
         self._proxies = proxies
         self._fitting = fitting
         self._open: Tally[str] = Tally()
+        self._handshakes: Tally[str] = Tally()
         self._refused = metrics.counter("connections_refused", "Connections above a bound", ("bound",))
         self._expired = metrics.counter("connections_expired", "Connections that were silent too long", ("phase",))
         metrics.gauge("connections", "Client connections open now").set_function(lambda: self._open.total)
@@ -65,6 +67,19 @@ class ConnectionBounds:
     def leave(self, address: str) -> None:
         """Forgets a connection that was counted."""
         self._open.remove(site_of(address))
+
+    def begin_handshake(self, address: str) -> bool:
+        """Counts a TLS handshake; or says that there is no room for it, and does not."""
+        site = site_of(address)
+        if self._handshakes.total >= MOST_HANDSHAKES or self._handshakes[site] >= MOST_HANDSHAKES // 2:
+            self._refused.labels("handshakes").inc()
+            return False
+        self._handshakes.add(site)
+        return True
+
+    def end_handshake(self, address: str) -> None:
+        """Forgets a handshake that was counted."""
+        self._handshakes.remove(site_of(address))
 
     def expire(self, phase: str) -> bytes:
         """Counts a connection that is given up in a `phase` (`idle`, `headers`, `closing`), and returns what it is told."""

@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.config.schema import Tls
 from chassis.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeSettings:
-    """Where it listens (an inherited socket's descriptor, or host and port), how it drains, where it spools."""
+    """Where it listens (an inherited socket's descriptor, or host and port) and with which certificate, how it drains, where it
+    spools."""
 
     host: str
     port: int
+    tls: Tls | None
     socket: int | None
     drain_delay: float
     drain_grace: float
@@ -26,6 +29,7 @@ class EdgeSettings:
         return cls(
             host=edge.http.host,
             port=edge.http.port,
+            tls=edge.http.tls,
             socket=place.sockets.get("http"),
             drain_delay=edge.drain.delay,
             drain_grace=edge.drain.grace,

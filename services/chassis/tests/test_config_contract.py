@@ -41,7 +41,6 @@ telemetry: {{otlp_endpoint: null, sample_ratio: 0.01}}
 """
 
 REFUSED = {
-    "edge: {http: {tls: {cert: c, key: k}}}": "edge.http.tls: TLS at the edge is not built yet",
     "cache: {encryption: {master_key: m}}": "cache.encryption: encryption at rest is not built yet",
     "mesh: {tls: {cert: c, key: k, ca: a}}": "mesh.tls: TLS inside the mesh is not built yet",
     "ratelimit: {store: redis+cluster://h}": "ratelimit.store: 'redis+cluster' is not one of",

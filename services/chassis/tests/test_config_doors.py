@@ -16,6 +16,7 @@ def problems_of(text: str) -> list[str]:
     [
         "edge: {http: {trusted_proxies: [10.0.0.0/8, 192.0.2.1, '2001:db8::/32', '::1']}}",
         "edge: {http: {cors: {origins: ['*', 'https://app.example', 'http://localhost:3000', 'https://[::1]:8080']}}}",
+        "edge: {http: {tls: {cert: c.pem, key: k.pem}}}",
         "edge: {protection: {max_memory: 1GiB, max_loop_lag: 250ms, min_body_rate: 0, body_grace: 0}}",
         "tenants: [{name: a, priority: 0}, {name: b, priority: 9}]",
     ],
@@ -32,6 +33,7 @@ def test_what_is_meant_is_taken(text: str) -> None:
         ("edge: {http: {cors: {origins: ['app.example']}}}", "edge.http.cors.origins[0]: must be `*` or an origin"),
         ("edge: {http: {cors: {origins: ['https://a.example/']}}}", "must be `*` or an origin"),
         ("edge: {http: {cors: {origins: ['https://*.a.example']}}}", "must be `*` or an origin"),
+        ("edge: {http: {tls: {cert: c.pem}}}", "edge.http.tls: needs `cert` and `key`"),
         ("edge: {protection: {max_loop_lag: 0}}", "edge.protection.max_loop_lag: must be more than 0"),
         ("edge: {protection: {max_memory: 0}}", "edge.protection.max_memory: must be more than 0"),
         ("edge: {protection: {header_timeout: 0}}", "edge.protection.header_timeout: must be more than 0"),

@@ -98,7 +98,7 @@ async def launch(order: Launch, board: Board) -> None:
             pid=os.getpid(),
             version=publisher.current.version,
             control=control,
-            http=HttpAddress(edge.http.host, doors.port),
+            http=HttpAddress(edge.http.host, doors.port, "https" if edge.http.tls else "http"),
             admin=admin.address,
             services=plan.addresses | {part.name: part.address for part in plan.parts},
             started_at=time.time(),

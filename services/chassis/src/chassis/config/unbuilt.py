@@ -13,11 +13,6 @@ from chassis.config.schema import Limits, Settings
 UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
     (("cache", "encryption"), lambda s: s.cache.encryption is not None, "encryption at rest is not built yet"),
     (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
-    (
-        ("edge", "http", "tls"),
-        lambda s: s.edge.http.tls is not None,
-        "TLS at the edge is not built yet; put Envoy or nginx in front",
-    ),
 )
 UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")
 BUILT_DIALECTS = ("chat",)
