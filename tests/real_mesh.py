@@ -38,7 +38,7 @@ class Mesh:
 
     @property
     def url(self) -> str:
-        return "http://{host}:{port}".format(**self.about["http"])
+        return "{scheme}://{host}:{port}".format(**self.about["http"])
 
     @property
     def admin_url(self) -> str:

@@ -101,8 +101,9 @@ async def test_a_client_that_knows_the_certificate_is_answered(server: Tls) -> N
         assert answer.endswith(b"\r\n\r\nhello")
 
 
-async def test_a_large_answer_and_a_refused_body_arrive_whole(server: Tls) -> None:
+async def test_a_refusal_arrives_whole_while_the_body_still_comes(server: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over TLS a connection cannot be closed by halves: the answer's length says where it ends."""
+    monkeypatch.setattr("gateway_edge.http1.connection.LINGER", 0.3)
     async with open_door(server) as port:
         answer = await ask(port, trusting(server), HELLO.replace(b": 5", b": 500000") + b"x" * 400_000)
         assert answer.startswith(b"HTTP/1.1 413 ")
