@@ -136,8 +136,8 @@ def admin_routes() -> set[tuple[str, str]]:
 class Client:
     """Sends paths as they are, over one connection; closed by who has it."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._connection = http.client.HTTPConnection(host, port, timeout=20)
+    def __init__(self, address: dict[str, Any]) -> None:
+        self._connection = http.client.HTTPConnection(address["host"], address["port"], timeout=20)
 
     def ask(self, method: str, path: str, key: str | None) -> tuple[int, bytes]:
         headers = {"content-type": "application/json"}
@@ -160,13 +160,13 @@ def guarded() -> Iterator[Mesh]:
 
 @pytest.fixture
 def edge(guarded: Mesh) -> Iterator[Client]:
-    with closing(Client(**guarded.about["http"])) as client:
+    with closing(Client(guarded.about["http"])) as client:
         yield client
 
 
 @pytest.fixture
 def admin(guarded: Mesh) -> Iterator[Client]:
-    with closing(Client(**guarded.about["admin"])) as client:
+    with closing(Client(guarded.about["admin"])) as client:
         yield client
 
 

@@ -69,12 +69,11 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     refusal = Pipeline([RefusePath()])
-    preflight = Pipeline([Preflight(policy.cors)]) if policy.cors else refusal
-    return {
+    preflight = {("OPTIONS", "*"): Pipeline([Preflight(policy.cors)])} if policy.cors else {}
+    return preflight | {
         ("POST", "/v1/chat/completions"): chat,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
-        ("OPTIONS", "*"): preflight,
         ("*", "*"): refusal,
     }
 
