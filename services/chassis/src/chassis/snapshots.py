@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "providers",
         "pipelines",
         "tenants",
+        "authentication",
         "telemetry",
     ),
     "cache": ("cache", "telemetry"),

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from chassis.config.credentials import check_authentication
 from chassis.config.document import Finding, KeyPath
 from chassis.config.doors import check_doors
 from chassis.config.idempotency import check_idempotency
@@ -34,6 +35,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_state_store,
         _check_replicas,
         check_tenants,
+        check_authentication,
         check_pipelines,
         check_idempotency,
         find_unkept_promises,

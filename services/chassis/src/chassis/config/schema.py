@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from chassis.config.authentication import Authentication
 from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -336,4 +337,5 @@ class Settings(Section, frozen=True, kw_only=True):
     models: list[Model] = []
     pipelines: dict[str, list[PipelineStep]] = {}
     tenants: list[Tenant] = []
+    authentication: Authentication = Authentication()
     telemetry: Telemetry = field(default_factory=Telemetry)
