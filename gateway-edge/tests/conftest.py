@@ -207,7 +207,6 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             template="/v1/chat/completions",
             headers=headers or {},
             client_address="127.0.0.1",
-            peer_address="127.0.0.1",
             received_at=clock.monotonic(),
             started_at=clock.time(),
             timeout=60.0,

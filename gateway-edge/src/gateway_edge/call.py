@@ -18,7 +18,7 @@ from runestone.common.v1.usage_pb2 import Usage
 
 class Arrival(Struct, frozen=True, kw_only=True):
     """What is known of a call before anything is done with it. `path` and `query` are as they stand in the request's first line,
-    `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`); `peer_address` is whose connection it is,
+    `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`);
     `read_body` reads the body once, bounded in bytes and time;
     `client_address` is who calls, found behind trusted proxies when the call `is_proxied` by one, empty where that is not known;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
@@ -30,7 +30,6 @@ class Arrival(Struct, frozen=True, kw_only=True):
     template: str
     headers: Mapping[str, str]
     client_address: str
-    peer_address: str
     received_at: float
     started_at: float
     timeout: float

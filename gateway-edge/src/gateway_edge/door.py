@@ -140,7 +140,6 @@ class Door:
             template=way.path,
             headers=request.headers,
             client_address=_find_client(request, connection, policy) if is_proxied else connection.client_address,
-            peer_address=connection.client_address,
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,

@@ -61,8 +61,10 @@ class Authority:
     ) -> None:
         self.anonymous = ANONYMOUS if allows_anonymous else None
         self._pepper = pepper
+        self._tenants = {tenant.name: tenant for tenant in tenants}
+        self._model_names = model_names
         self._principals: dict[str, Principal] = {}
-        for tenant in tenants:
+        for tenant in self._tenants.values():
             self._enrol(tenant, model_names)
         if admin_hash is not None:
             self._principals[admin_hash] = ADMIN
@@ -85,6 +87,16 @@ class Authority:
         if not secret.isascii() or is_mistyped(secret) or secret.startswith(HASH_PREFIX):
             return None
         return self._principals.get(hash_key(secret, self._pepper))
+
+    def member(self, tenant: str, name: str) -> Principal | None:
+        """Who calls for `tenant` under `name` with other credentials than a key; a key of that name brings what holds for it.
+        None when there is no such tenant."""
+        found = self._tenants.get(tenant)
+        if found is None:
+            return None
+        key = next((key for key in found.keys if key.name == name), Key(name=name))
+        scope = Scope.of((found.scopes, key.scopes), self._model_names)
+        return _until(principal_of(found, key, scope), key.expires_at)
 
     def _enrol(self, tenant: Tenant, model_names: Collection[str]) -> None:
         prepared: dict[bytes, Scope] = {}  # thousands of keys share a few scopes

@@ -2,44 +2,34 @@
 
 from collections.abc import Mapping
 
-from chassis.errors import Reason, RunestoneError
+from gateway_edge.auth.bearer import bearer_of, looks_like_token
+from gateway_edge.auth.refusal import KEY, refusal
 from gateway_edge.call import Arrival, Call
 from gateway_edge.tenants import Authority, Principal
 
-BEARER = "bearer"
-
 
 class ApiKey:
-    """`Authorization: Bearer`, `x-api-key` and `api-key`."""
+    """`Authorization: Bearer`, `x-api-key` and `api-key`. With `leaves_tokens`, a bearer's token is no key."""
 
     kind = "an API key"
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, *, leaves_tokens: bool = False) -> None:
         self._authority = authority
+        self._leaves_tokens = leaves_tokens
 
     def are_presented(self, arrival: Arrival) -> bool:
         """Whether there is one. Raises AUTHENTICATION_FAILED for a scheme not known here."""
-        return presented_key(arrival.headers) is not None
+        return self._find_key(arrival.headers) is not None
 
     async def verify(self, call: Call) -> Principal:
         """Whose key it is."""
-        principal = self._authority.find(presented_key(call.arrival.headers) or "")
+        principal = self._authority.find(self._find_key(call.arrival.headers) or "")
         if principal is None:
-            raise RunestoneError(Reason.AUTHENTICATION_FAILED, "incorrect API key provided")
+            raise refusal(KEY, "incorrect API key provided")
         return principal
 
-
-def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The key that a request carries; None when it carries none. Raises AUTHENTICATION_FAILED for a scheme not known here."""
-    return bearer_token(headers) or headers.get("x-api-key") or headers.get("api-key") or None
-
-
-def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """What stands behind `Authorization: Bearer`; None without it. Raises AUTHENTICATION_FAILED for another scheme."""
-    authorization = headers.get("authorization")
-    if not authorization:
-        return None
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != BEARER:
-        raise RunestoneError(Reason.AUTHENTICATION_FAILED, "the only authorization scheme taken is `Bearer`")
-    return token.strip() or None
+    def _find_key(self, headers: Mapping[str, str]) -> str | None:
+        key = bearer_of(headers)
+        if key is None or (self._leaves_tokens and looks_like_token(key)):
+            key = headers.get("x-api-key") or headers.get("api-key") or None
+        return key

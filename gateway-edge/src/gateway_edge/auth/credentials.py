@@ -15,5 +15,5 @@ class Credentials(Protocol):
         """Whether a request carries credentials of this kind, good or bad. No I/O."""
 
     async def verify(self, call: Call) -> Principal:
-        """Who presents them; only where they are presented. Raises AUTHENTICATION_FAILED when they are no good, and
-        UNAVAILABLE while that cannot be found out."""
+        """Who presents them; only where they are presented. May put a check of its own before the reading of the body. Raises
+        AUTHENTICATION_FAILED when they are no good, and UNAVAILABLE while that cannot be found out."""
