@@ -8,6 +8,8 @@ from typing import Any
 from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.runtime import Runtime
+from gateway_edge.auth.key_sources import KeySources
+from gateway_edge.auth.nonces import NonceMemory
 from gateway_edge.claims import Claims
 from gateway_edge.lease_metrics import LeaseMetrics
 from gateway_edge.leases import Leases
@@ -22,6 +24,7 @@ from runestone.state.v1.state_pb2_grpc import StateServiceStub
 # A part that is slower than this is treated as down: the call does better without it.
 CACHE_TIMEOUT = 0.25
 LIMITER_TIMEOUT = 0.25
+NONCE_TIMEOUT = 0.5  # seconds; nothing goes on without it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class Peers:
     cache: AnswerCache
     cache_breaker: Breaker
     claims: Claims
+    nonces: NonceMemory
+    key_sources: KeySources
     leases: Leases
     local_limits: LocalLimits
     clock: Clock
@@ -48,6 +53,8 @@ def connect_peers(runtime: Runtime) -> Peers:
         cache=CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT)),
         cache_breaker=Breaker(clock=runtime.clock),
         claims=_open_claims(runtime),
+        nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
+        key_sources=KeySources(runtime.clock, runtime.spawn, runtime.log),
         leases=_take_leases(runtime),
         local_limits=LocalLimits(runtime.clock, share=runtime.settings.edge.workers),
         clock=runtime.clock,

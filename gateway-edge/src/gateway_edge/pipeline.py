@@ -14,7 +14,7 @@ from chassis.config.schema import PipelineStep
 from chassis.config.shapes import convert
 from chassis.config.shared_state import is_state_shared
 from chassis.config.units import Duration
-from gateway_edge.auth.api_key import ApiKey
+from gateway_edge.auth.table import lay_credentials
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -59,7 +59,7 @@ class Standing:
 
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tuple[str, str], Pipeline]:
     """The pipeline of every method and path."""
-    identify = Identify([ApiKey(policy.authority)], policy.authority.anonymous)
+    identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
     pipelines = {name: Pipeline([*_make_steps(steps[name], policy, peers, standing.plugins), call]) for name in steps}
