@@ -29,6 +29,7 @@ CLIENT = "203.0.113.7"
         ({"x-forwarded-for": "2001:db8::7, 2001:db8:ffff::1"}, "2001:db8::7"),
         ({"x-forwarded-for": f"{CLIENT}, unknown"}, UNKNOWN),
         ({"x-forwarded-for": ""}, UNKNOWN),
+        ({"x-forwarded-for": CLIENT + " " * 100}, UNKNOWN),
         ({"x-forwarded-for": f"garbage, {CLIENT}"}, CLIENT),
         ({"forwarded": f"for={CLIENT}"}, CLIENT),
         ({"forwarded": f'For="{CLIENT}:80";proto=https;by=10.0.0.1'}, CLIENT),

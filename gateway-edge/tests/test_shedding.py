@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gateway_edge.shedding import MARGIN, PRIORITIES, START, THRESHOLDS, relief, shed_below
+from gateway_edge.shedding import CALM, MARGIN, PRIORITIES, THRESHOLDS, relief, shed_below
 
 pressures = st.floats(0, 3)
 levels = st.integers(0, PRIORITIES)
@@ -43,7 +43,7 @@ def test_shedding_does_not_end_before_pressure_fell_by_the_margin(pressure: floa
 
 @given(levels)
 def test_without_pressure_shedding_ends(before: int) -> None:
-    assert shed_below(START - MARGIN - 1e-9, before) == 0
+    assert shed_below(CALM - 1e-9, before) == 0
 
 
 @given(st.integers(0, PRIORITIES - 1))

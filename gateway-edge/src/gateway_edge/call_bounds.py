@@ -9,7 +9,7 @@ from chassis.metrics import Metrics
 from gateway_edge.call import Arrival
 from gateway_edge.pressure import INTERVAL, WINDOW, Load, Pressure, Timer
 from gateway_edge.proxies import site_of
-from gateway_edge.shedding import PRIORITIES, relief, shed_below
+from gateway_edge.shedding import CALM, PRIORITIES, relief, shed_below
 from gateway_edge.tally import Tally
 from gateway_edge.tenants import Principal
 
@@ -51,9 +51,10 @@ class CallBounds:
         shed; then it is not counted."""
         self.load.watch()
         pressure = self.load.compare(protection)
-        self.shed_below = shed_below(pressure.share, self.shed_below)
-        if principal.priority < self.shed_below:
-            raise self._shed_call(principal.priority, pressure, protection)
+        if pressure.share >= CALM or self.shed_below:
+            self.shed_below = shed_below(pressure.share, self.shed_below)
+            if principal.priority < self.shed_below:
+                raise self._shed_call(principal.priority, pressure, protection)
         key, site = (principal.tenant, principal.key), site_of(arrival.client_address) if arrival.is_proxied else None
         if self._keys[key] >= protection.max_calls_per_key:
             raise self._refuse("key", protection.max_calls_per_key)

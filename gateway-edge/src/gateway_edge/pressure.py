@@ -35,7 +35,8 @@ class Pressure(Struct, frozen=True):
 
 
 class Load:
-    """What this process bears now. `running` are its calls; `max_memory` is in bytes, where the configuration names none (None:
+    """What this process bears now. `running` are its calls, `memory` the bytes that it holds, `lag` the seconds that the event
+    loop has been late for a second now; `max_memory` is in bytes, where the configuration names none (None:
     not bounded). `on_measured` is called after every measurement."""
 
     def __init__(
@@ -43,17 +44,13 @@ class Load:
     ) -> None:
         self.running = 0
         self.memory = 0
+        self.lag = 0.0
         self._timer = timer
         self._measure_memory = measure_memory
         self._max_memory = max_memory
         self._on_measured = on_measured
         self._due: float | None = None
         self._lags: deque[float] = deque(maxlen=WINDOW)
-
-    @property
-    def lag(self) -> float:
-        """Seconds that the event loop has been late for a second now."""
-        return min(self._lags) if len(self._lags) == WINDOW else 0.0
 
     def watch(self) -> None:
         """A call is here: measures from now on, as long as calls run."""
@@ -76,12 +73,14 @@ class Load:
     def _measure(self) -> None:
         assert self._due is not None
         self._lags.append(max(0.0, self._timer.time() - self._due))
+        self.lag = min(self._lags) if len(self._lags) == WINDOW else 0.0
         self.memory = self._measure_memory()
         self._due = None
         if self.running:
             self._set_timer()
         else:
             self._lags.clear()
+            self.lag = 0.0
         self._on_measured()
 
     def __repr__(self) -> str:

@@ -16,6 +16,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 UNKNOWN = ""
 X_FORWARDED_FOR = "x-forwarded-for"
 FORWARDED = "forwarded"
+KNOWN = 4096  # addresses that are remembered as they were read
+LONGEST = 64  # characters of an address with its brackets, zone and port; more is none, and is not remembered
 SITE = 64  # bits of an IPv6 address that name one client's network (RFC 6177)
 
 _PAIR = re.compile(
@@ -29,10 +31,11 @@ class TrustedProxies:
 
     def __init__(self, ranges: Iterable[str] = ()) -> None:
         self._networks = [ipaddress.ip_network(text) for text in ranges]
+        self._look_up = lru_cache(KNOWN)(self._read_hop)
 
     def trusts(self, peer: str) -> bool:
         """Whether `peer` is one of them."""
-        return bool(self._networks) and self._is_proxy(read_address(peer))
+        return bool(self._networks) and self._look_up(peer)[1]
 
     def find_client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The address of who calls through the trusted proxy `peer`; UNKNOWN where a trusted proxy names none. Raises
@@ -47,22 +50,22 @@ class TrustedProxies:
     def _rightmost(self, hops: list[str], peer: str) -> str:
         client = peer
         for hop in reversed(hops):
-            address = read_address(hop)
-            if address is None:
-                return UNKNOWN
-            client = str(address)
-            if not self._is_proxy(address):
+            client, is_proxy = self._look_up(hop if len(hop) <= LONGEST else UNKNOWN)
+            if not is_proxy:
                 break
         return client
 
-    def _is_proxy(self, address: Address | None) -> bool:
-        return address is not None and any(address in network for network in self._networks)
+    def _read_hop(self, text: str) -> tuple[str, bool]:
+        """The address in `text`, UNKNOWN when there is none, and whether it is a proxy's."""
+        address = read_address(text)
+        if address is None:
+            return UNKNOWN, False
+        return str(address), any(address in network for network in self._networks)
 
     def __repr__(self) -> str:
         return f"TrustedProxies({', '.join(map(str, self._networks))})"
 
 
-@lru_cache(4096)
 def read_address(text: str) -> Address | None:
     """The address in `text`, which may have a port or brackets; an IPv4 address mapped into IPv6 is itself. None when it is
     none."""
@@ -79,7 +82,7 @@ def read_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-@lru_cache(4096)
+@lru_cache(KNOWN)
 def site_of(address: str) -> str:
     """What is counted as one client: an IPv4 address, or the network of an IPv6 address, of which one client has all."""
     known = read_address(address)

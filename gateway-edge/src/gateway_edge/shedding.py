@@ -9,6 +9,7 @@ from bisect import bisect_right
 PRIORITIES = 10  # 0 is shed first, 9 last
 START = 0.8
 MARGIN = 0.05  # so far must pressure fall below where shedding began, before it ends: else it would begin and end with each call
+CALM = START - MARGIN  # below it nothing is shed
 
 # The pressure at which each priority is shed.
 THRESHOLDS = tuple(START + (1 - START) * priority / (PRIORITIES - 1) for priority in range(PRIORITIES))
