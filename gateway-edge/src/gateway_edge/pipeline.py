@@ -13,6 +13,7 @@ from chassis.config.pipelines import STEPS, IdempotencyOptions, step_name, step_
 from chassis.config.schema import PipelineStep
 from chassis.config.shapes import convert
 from chassis.config.shared_state import is_state_shared
+from chassis.config.transform import TransformOptions
 from chassis.config.units import Duration
 from gateway_edge.auth.table import lay_credentials
 from gateway_edge.middleware.admit import Admit
@@ -29,6 +30,7 @@ from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.refuse_path import RefusePath
 from gateway_edge.middleware.settle import Settle
+from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.peers import Peers
 from gateway_edge.plugins import Plugins
@@ -87,6 +89,10 @@ def _make_steps(steps: list[PipelineStep], policy: Policy, peers: Peers, plugins
     ]
 
 
+def _transform(policy: Policy, _peers: Peers, options: Options) -> Middleware:
+    return Transform(convert(options, TransformOptions), Validate(policy.catalog).ask)
+
+
 def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
     return RateLimit(
         peers.leases,
@@ -117,6 +123,7 @@ def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
 MAKERS: dict[str, Callable[[Policy, Peers, Options], Middleware]] = {
     "authenticate": lambda _policy, _peers, options: Authenticate(admin=options.get("admin", False)),
     "validate": lambda policy, _peers, _options: Validate(policy.catalog),
+    "transform": _transform,
     "idempotency": _idempotency,
     "rate_limit": _rate_limit,
     "cache": _cache,

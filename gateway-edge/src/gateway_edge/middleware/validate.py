@@ -18,8 +18,12 @@ class Validate:
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
+        await self.ask(call)
+        await proceed(call)
+
+    async def ask(self, call: Call) -> None:
+        """Sets `call.question` by what the call's document says now."""
         document = await call.read_document()
         chat = read_as(document, ChatRequest)
         route = require_route(self._catalog, call.principal, chat.model)
         call.question = Question(call.body or b"", document, chat, route)
-        await proceed(call)

@@ -19,6 +19,8 @@ from chassis.config.plugins import (
 )
 from chassis.config.schema import PipelineStep, Rate, Scopes, Section, Settings
 from chassis.config.shapes import convert, find_type_errors
+from chassis.config.transform import TransformOptions
+from chassis.config.transform.check import check_transform
 from chassis.config.units import Duration, Size
 
 SHORTEST_TTL = 0.001  # seconds; less is rounded to nothing on the wire, which would mean the default
@@ -57,6 +59,7 @@ class CacheOptions(Section, frozen=True, kw_only=True):
 
 STEPS: dict[str, type[Section]] = {
     "authenticate": AuthenticateOptions,
+    "transform": TransformOptions,
     "validate": NoOptions,
     "idempotency": IdempotencyOptions,
     "rate_limit": RateLimitOptions,
@@ -65,11 +68,14 @@ STEPS: dict[str, type[Section]] = {
     "audit": NoOptions,
     "request_logger": NoOptions,
 }
-LATER_STEPS = ("transform",)
 BUILT_IN_PIPELINES = ("default", "streaming", "cached", "admin")
 
-# What a step cannot do without: the step that must stand before it.
-NEEDED_BEFORE = {"idempotency": "validate", "rate_limit": "validate", "cache": "validate"}
+# The steps that must stand before a step, where they are there at all: it reads what they find out or change.
+NEEDED_BEFORE = {
+    "idempotency": ("validate",),
+    "rate_limit": ("validate", "transform"),
+    "cache": ("validate", "transform"),
+}
 
 
 def check_pipelines(settings: Settings) -> Iterator[Finding]:
@@ -121,13 +127,14 @@ def _check_step(step: PipelineStep, path: KeyPath) -> Iterator[Finding]:
     name = step_name(step)
     if isinstance(step, dict) and len(step) != 1:
         yield path, "must be a name, or one name with its options"
-    elif name in LATER_STEPS:
-        yield path, f"`{name}` is not built yet; remove it until a later version has it"
     elif name in STEPS:
         options = step_options(step)
-        yield from find_type_errors(options, STEPS[name], (*path, name))
+        misfits = list(find_type_errors(options, STEPS[name], (*path, name)))
+        yield from misfits
         if name == "cache":
             yield from _check_ttl(options.get("ttl"), (*path, name, "ttl"))
+        elif name == "transform" and not misfits:
+            yield from check_transform(convert(options, TransformOptions), (*path, name))
     elif is_plugin(name):
         yield from _check_plugin(name, step_options(step), path)
     else:
@@ -175,6 +182,6 @@ def _check_order(names: Sequence[str], path: KeyPath, auth: str) -> Iterator[Fin
     if "authenticate" in names[1:] and names[0] != "authenticate":
         yield (*path, names.index("authenticate")), "`authenticate` must be the first step"
     for index, name in enumerate(names):
-        needed = NEEDED_BEFORE.get(name)
-        if needed in names[index + 1 :] and needed not in names[:index]:
-            yield (*path, index), f"`{name}` must stand after `{needed}`"
+        for needed in NEEDED_BEFORE.get(name, ()):
+            if needed in names[index + 1 :] and needed not in names[:index]:
+                yield (*path, index), f"`{name}` must stand after `{needed}`"
