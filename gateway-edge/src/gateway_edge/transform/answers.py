@@ -125,6 +125,9 @@ class StreamChange:
 
 def _redact(document: Document, redaction: StreamRedaction) -> Generator[bytes, None, Sequence[Document]]:
     """What is to be sent of an event; an empty part is a pause."""
+    is_sent = redaction.take_word(document)
+    if is_sent is not None:
+        return (document,) if is_sent else ()
     pieces = redaction.find_pieces(document)
     for redactor, holder, place, is_last in pieces:
         text = holder[place]

@@ -34,7 +34,7 @@ def make_default(said: Assignment) -> Change:
         is_changed = False
         for holder in find_holders(document, path, Way.FILL):
             for place in list_places(holder, path[-1]):
-                if _value_at(holder, place) in (MISSING, None):
+                if (holder.get(place) if type(holder) is dict else holder[place]) is None:
                     holder[place] = make()
                     is_changed = True
         return is_changed
@@ -143,15 +143,11 @@ def _put(document: Document, path: Path, value: object) -> bool:
 
 
 def _assign(holder: Any, place: Any, value: object) -> bool:
-    old = _value_at(holder, place)
+    old = holder.get(place, MISSING) if type(holder) is dict else holder[place]
     if type(old) is type(value) and old == value and not isinstance(value, (dict, list)):
         return False
     holder[place] = value
     return True
-
-
-def _value_at(holder: Any, place: Any) -> Any:
-    return holder.get(place, MISSING) if type(holder) is dict else holder[place]
 
 
 CHANGES: dict[str, Callable[[Any], Change]] = {

@@ -8,13 +8,13 @@ def split_events(events: bytes) -> list[bytes]:
     """Every event of `events`, which are whole, without the empty line that ends it. Line ends become LF: JSON holds none."""
     if b"\r" in events:
         events = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return [event.strip(b"\n") for event in events.split(b"\n\n") if event and event != b"\n"]
+    return [stripped for event in events.split(b"\n\n") if (stripped := event.strip(b"\n"))]
 
 
 def read_data(event: bytes) -> bytes | None:
     """The data of an event; None when it has none, as a comment. White space around it is left."""
-    if b"\n" not in event:
-        return event[len(FIELD) :] if event.startswith(FIELD) else None
+    if event.startswith(b"data: {") and b"\n" not in event:
+        return event[6:]
     lines = [line[len(FIELD) :] for line in event.split(b"\n") if line.startswith(FIELD)]
     return b"\n".join(lines) if lines else None
 

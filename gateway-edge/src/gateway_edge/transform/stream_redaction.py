@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.transform.redaction import Redaction, Redactor
+from gateway_edge.transform.redaction import PIECE, Redaction, Redactor
 from gateway_edge.transform.texts import Key, find_texts, nest
 
 MOST_TEXTS = 1024  # of one answer at a time; an answer in more pieces than that is not one
@@ -16,12 +16,16 @@ MOST_TEXTS = 1024  # of one answer at a time; an answer in more pieces than that
 Document = dict[str, Any]
 
 
+CONTENT: Key = ("delta", "content")
+PLAIN = frozenset({"index", "delta", "logprobs", "finish_reason"})  # a choice with nothing else in it
+
 # A piece of a text: what it goes through, the object or list that holds it, its place there, and whether none follows.
 Piece = tuple[Redactor, Any, Any, bool]
 
 
 class StreamRedaction:
-    """Of one answer. For every event: `find_pieces`, each of which the caller puts through its redactor, then `settle`."""
+    """Of one answer. For every event: `take_word`, and where that takes none, `find_pieces`, each of which the caller puts
+    through its redactor, then `settle`."""
 
     def __init__(self, redaction: Redaction, skipped: frozenset[str]) -> None:
         self._redaction = redaction
@@ -29,6 +33,16 @@ class StreamRedaction:
         self._texts: dict[int, dict[Key, Redactor]] = {}
         self._ending: list[int] = []  # the choices that this event ends
         self._head: Document = {}
+
+    def take_word(self, document: Document) -> bool | None:
+        """Changes an event as nearly all are, a few words of one choice and nothing else: whether it is to be sent. None for
+        any other, which stays as it is."""
+        delta, redactor = self._find_word(document)
+        if redactor is None:
+            return None
+        self._head = document
+        delta["content"] = said = redactor.feed(delta["content"])
+        return bool(said)
 
     def find_pieces(self, document: Document) -> list[Piece]:
         """The pieces in an event. Raises PROVIDER_INVALID_ANSWER for more texts than are kept apart."""
@@ -58,6 +72,18 @@ class StreamRedaction:
         """An event with all that is still held back; None when nothing is."""
         rest = {index: ended for index, texts in self._texts.items() if (ended := _finish(texts))}
         return self._event(rest) if rest else None
+
+    def _find_word(self, document: Document) -> tuple[Document, Redactor | None]:
+        choices = document.get("choices")
+        if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict or document.get("usage"):
+            return document, None
+        choice = choices[0]
+        delta, texts = choice.get("delta"), self._texts.get(_index(choice))
+        if not texts or type(delta) is not dict or len(delta) != 1 or not choice.keys() <= PLAIN:
+            return document, None
+        text, is_plain = delta.get("content"), choice.get("finish_reason") is None and not choice.get("logprobs")
+        is_word = is_plain and type(text) is str and 0 < len(text) <= PIECE
+        return delta, texts.get(CONTENT) if is_word else None
 
     def _begin(self, texts: dict[Key, Redactor], key: Key) -> Redactor:
         if sum(map(len, self._texts.values())) >= MOST_TEXTS:
