@@ -7,6 +7,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CREDENTIALS = frozenset(
     {
         "api-key", "authorization", "cookie", "proxy-authorization", "signature", "signature-input", "x-api-key",
+        "x-forwarded-client-cert",
     }
 )  # fmt: skip
 FRAMING = frozenset(
@@ -18,7 +19,7 @@ FRAMING = frozenset(
 # Of a request: what was read before the pipeline began, so that a change would change nothing.
 READ_ALREADY = frozenset(
     {
-        "content-encoding", "expect", "forwarded", "host", "traceparent", "tracestate", "x-forwarded-for", "x-request-id",
+        "content-digest", "content-encoding", "expect", "forwarded", "host", "traceparent", "tracestate", "x-forwarded-for", "x-request-id",
         "x-runestone-pipeline", "x-runestone-timeout-ms",
     }
 )  # fmt: skip
