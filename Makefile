@@ -48,6 +48,10 @@ format: checkers  ## Formats the source, and mends what can be mended safely
 proto: checkers  ## Writes the stubs anew after a change of proto/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python services/protos/generate.py
 
+.PHONY: openapi
+openapi: checkers  ## Writes the edge's OpenAPI document anew after a change of gateway-edge/openapi
+	.venv/bin/python gateway-edge/openapi/assemble.py
+
 proto-baseline: checkers  ## Declares today's protos to be what callers may rely on
 	PYTHONPATH=tests .venv/bin/python -m contract.baseline
 

@@ -94,26 +94,12 @@ def test_depth_is_counted_as_the_text_has_it(value: object, most: int) -> None:
     assert is_deeper(text.encode(), json.loads(text), most) == (deepest > most)
 
 
-@pytest.mark.parametrize(
-    ("document", "param"),
-    [
-        ({"messages": [{"role": "user", "content": "hi"}]}, ""),
-        ({"model": 7, "messages": [{"role": "user", "content": "hi"}]}, "model"),
-        ({"model": "m", "messages": []}, "messages"),
-        ({"model": "m", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
-        ({"model": "m", "messages": [{"role": "king", "content": "hi"}]}, "messages[0].role"),
-        ({"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 3}, "temperature"),
-        ({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": "yes"}, "stream"),
-    ],
-)
-def test_a_wrong_type_is_named_by_its_path(document: dict, param: str) -> None:
+def test_what_cannot_be_read_is_named_by_its_path() -> None:
     with pytest.raises(RunestoneError) as refusal:
-        read_as(document, ChatRequest)
+        read_as({"model": "m", "temperature": "hot"}, ChatRequest)
     assert refusal.value.reason is Reason.INVALID_REQUEST
-    assert refusal.value.param == param
+    assert refusal.value.param == "temperature"
 
 
-def test_unknown_members_pass() -> None:
-    """A provider's new field works on the day it appears."""
-    document = {"model": "m", "messages": [{"role": "user", "content": "hi", "name": "x"}], "brand_new": {"a": 1}}
-    assert read_as(document, ChatRequest).model == "m"
+def test_members_that_are_not_read_do_not_matter() -> None:
+    assert read_as({"model": "m", "messages": 5, "brand_new": {"a": 1}}, ChatRequest).model == "m"

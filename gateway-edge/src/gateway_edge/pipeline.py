@@ -26,12 +26,15 @@ from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.preflight import Preflight
+from gateway_edge.middleware.publish_openapi import PublishOpenApi
 from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.refuse_path import RefusePath
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
+from gateway_edge.openapi.document import published
+from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.peers import Peers
 from gateway_edge.plugins import Plugins
 from gateway_edge.policy import Policy
@@ -70,12 +73,14 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
 
     chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
+    openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
     preflight = {("OPTIONS", "*"): Pipeline([Preflight(policy.cors)])} if policy.cors else {}
     return preflight | {
         ("POST", "/v1/chat/completions"): chat,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
+        ("GET", "/v1/openapi.json"): openapi,
         ("*", "*"): refusal,
     }
 
@@ -122,7 +127,9 @@ def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
 
 MAKERS: dict[str, Callable[[Policy, Peers, Options], Middleware]] = {
     "authenticate": lambda _policy, _peers, options: Authenticate(admin=options.get("admin", False)),
-    "validate": lambda policy, _peers, _options: Validate(policy.catalog),
+    "validate": lambda policy, _peers, options: Validate(
+        policy.catalog, chat_shape(is_strict=options.get("strict", False))
+    ),
     "transform": _transform,
     "idempotency": _idempotency,
     "rate_limit": _rate_limit,

@@ -23,6 +23,7 @@ def problems_of(steps: str) -> list[str]:
         "authenticate; audit; validate; cache; rate_limit",
         "{authenticate: null}; {validate: {}}; {rate_limit: {requests_per_minute: 1}}; {cache: {ttl: 1ms}}",
         "authenticate; validate; {rate_limit: {requests_per_minute: null}}; {cache: }",
+        "authenticate; {validate: {strict: true}}",
     ],
 )
 def test_what_works_is_accepted(steps):

@@ -5,16 +5,19 @@ from gateway_edge.body import read_as
 from gateway_edge.call import Call, Question
 from gateway_edge.chat import ChatRequest
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.openapi.fault import check
+from gateway_edge.openapi.shape import Shape
 from gateway_edge.routing import require_route
 
 
 class Validate:
-    """Turns the body into a question, or refuses with 400, 404, 408 or 413."""
+    """Turns the body into a question, or refuses with 400, 404, 408 or 413. `shape` is what the OpenAPI document says of it."""
 
     name = "validate"
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, shape: Shape) -> None:
         self._catalog = catalog
+        self._shape = shape
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
@@ -24,6 +27,7 @@ class Validate:
     async def ask(self, call: Call) -> None:
         """Sets `call.question` by what the call's document says now."""
         document = await call.read_document()
+        check(document, self._shape)
         chat = read_as(document, ChatRequest)
         route = require_route(self._catalog, call.principal, chat.model)
         call.question = Question(call.body or b"", document, chat, route)

@@ -1,4 +1,4 @@
-"""The operators' port: health and metrics of the whole mesh. Never public."""
+"""The operators' port: health and metrics of the whole mesh, and the description of its API. Never public."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +8,7 @@ from aiohttp import web
 
 from chassis.config.schema import AdminDoor as AdminSettings
 from chassis.metrics import Metrics
+from launcher.api_description import add_description
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
 from launcher.merge import LastWords, merge_expositions
@@ -18,7 +19,7 @@ TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
 class AdminPort:
-    """Serves `/health/*` and `/metrics` while its context is open. Every answer comes within the inspector's patience.
+    """Serves `/health/*`, `/metrics`, `/docs` and `/openapi.json` while its context is open. Every answer comes within the inspector's patience.
 
     `version` gives the snapshot's version; `metrics` are the launcher's own. Entering raises LaunchError when the port
     is taken. `address` is where it listens, known once entered.
@@ -61,6 +62,7 @@ class AdminPort:
         app.router.add_get("/health/liveliness", self._show_liveness)
         app.router.add_get("/health/readiness", self._show_readiness)
         app.router.add_get("/metrics", self._show_metrics)
+        add_description(app.router)
         return app
 
     async def _show_liveness(self, _request: web.Request) -> web.Response:

@@ -36,6 +36,12 @@ class AuthenticateOptions(Section, frozen=True, kw_only=True):
     admin: bool = False
 
 
+class ValidateOptions(Section, frozen=True, kw_only=True):
+    """What becomes of members that the gateway does not know: they pass to the provider, or with `strict` are refused."""
+
+    strict: bool = False
+
+
 class RateLimitOptions(Section, frozen=True, kw_only=True):
     """A limit of the pipeline's own, beside those of tenant and key; absent: none."""
 
@@ -60,7 +66,7 @@ class CacheOptions(Section, frozen=True, kw_only=True):
 STEPS: dict[str, type[Section]] = {
     "authenticate": AuthenticateOptions,
     "transform": TransformOptions,
-    "validate": NoOptions,
+    "validate": ValidateOptions,
     "idempotency": IdempotencyOptions,
     "rate_limit": RateLimitOptions,
     "cache": CacheOptions,

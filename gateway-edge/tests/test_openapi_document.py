@@ -1,0 +1,77 @@
+"""The document that the edge publishes: valid, complete, and what its sources say."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema_rs import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from chassis.config import Settings
+from chassis.snapshots import Snapshot
+from gateway_edge.http_errors import MEANINGS
+from gateway_edge.openapi.document import published, read_document
+from gateway_edge.openapi.shape import chat_shape
+from gateway_edge.pipeline import lay_pipelines
+from gateway_edge.policy import Policy
+
+SOURCES = Path(__file__).parents[1] / "openapi"
+CHAT = read_document()["paths"]["/chat/completions"]["post"]
+
+
+def test_it_is_valid_openapi() -> None:
+    assert list(OpenAPIV31SpecValidator(read_document()).iter_errors()) == []
+
+
+def test_it_is_what_its_sources_say() -> None:
+    """`make openapi` was run after the last change."""
+    assembled = runpy.run_path(str(SOURCES / "assemble.py"))["assemble"]()
+    assert orjson.loads(assembled) == read_document()
+
+
+def test_it_is_published_whole() -> None:
+    assert orjson.loads(published()) == read_document()
+
+
+def routes_laid() -> set[tuple[str, str]]:
+    policy = Policy.of(Snapshot("v1", Settings()), 0.0)
+    anything: Any = SimpleNamespace(**dict.fromkeys(("models", "provider", "cache", "cache_breaker", "leases")))
+    anything.local_limits = anything.clock = anything.spawn = anything.record = anything.settle = anything
+    anything.plugins, anything.name = None, "anything"
+    return set(lay_pipelines(policy, anything, anything))
+
+
+def test_every_route_is_described_and_no_other() -> None:
+    described = {
+        (method.upper(), f"/v1{path}") for path, methods in read_document()["paths"].items() for method in methods
+    }
+    assert described == routes_laid() - {("*", "*")}
+
+
+def test_every_status_that_a_reason_stands_for_is_described() -> None:
+    assert {str(meaning.status) for meaning in MEANINGS.values()} <= set(CHAT["responses"])
+
+
+@pytest.mark.parametrize("name", CHAT["requestBody"]["content"]["application/json"]["examples"])
+def test_an_example_holds_nothing_that_the_schema_does_not_know(name: str) -> None:
+    example = CHAT["requestBody"]["content"]["application/json"]["examples"][name]["value"]
+    assert chat_shape(is_strict=True).is_valid(example)
+
+
+def test_an_error_is_what_it_is_said_to_be() -> None:
+    schema = read_document()["components"]["schemas"]["ErrorAnswer"]
+    for example in schema["examples"]:
+        Draft202012Validator(schema).validate(example)
+
+
+def test_nothing_is_described_that_is_not_referred_to() -> None:
+    """But for the chunk, which OpenAPI 3.1 cannot tie to an event stream."""
+    text = published().decode()
+    named = {
+        f"#/components/{kind}/{name}" for kind, members in read_document()["components"].items() for name in members
+    }
+    unused = {name for name in named if f'"{name}"' not in text and "securitySchemes" not in name}
+    assert unused == {"#/components/schemas/ChatCompletionChunk"}
