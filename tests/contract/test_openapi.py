@@ -1,0 +1,98 @@
+"""A running mesh keeps to the OpenAPI document that it publishes: schemathesis asks whatever the document allows, and much that it
+forbids, and holds every answer against it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from fake_provider import FakeProvider
+from real_mesh import ACME, Mesh, mesh_running
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+EXAMPLES = 60  # made up for each route, beside those that go through the schema one by one
+PATIENCE = 55.0
+
+# A random deadline or pipeline would hide everything behind a 504 or a 403, a random model behind a 404.
+FIXED = {
+    "header.x-runestone-timeout-ms": "60000",
+    "header.x-runestone-pipeline": "default",
+    "body.model": "simulated",
+}
+# The gateway answers 404, not 405, to a method that a path does not have.
+NOT_CHECKED = ("unsupported_method",)
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[Mesh]:
+    with mesh_running() as running:
+        yield running
+
+
+@pytest.fixture
+def tolerant_mesh() -> Iterator[Mesh]:
+    """One whose model takes whatever it is asked, so that a refusal can only be the gateway's."""
+    with mesh_running(models=[{"name": "simulated", "targets": [{"provider": "fake", "model": "words=3"}]}]) as running:
+        yield running
+
+
+async def examine(mesh: Mesh, folder: Path, *not_checked: str) -> None:
+    """Fails with what schemathesis finds, in its words. It asks the same things every time."""
+    config = folder / "schemathesis.toml"
+    config.write_text("[parameters]\n" + "".join(f'"{name}" = {json.dumps(value)}\n' for name, value in FIXED.items()))
+    process = await asyncio.create_subprocess_exec(
+        *(str(SCHEMATHESIS), "--config-file", str(config), "run", f"{mesh.url}/openapi.json"),
+        *("--checks", "all", "--exclude-checks", ",".join((*NOT_CHECKED, *not_checked)), "--continue-on-failure"),
+        *("--generation-deterministic", "--max-examples", str(EXAMPLES), "--header", f"Authorization: Bearer {ACME}"),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()
+
+
+async def test_every_answer_is_one_that_the_document_describes(tolerant_mesh: Mesh, tmp_path: Path) -> None:
+    """No 5xx, no undocumented status, header or body; what the schema allows is taken, what it forbids is refused."""
+    async with FakeProvider(tolerant_mesh.fake_port) as provider:
+        await examine(tolerant_mesh, tmp_path)
+        assert provider.requests > EXAMPLES
+
+
+async def test_the_simulated_provider_answers_as_the_document_says(mesh: Mesh, tmp_path: Path) -> None:
+    """It may refuse what the schema allows: it gives one choice only, and calls only functions that it was given."""
+    await examine(mesh, tmp_path, "positive_data_acceptance")
+
+
+async def test_the_document_needs_no_key_and_is_the_same_everywhere(mesh: Mesh) -> None:
+    texts = set()
+    async with aiohttp.ClientSession() as session:
+        for url in (f"{mesh.url}/openapi.json", f"{mesh.url}/v1/openapi.json", f"{mesh.admin_url}/openapi.json"):
+            async with session.get(url) as answer:
+                assert (answer.status, answer.content_type) == (200, "application/json")
+                texts.add(await answer.text())
+        async with session.get(f"{mesh.admin_url}/docs") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+    assert len(texts) == 1
+
+
+async def test_a_strict_pipeline_refuses_unknown_members_and_another_passes_them_on() -> None:
+    pipelines = {"strict": ["authenticate", {"validate": {"strict": True}}]}
+    keys = [{"name": "strict", "secret": ACME, "pipeline": "strict"}, {"name": "open", "secret": f"{ACME}-open"}]
+    question = {"model": "simulated", "messages": [{"role": "user", "content": "hi", "mood": "good"}]}
+    seen = []
+    with mesh_running("--one-process", pipelines=pipelines, tenants=[{"name": "acme", "keys": keys}]) as mesh:
+        async with aiohttp.ClientSession(mesh.url) as session:
+            for key in (ACME, f"{ACME}-open"):
+                headers = {"authorization": f"Bearer {key}"}
+                async with session.post("/v1/chat/completions", json=question, headers=headers) as answer:
+                    seen.append((answer.status, (await answer.json()).get("error", {}).get("param")))
+    assert seen == [(400, "messages[0].mood"), (200, None)]
