@@ -265,7 +265,28 @@ def test_the_forms_of_a_choice_are_told_apart_by_their_type() -> None:
 
 values = st.sampled_from(
     [
-        *(None, True, 0, 1, -1, 1.5, 3, 1e300, 2**63, 2.0**63, -(2.0**63), "", "text", "x" * 300, [], ["x"], [[]], {}),
+        *(
+            None,
+            True,
+            0,
+            1,
+            -1,
+            1.5,
+            3,
+            7.0,
+            1e17,
+            1e300,
+            2**63,
+            2.0**63,
+            -(2.0**63),
+            "",
+            "text",
+            "x" * 300,
+            [],
+            ["x"],
+            [[]],
+            {},
+        ),
         *({"type": "text"}, {"type": "text", "text": "x"}, {"type": "function"}, {"type": 1}, {"role": "user"}, HELLO),
     ]
 )
@@ -298,6 +319,13 @@ def part_at(document: Any, path: tuple[str | int, ...]) -> Any:
     for step in path:
         document = document[step]
     return document
+
+
+@pytest.mark.parametrize("seed", [0, -1, 7.0, 1e17, 2**63 - 1, -(2**63)])
+def test_whatever_is_a_whole_number_to_json_schema_is_a_seed(seed: float) -> None:
+    """Writers of JSON differ: 100000000000000000 may come as 1e17."""
+    check(asked(seed=seed), OPEN)
+    assert read_as(asked(seed=seed), ChatRequest).is_deterministic
 
 
 @given(bodies())

@@ -10,7 +10,7 @@ class ChatRequest(Struct):
     model: str
     stream: bool | None = None
     temperature: float | None = None
-    seed: int | None = None
+    seed: int | float | None = None  # JSON Schema takes 1e17 for an integer
 
     @property
     def is_deterministic(self) -> bool:
