@@ -73,6 +73,7 @@ BODY = json.dumps({"model": "simulated", "messages": [{"role": "user", "content"
 # Who gets what else than 401. A role that is not named is refused with 401, a path that is not listed with REFUSED.
 Row = dict[str, int]
 ALL_MODELS = {"plain key": 200, "admin key": 200, "key for models only": 200, "key of a tenant for models only": 200}
+EVERYBODY: Row = dict.fromkeys(KEYS, 200)
 EDGE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/chat/completions"): {
         "plain key": 200,
@@ -95,13 +96,15 @@ EDGE: dict[tuple[str, str], Row] = {
         "key for another address": 403,
         "key for chat only": 403,
     },
+    ("GET", "/v1/openapi.json"): EVERYBODY,
 }
-EVERYBODY: Row = dict.fromkeys(KEYS, 200)
 ADMIN: dict[tuple[str, str], Row] = {
     ("GET", "/health/liveness"): EVERYBODY,
     ("GET", "/health/liveliness"): EVERYBODY,
     ("GET", "/health/readiness"): EVERYBODY,
     ("GET", "/metrics"): EVERYBODY,
+    ("GET", "/docs"): EVERYBODY,
+    ("GET", "/openapi.json"): EVERYBODY,
 }
 REFUSED = {400, 401, 403, 404, 405}
 
