@@ -17,6 +17,7 @@ from gateway_edge.fingerprint import fingerprint
 from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
+from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.scopes import Scope
 from gateway_edge.tenants import Principal
 
@@ -46,7 +47,7 @@ def send(make_call: Callable[..., Call], models: Catalog) -> Callable[..., Any]:
         **arrival: Any,
     ) -> Call:
         options = convert({"request": request, "response": response, "headers": ["x-team"]}, TransformOptions)
-        validate = Validate(models)
+        validate = Validate(models, chat_shape(is_strict=False))
         steps: list[Middleware] = [Transform(options, validate.ask), validate]
         call = make_call(orjson.dumps(question), is_bare=True, **arrival)
         scope = Scope.of([scopes], models.names) if scopes else Scope()

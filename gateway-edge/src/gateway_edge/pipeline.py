@@ -95,7 +95,8 @@ def _make_steps(steps: list[PipelineStep], policy: Policy, peers: Peers, plugins
 
 
 def _transform(policy: Policy, _peers: Peers, options: Options) -> Middleware:
-    return Transform(convert(options, TransformOptions), Validate(policy.catalog).ask)
+    known = chat_shape(is_strict=False)  # what an operator adds behind a strict `validate` is meant
+    return Transform(convert(options, TransformOptions), Validate(policy.catalog, known).ask)
 
 
 def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
