@@ -1,4 +1,4 @@
-"""Who hangs: only a process that was ready once and has been silent for long enough."""
+"""Who hangs: a process that has been silent for long enough, which takes longer while it was never ready."""
 
 import pytest
 
@@ -27,6 +27,13 @@ def test_any_answer_breaks_the_silence(answer):
 
 def test_a_process_that_was_never_ready_is_left_to_start():
     assert not any(verdicts(*[(SILENT, 7)] * 9))
+
+
+def test_a_process_that_never_gets_ready_is_not_waited_for_without_end():
+    """It may have hung before anybody saw it ready."""
+    policy = LivenessPolicy(misses=3)
+    assert verdicts(*[(SILENT, 7)] * policy.starting_misses)[-1]
+    assert round(policy.every * policy.starting_misses) == 60
 
 
 def test_a_new_process_has_its_own_start():
