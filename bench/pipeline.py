@@ -124,9 +124,16 @@ def _reserve(request: ReserveRequest) -> ReserveResponse:
 class InProcess(Runtime):
     """A runtime whose peers are obliging."""
 
-    def connect(self, peer: str, *, timeout: float = 600.0) -> Channel:
+    def connect(self, peer: str, *, timeout: float = 600.0, carries_version: bool = False) -> Channel:
         """A channel that leads nowhere."""
-        return Channel(peer, tracing=self.tracing, timeout=timeout, clock=self.clock, link=Obliging())
+        return Channel(
+            peer,
+            tracing=self.tracing,
+            timeout=timeout,
+            clock=self.clock,
+            link=Obliging(),
+            carries_version=carries_version,
+        )
 
 
 class Sink:

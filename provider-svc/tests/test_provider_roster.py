@@ -21,18 +21,20 @@ class Office:
     """A roster, what it opened, and what it spawned."""
 
     def __init__(self):
-        self.opened, self.tasks = [], []
+        self.opened, self.tasks, self.refused = [], [], None
         self.roster = Roster(self.open, self.spawn, lambda: 0.0)
 
     def open(self, configured):
+        if configured.name == self.refused:
+            raise OSError("no such certificate")
         self.opened.append(Provider(configured))
         return self.opened[-1]
 
     def spawn(self, work, name):
         self.tasks.append(asyncio.ensure_future(work))
 
-    def publish(self, text):
-        self.roster.follow(Snapshot(text, parse_settings(text)))
+    def make(self, text):
+        return self.roster.make(Snapshot(text, parse_settings(text)))
 
     async def closed(self):
         await asyncio.gather(*self.tasks)
@@ -46,38 +48,61 @@ B = "providers: [{name: b, kind: simulated}]"
 
 async def test_a_snapshot_keeps_what_did_not_change():
     office = Office()
-    office.publish(A)
-    office.publish(A + "\nmodels: [{name: m, targets: [{provider: a, model: x}]}]")
+    office.make(A)
+    routes = office.make(A + "\nmodels: [{name: m, targets: [{provider: a, model: x}]}]")
     assert len(office.opened) == 1
-    assert office.roster.lend("m").target.model == "x"
+    assert office.roster.lend(routes, "m").target.model == "x"
 
 
-async def test_what_changed_is_closed_when_its_last_call_is_over():
+async def test_what_changed_is_closed_when_its_snapshot_and_its_last_call_are_over():
     office = Office()
-    office.publish(A)
-    first, second = office.roster.lend("a/x"), office.roster.lend("a/x")
-    office.publish(CHANGED_A)
+    old = office.make(A)
+    first, second = office.roster.lend(old, "a/x"), office.roster.lend(old, "a/x")
+    new = office.make(CHANGED_A)
+    office.roster.drop(old)
     first.release()
     assert await office.closed() == [False, False]
-    assert office.roster.lend("a/x").provider is office.opened[1]
+    assert office.roster.lend(new, "a/x").provider is office.opened[1]
     second.release()
     assert await office.closed() == [True, False]
 
 
-async def test_what_is_gone_and_idle_is_closed_at_once():
+async def test_a_call_of_an_earlier_snapshot_gets_the_provider_of_its_time():
     office = Office()
-    office.publish(A)
-    office.publish(B)
+    old, _new = office.make(A), office.make(CHANGED_A)
+    assert office.roster.lend(old, "a/x").provider is office.opened[0]
+    assert await office.closed() == [False, False]
+
+
+async def test_what_is_gone_and_idle_is_closed_with_its_snapshot():
+    office = Office()
+    old, new = office.make(A), office.make(B)
+    office.roster.drop(old)
     assert await office.closed() == [True, False]
     with pytest.raises(RunestoneError) as error:
-        office.roster.lend("a/x")
+        office.roster.lend(new, "a/x")
     assert error.value.reason is Reason.MODEL_NOT_FOUND
 
 
-async def test_leaving_closes_retired_providers_too():
+async def test_a_candidate_that_was_withdrawn_leaves_the_rest_open():
+    office = Office()
+    old = office.make(A)
+    office.roster.drop(office.make(A + "\nmodels: [{name: m, targets: [{provider: a, model: x}]}]"))
+    assert await office.closed() == [False]
+    assert office.roster.lend(old, "a/x").provider is office.opened[0]
+
+
+async def test_a_provider_that_cannot_be_opened_leaves_nothing_open():
+    office = Office()
+    office.refused = "b"
+    with pytest.raises(OSError):
+        office.make("providers: [{name: a, kind: openai, api_key: one}, {name: b, kind: simulated}]")
+    assert await office.closed() == [True]
+
+
+async def test_leaving_closes_what_old_snapshots_hold_too():
     office = Office()
     async with office.roster:
-        office.publish(A)
-        office.roster.lend("a/x")
-        office.publish(CHANGED_A)
+        office.roster.lend(office.make(A), "a/x")
+        office.make(CHANGED_A)
     assert [provider.is_closed for provider in office.opened] == [True, True]

@@ -20,9 +20,10 @@ async def build(runtime: Runtime) -> None:
     settings = CacheSettings.of(runtime.settings)
     pool = await open_pool(runtime, settings.store_url) if settings.store_url is not None else None
     store = MeasuredStore(_open_answers(runtime, settings, pool), runtime.metrics)
+    settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
     runtime.serve(
         cache_pb2_grpc.add_CacheServiceServicer_to_server,
-        CacheServicer(store, runtime.clock, default_ttl=settings.default_ttl),
+        CacheServicer(store, runtime.clock, default_ttl=lambda: settings_in_force.current.default_ttl),
         cache_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name,
     )
     runtime.serve(

@@ -1,5 +1,7 @@
 """CacheService: protobuf in, a store asked, protobuf out."""
 
+from collections.abc import Callable
+
 from cache_svc.measured import MeasuredStore
 from cache_svc.store import Entry
 from chassis.clock import Clock
@@ -22,9 +24,9 @@ YEAR = 365 * 86_400.0
 
 
 class CacheServicer(CacheServiceServicer):
-    """Answers out of one store. `default_ttl` is in seconds."""
+    """Answers out of one store. `default_ttl` gives what holds now, in seconds."""
 
-    def __init__(self, store: MeasuredStore, clock: Clock, *, default_ttl: float) -> None:
+    def __init__(self, store: MeasuredStore, clock: Clock, *, default_ttl: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._default_ttl = default_ttl
@@ -64,7 +66,7 @@ class CacheServicer(CacheServiceServicer):
         asked = request.ttl.ToNanoseconds() / 1e9
         if asked < 0:
             raise _refusal("ttl", "is negative")
-        return min(asked or self._default_ttl, YEAR)
+        return min(asked or self._default_ttl(), YEAR)
 
 
 def _checked(fingerprint: bytes) -> bytes:

@@ -78,8 +78,15 @@ class Door:
 
     def end_running(self) -> None:
         """Ends every running call with 503, or its stream with an error event: the process stops."""
+        self.end_where(
+            lambda _call: True, RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
+        )
+
+    def end_where(self, is_meant: Callable[[Call], bool], error: RunestoneError) -> None:
+        """Ends those running calls with `error`, wherever they are."""
         for call in list(self._running):
-            self._end(call, RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0))
+            if is_meant(call):
+                self._end(call, error)
 
     def _enter(self, call: Call) -> asyncio.TimerHandle:
         task = asyncio.current_task()
@@ -127,7 +134,7 @@ class Door:
         received_at = self._clock.monotonic()
         trace = self._tracing.begin(request.headers.get("traceparent"))
         timeout = read_timeout(request.headers, edge.call_timeout)
-        context.bind(CallContext(trace, received_at + timeout))
+        context.bind(CallContext(trace, received_at + timeout, policy.version))
         stopwatch = Stopwatch()
         reply = HttpReply(request, connection, stopwatch.server_timing)
         is_proxied = policy.proxies.trusts(connection.client_address)

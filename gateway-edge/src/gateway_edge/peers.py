@@ -46,7 +46,7 @@ class Peers:
 
 def connect_peers(runtime: Runtime) -> Peers:
     """Channels to all services; none has to be up yet."""
-    provider = runtime.connect("provider")
+    provider = runtime.connect("provider", carries_version=True)
     return Peers(
         models=ProviderServiceStub(provider),
         provider=provider,

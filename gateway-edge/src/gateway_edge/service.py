@@ -16,10 +16,11 @@ from gateway_edge.middleware.settle import Settle
 from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.plugins import Plugins
+from gateway_edge.revocation import Revocation
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.shipper import Shipper
 from gateway_edge.spool import Spool
-from gateway_edge.ways import WaysInForce
+from gateway_edge.ways import follow_ways
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
@@ -43,18 +44,19 @@ async def build(runtime: Runtime) -> None:
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
     )
-    ways = WaysInForce(runtime, lambda policy: lay_pipelines(policy, peers, standing))
+    ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
     door = Door(
-        ways,
+        lambda: ways.current,
         clock=runtime.clock,
         new_id=new_call_id,
         tracing=runtime.tracing,
         metrics=EdgeMetrics(runtime.metrics),
         log=runtime.log,
     )
+    runtime.snapshots.watch(Revocation(ways, door.end_where))
     bounds = ConnectionBounds(
         lambda: runtime.snapshots.current.settings.edge.protection,
-        lambda: ways().policy.proxies,
+        lambda: ways.current.policy.proxies,
         runtime.metrics,
         raise_descriptor_limit(),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis.runtime import Runtime
-from chassis.snapshots import Snapshot
+from chassis.snapshots import Editions, Snapshot
 from gateway_edge.middleware.base import Pipeline
 from gateway_edge.policy import Policy
 
@@ -35,18 +35,12 @@ class Ways:
         return self._ways.get((method, template)) or self._ways.get((method, "*")) or self._ways[ANY]
 
 
-class WaysInForce:
-    """The ways of the snapshot in force; calling it gives them. A call keeps those that it began with."""
+def follow_ways(runtime: Runtime, lay: Callable[[Policy], Mapping[tuple[str, str], Pipeline]]) -> Editions[Ways]:
+    """The ways of each snapshot. A call keeps those that it began with; a snapshot whose pipelines cannot be laid, because the
+    constructor of a user's middleware raises, is refused."""
 
-    def __init__(self, runtime: Runtime, lay: Callable[[Policy], Mapping[tuple[str, str], Pipeline]]) -> None:
-        self._lay = lay
-        self._clock = runtime.clock
-        runtime.snapshots.follow(self._put_in_force)
+    def make(snapshot: Snapshot) -> Ways:
+        policy = Policy.of(snapshot, runtime.clock.time())
+        return Ways(policy, lay(policy))
 
-    def _put_in_force(self, snapshot: Snapshot) -> None:
-        policy = Policy.of(snapshot, self._clock.time())
-        self._ways = Ways(policy, self._lay(policy))
-
-    def __call__(self) -> Ways:
-        """The ways for a call that begins now."""
-        return self._ways
+    return runtime.snapshots.follow(make)

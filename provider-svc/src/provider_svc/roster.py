@@ -1,11 +1,12 @@
-"""The providers of the snapshot in force, and how they change under running calls.
+"""The providers and routes of each snapshot that calls may carry, and how they change under running calls.
 
-A new snapshot opens what is new and retires what is gone or changed; a retired provider is closed when the last call
-that uses it is over. A provider whose settings are the same keeps its connections.
+A new snapshot opens what is new; a provider whose settings are the same keeps its connections. A provider is closed when no
+snapshot that is kept has it and the last call that uses it is over.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 from chassis.config.catalog import Catalog
@@ -21,7 +22,7 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
 
 class Seat:
-    """One provider, and how many calls hold it."""
+    """One provider, and how many calls and snapshots hold it."""
 
     def __init__(self, configured: Configured, provider: Provider) -> None:
         self.configured = configured
@@ -44,6 +45,14 @@ class Lease:
         self._release(self._seat)
 
 
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """What one snapshot says: which targets answer for a model, and who they are."""
+
+    catalog: Catalog
+    seats: Mapping[str, Seat]
+
+
 class Roster:
     """Chooses targets and lends their providers. `draw` gives numbers in [0, 1); `spawn` owns closing in the background.
     As a context it closes all of them when it is left."""
@@ -52,55 +61,60 @@ class Roster:
         self._open = open_provider
         self._spawn = spawn
         self._draw = draw
-        self._catalog = Catalog([], [])
-        self._seats: dict[str, Seat] = {}
-        self._retired: set[Seat] = set()
+        self._all: set[Seat] = set()
 
-    def follow(self, snapshot: Snapshot) -> None:
-        """Puts a snapshot's providers and models in force; running calls keep theirs."""
+    def make(self, snapshot: Snapshot) -> Routes:
+        """The routes of a snapshot. Raises what opening a provider raises; nothing is then left open."""
         settings = snapshot.settings
-        before, self._seats = self._seats, {}
-        for configured in settings.providers:
-            seat = before.get(configured.name)
-            if seat is not None and seat.configured == configured:
-                self._seats[configured.name] = before.pop(configured.name)
-            else:
-                self._seats[configured.name] = Seat(configured, self._open(configured))
-        self._catalog = Catalog(settings.models, settings.providers)
-        for seat in before.values():
-            self._retired.add(seat)
-            self._close_if_idle(seat)
+        seats: dict[str, Seat] = {}
+        try:
+            for configured in settings.providers:
+                seats[configured.name] = self._seat(configured)
+        except Exception:
+            self._release_all(seats)
+            raise
+        return Routes(Catalog(settings.models, settings.providers), seats)
 
-    def lend(self, model: str) -> Lease:
+    def drop(self, routes: Routes) -> None:
+        """No call will begin with these routes any more."""
+        self._release_all(routes.seats)
+
+    def lend(self, routes: Routes, model: str) -> Lease:
         """A target for the public name `model`. Raises MODEL_NOT_FOUND."""
-        target = find_target(self._catalog, model, self._draw())
-        seat = self._seats.get(target.provider)
+        target = find_target(routes.catalog, model, self._draw())
+        seat = routes.seats.get(target.provider)
         if seat is None:
             raise RunestoneError(
                 Reason.MODEL_NOT_FOUND, f"the route of {model[:200]!r} names no configured provider", param="model"
             )
         seat.holders += 1
-        return Lease(seat, target, self._take_back)
+        return Lease(seat, target, self._release)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """Closes all providers, retired ones too."""
-        seats = [*self._seats.values(), *self._retired]
-        await asyncio.gather(*(seat.provider.close() for seat in seats))
+        """Closes all providers, whoever holds them."""
+        await asyncio.gather(*(seat.provider.close() for seat in self._all))
 
-    def _take_back(self, seat: Seat) -> None:
+    def _seat(self, configured: Configured) -> Seat:
+        """The provider as it is open now, when its settings are still these; else one that is opened."""
+        seat = next((seat for seat in self._all if seat.configured == configured), None)
+        if seat is None:
+            seat = Seat(configured, self._open(configured))
+            self._all.add(seat)
+        seat.holders += 1
+        return seat
+
+    def _release_all(self, seats: Mapping[str, Seat]) -> None:
+        for seat in seats.values():
+            self._release(seat)
+
+    def _release(self, seat: Seat) -> None:
         seat.holders -= 1
-        self._close_if_idle(seat)
-
-    def _close_if_idle(self, seat: Seat) -> None:
-        if seat in self._retired and not seat.holders:
-            self._spawn(self._close(seat), f"close {seat.configured.name}")
-
-    async def _close(self, seat: Seat) -> None:
-        await seat.provider.close()
-        self._retired.discard(seat)
+        if not seat.holders:
+            self._all.discard(seat)
+            self._spawn(seat.provider.close(), f"close {seat.configured.name}")
 
     def __repr__(self) -> str:
-        return f"Roster({', '.join(f'{name}={seat.holders}' for name, seat in self._seats.items())})"
+        return f"Roster({', '.join(f'{seat.configured.name}={seat.holders}' for seat in self._all)})"

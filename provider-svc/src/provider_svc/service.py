@@ -18,14 +18,14 @@ async def build(runtime: Runtime) -> None:
     settings = ProviderSettings()
     factory = ProviderFactory(runtime.clock)
     roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random))
-    runtime.snapshots.follow(roster.follow)
+    routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
     pilot = Pilot(Telemetry(runtime.metrics, runtime.tracing), runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
     observe(runtime, flights, factory)
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
-        ProviderServicer(flights, roster, settings, runtime.clock),
+        ProviderServicer(flights, roster, routes, settings, runtime.clock),
         provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name,
     )
 

@@ -8,11 +8,12 @@ from chassis import context as call_context
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
+from chassis.snapshots import Editions
 from provider_svc.documents import UNREADABLE
 from provider_svc.flight import Flight
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
-from provider_svc.roster import Roster
+from provider_svc.roster import Roster, Routes
 from provider_svc.settings import ProviderSettings
 from provider_svc.subscription import Response, Subscription
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
@@ -32,17 +33,21 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class ProviderServicer(ProviderServiceServicer):
     """Speaks protobuf to the outside, and flights inside."""
 
-    def __init__(self, flights: Flights, roster: Roster, bounds: ProviderSettings, clock: Clock) -> None:
+    def __init__(
+        self, flights: Flights, roster: Roster, routes: Editions[Routes], bounds: ProviderSettings, clock: Clock
+    ) -> None:
         self._flights = flights
         self._roster = roster
+        self._routes = routes
         self._bounds = bounds
         self._clock = clock
 
     def Call(self, request: CallRequest, context: Context) -> Subscription[CallResponse]:  # noqa: N802
-        """Begins a call and follows it."""
+        """Begins a call, under the snapshot that it carries, and follows it."""
         members = read_members(request)
+        routes = self._routes.of_call()
         self._flights.check_room(request.call_id)
-        lease = self._roster.lend(request.model)
+        lease = self._roster.lend(routes, request.model)
         call = UpstreamCall(
             call_id=request.call_id,
             model=lease.target.model,

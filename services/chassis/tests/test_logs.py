@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from chassis import logs
+from chassis.context import NO_CALL, CallContext, bind
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +72,16 @@ def test_a_line_that_nobody_can_read_fails_nothing(monkeypatch):
     monkeypatch.setattr("sys.stderr", Gone())
     logs.configure(as_json=True)
     logs.get_logger("cache").warning("store is slow")
+
+
+def test_what_is_said_during_a_call_names_its_snapshot(capsys):
+    logs.configure(as_json=True)
+    bind(CallContext(version="v1"))
+    try:
+        logs.get_logger("cache").info("stored")
+        logs.get_logger("cache").info("refused", version="v2")
+    finally:
+        bind(NO_CALL)
+    logs.get_logger("cache").info("swept")
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    assert [line.get("version") for line in lines] == ["v1", "v2", None]

@@ -39,39 +39,35 @@ def snapshot_of(settings: Settings) -> Snapshot:
     return Snapshot(snapshot_version(settings), settings)
 
 
-def version_of(item: Settings | bytes) -> str:
-    return snapshot_version(item) if isinstance(item, Settings) else "broken"
-
-
 class Publisher(control_pb2_grpc.ControlServiceServicer):
-    """Sends what was published, settings or bytes that are none, to each watcher from the version that it knows;
-    `asked` are the requests so far."""
+    """Says to each watcher what was said last; `asked` are the requests so far, `reports` what watchers answered."""
 
-    def __init__(self, *published: Settings | bytes) -> None:
+    def __init__(self, *said: control_pb2.WatchResponse) -> None:
         self.asked: list[control_pb2.WatchRequest] = []
-        self._published = list(published)
+        self.reports: asyncio.Queue[control_pb2.ReportRequest] = asyncio.Queue()
+        self._said = list(said)
         self._changed = asyncio.Condition()
 
-    async def publish(self, *items: Settings | bytes) -> None:
+    async def say(self, response: control_pb2.WatchResponse) -> control_pb2.ReportRequest:
+        """Says it, and gives the report on it."""
         async with self._changed:
-            self._published += items
+            self._said.append(response)
             self._changed.notify_all()
+        return await self.next_report()
+
+    async def next_report(self) -> control_pb2.ReportRequest:
+        return await asyncio.wait_for(self.reports.get(), PATIENCE)
 
     async def Watch(self, request, context):
         self.asked.append(request)
-        versions = list(map(version_of, self._published))
-        known = versions.index(request.known_version) + 1 if request.known_version in versions else 0
-        for index in count(known):
-            yield self._response(request.service, await self._wait_for(index))
+        for index in count(max(0, len(self._said) - 1)):
+            async with self._changed:
+                await self._changed.wait_for(lambda: len(self._said) > index)  # noqa: B023  awaited in this turn
+            yield self._said[index]
 
-    async def _wait_for(self, index: int) -> Settings | bytes:
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._published) > index)
-        return self._published[index]
-
-    def _response(self, service: str, item: Settings | bytes) -> control_pb2.WatchResponse:
-        document = document_for(service, item) if isinstance(item, Settings) else item
-        return control_pb2.WatchResponse(version=version_of(item), document=document)
+    async def Report(self, request, context):
+        self.reports.put_nowait(request)
+        return control_pb2.ReportResponse()
 
     @asynccontextmanager
     async def publishing(self, directory: Path):
@@ -87,21 +83,27 @@ class Publisher(control_pb2_grpc.ControlServiceServicer):
             await runtime.stop(0)
 
 
+def sealed(settings: Settings) -> control_pb2.Snapshot:
+    return control_pb2.Snapshot(version=snapshot_version(settings), document=document_for("cache", settings))
+
+
+def in_force(settings: Settings, candidate: control_pb2.Snapshot | None = None, **more) -> control_pb2.WatchResponse:
+    said = sealed(settings)
+    return control_pb2.WatchResponse(version=said.version, document=said.document, candidate=candidate, **more)
+
+
 @asynccontextmanager
 async def watching(directory: Path):
     async with Channel(f"unix:{directory}/control.sock", tracing=Tracing("t")) as channel:
-        yield SnapshotWatch(channel, "cache", get_logger("t"))
+        yield SnapshotWatch(channel, "cache", get_logger("t"), worker=3)
 
 
 @asynccontextmanager
 async def following(watch: SnapshotWatch, feed: SnapshotFeed):
-    """Runs the watch; what it publishes is put on the queue."""
-    heard: asyncio.Queue[Snapshot] = asyncio.Queue()
-    feed.follow(heard.put_nowait)
-    heard.get_nowait()
+    """Obeys the publisher."""
     task = asyncio.create_task(watch.run(feed))
     try:
-        yield heard
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -143,20 +145,19 @@ def test_what_a_service_is_sent_reads_back_as_its_sections(service):
         assert getattr(read, section) == getattr(WITH_SECRETS, section)
 
 
-def test_a_follower_hears_the_snapshot_in_force_and_each_later_one():
-    heard = []
-    first, second = snapshot_of(with_ratio(0.1)), snapshot_of(with_ratio(0.2))
-    feed = SnapshotFeed(first)
-    feed.follow(heard.append)
-    feed.publish(snapshot_of(with_ratio(0.1)))  # the same again
-    feed.publish(second)
-    assert heard == [first, second]
-    assert feed.current is second
+FIRST, SECOND, THIRD = with_ratio(0.1), with_ratio(0.2), with_ratio(0.3)
 
 
 async def test_the_first_snapshot_is_the_one_in_force(directory):
-    async with Publisher(with_ratio(0.5)).publishing(directory), watching(directory) as watch:
-        assert (await watch.first(PATIENCE)) == snapshot_of(with_ratio(0.5))
+    async with Publisher(in_force(FIRST)).publishing(directory), watching(directory) as watch:
+        assert (await watch.first(PATIENCE)).current == snapshot_of(FIRST)
+
+
+async def test_a_process_that_starts_anew_learns_what_calls_may_carry(directory):
+    said = in_force(THIRD, past=[sealed(FIRST), sealed(SECOND)])
+    async with Publisher(said).publishing(directory), watching(directory) as watch:
+        feed = await watch.first(PATIENCE)
+    assert all(feed.knows(snapshot_version(settings)) for settings in (FIRST, SECOND, THIRD))
 
 
 async def test_waiting_for_a_publisher_that_never_comes_has_an_end(directory):
@@ -170,40 +171,72 @@ async def test_a_publisher_may_come_after_its_watchers(directory):
     async with watching(directory) as watch:
         waiting = asyncio.create_task(watch.first(PATIENCE))
         await asyncio.sleep(0)
-        async with Publisher(with_ratio(0.5)).publishing(directory):
-            assert await waiting == snapshot_of(with_ratio(0.5))
+        async with Publisher(in_force(FIRST)).publishing(directory):
+            assert (await waiting).current == snapshot_of(FIRST)
 
 
-async def test_later_snapshots_come_as_they_are_published_and_none_comes_twice(directory):
-    """The watch says which version it has, so that the publisher need not send it again."""
-    first, second = with_ratio(0.1), with_ratio(0.2)
-    async with Publisher(first).publishing(directory) as publisher, watching(directory) as watch:
-        feed = SnapshotFeed(await watch.first(PATIENCE))
-        async with following(watch, feed) as heard:
-            await publisher.publish(second)
-            assert await asyncio.wait_for(heard.get(), PATIENCE) == snapshot_of(second)
-    assert [request.known_version for request in publisher.asked] == ["", snapshot_version(first)]
-    assert {request.service for request in publisher.asked} == {"cache"}
+async def test_a_candidate_is_made_ready_and_comes_into_force_when_the_publisher_says_so(directory):
+    async with Publisher(in_force(FIRST)).publishing(directory) as publisher, watching(directory) as watch:
+        feed = await watch.first(PATIENCE)
+        made = feed.follow(lambda snapshot: snapshot)
+        async with following(watch, feed):
+            await publisher.next_report()
+            report = await publisher.say(in_force(FIRST, sealed(SECOND)))
+            assert (report.version, report.ready_version) == (snapshot_version(FIRST), snapshot_version(SECOND))
+            assert made.current == snapshot_of(FIRST)
+            report = await publisher.say(control_pb2.WatchResponse(version=snapshot_version(SECOND)))  # sent already
+            assert (report.version, report.ready_version) == (snapshot_version(SECOND), "")
+            assert made.current == snapshot_of(SECOND)
+    assert [request.known_version for request in publisher.asked] == ["", snapshot_version(FIRST)]
+    assert (report.service, report.worker) == ("cache", 3)
 
 
-async def test_the_watch_survives_a_restart_of_the_publisher(directory):
-    """Meanwhile the last snapshot stays in force; then the watch resumes from its version."""
-    first, second = with_ratio(0.1), with_ratio(0.2)
-    async with watching(directory) as watch:
-        async with Publisher(first).publishing(directory):
-            feed = SnapshotFeed(await watch.first(PATIENCE))
-        async with following(watch, feed) as heard:
-            assert feed.current == snapshot_of(first)
-            async with Publisher(second).publishing(directory) as restarted:
-                assert await asyncio.wait_for(heard.get(), PATIENCE) == snapshot_of(second)
-    assert restarted.asked[0].known_version == snapshot_version(first)
+async def test_a_candidate_that_is_withdrawn_is_dropped(directory):
+    async with Publisher(in_force(FIRST)).publishing(directory) as publisher, watching(directory) as watch:
+        feed = await watch.first(PATIENCE)
+        async with following(watch, feed):
+            await publisher.next_report()
+            await publisher.say(in_force(FIRST, sealed(SECOND)))
+            report = await publisher.say(in_force(FIRST))
+    assert (report.version, report.ready_version, feed.ready) == (snapshot_version(FIRST), "", None)
+
+
+async def test_a_candidate_that_a_follower_refuses_is_vetoed_with_its_reason(directory):
+    def refuse_second(snapshot: Snapshot) -> None:
+        if snapshot.settings == SECOND:
+            raise ValueError("no such model")
+
+    async with Publisher(in_force(FIRST)).publishing(directory) as publisher, watching(directory) as watch:
+        feed = await watch.first(PATIENCE)
+        feed.follow(refuse_second)
+        async with following(watch, feed):
+            await publisher.next_report()
+            report = await publisher.say(in_force(FIRST, sealed(SECOND)))
+    assert (report.refused_version, report.problem) == (snapshot_version(SECOND), "ValueError: no such model")
+    assert (report.version, report.ready_version) == (snapshot_version(FIRST), "")
 
 
 @pytest.mark.parametrize("broken", [b"{", msgspec.json.encode({"newer_section": {}})])
-async def test_a_snapshot_that_cannot_be_read_is_passed_over(directory, broken):
-    """One of a newer version, say: the last one stays in force, and the next that can be read takes its place."""
-    async with Publisher(with_ratio(0.1)).publishing(directory) as publisher, watching(directory) as watch:
-        feed = SnapshotFeed(await watch.first(PATIENCE))
-        async with following(watch, feed) as heard:
-            await publisher.publish(broken, with_ratio(0.2))
-            assert await asyncio.wait_for(heard.get(), PATIENCE) == snapshot_of(with_ratio(0.2))
+async def test_a_candidate_that_cannot_be_read_is_vetoed(directory, broken):
+    """One of a newer version, say."""
+    async with Publisher(in_force(FIRST)).publishing(directory) as publisher, watching(directory) as watch:
+        feed = await watch.first(PATIENCE)
+        async with following(watch, feed):
+            await publisher.next_report()
+            report = await publisher.say(in_force(FIRST, control_pb2.Snapshot(version="new", document=broken)))
+            assert report.refused_version == "new"
+            report = await publisher.say(in_force(SECOND))
+    assert report.version == snapshot_version(SECOND) == feed.current.version
+
+
+async def test_the_watch_survives_a_restart_of_the_publisher(directory):
+    """Meanwhile the last snapshot stays in force; then the watch says which version it has, and takes what came."""
+    async with watching(directory) as watch:
+        async with Publisher(in_force(FIRST)).publishing(directory):
+            feed = await watch.first(PATIENCE)
+        async with following(watch, feed):
+            assert feed.current == snapshot_of(FIRST)
+            async with Publisher(in_force(SECOND)).publishing(directory) as restarted:
+                assert (await restarted.next_report()).version == snapshot_version(SECOND)
+    assert restarted.asked[0].known_version == snapshot_version(FIRST)
+    assert feed.current == snapshot_of(SECOND)

@@ -25,6 +25,7 @@ class FakeMesh:
 
     def __init__(self, data_dir: Path, *options: str, **process: object) -> None:
         self.data_dir = data_dir
+        self._first_text = ""
         self._output = (data_dir / "output").open("w+")
         environment = {**os.environ, **FAKES_FOUND, "XDG_RUNTIME_DIR": str(data_dir)}
         command = [sys.executable, str(FAKES / "fake_mesh.py"), str(data_dir), *options]
@@ -72,6 +73,30 @@ class FakeMesh:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+    def configure(self, section: str) -> None:
+        """Replaces the configuration file, in one step, by what it was at start and `section`."""
+        path = self.data_dir / "runestone.yaml"
+        self._first_text = self._first_text or path.read_text()
+        (self.data_dir / "draft").write_text(f"{self._first_text}\n{section}\n")
+        (self.data_dir / "draft").replace(path)
+
+    def ask_admin(self, path: str, key: str | None = None, method: str = "POST") -> tuple[int, dict]:
+        """An answer of the admin port; with its own key unless one is given."""
+        key = (self.data_dir / "admin.key").read_text() if key is None else key
+        url = f"http://127.0.0.1:{self.facts['admin']['port']}{path}"
+        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {key}"} if key else {})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def versions(self) -> set[str]:
+        """All that are in force somewhere."""
+        ready = self.readiness()
+        return {ready["version"], self.facts["version"], *(part["version"] for part in ready["parts"].values())}
 
     def readiness(self) -> dict:
         return json.loads(self.fetch("admin", "/health/readiness")[1])

@@ -19,7 +19,7 @@ async def deliver(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_first_signal_asks_and_the_second_hurries(number):
     ending, hurried = Ending(), []
-    with obeying_signals(ending, lambda: hurried.append(True)):
+    with obeying_signals(ending, lambda: hurried.append(True), lambda: None):
         await deliver(number)
         assert (ending.is_near, hurried) == (True, [])
         await deliver(number)
@@ -27,23 +27,15 @@ async def test_the_first_signal_asks_and_the_second_hurries(number):
     await ending.wait()
 
 
-async def test_a_closed_terminal_asks_and_never_hurries():
-    """The shell tells, and then the kernel does."""
-    ending, hurried = Ending(), []
-    with obeying_signals(ending, lambda: hurried.append(True)):
-        await deliver(signal.SIGHUP)
-        await deliver(signal.SIGHUP)
-        assert (ending.is_near, hurried) == (True, [])
-
-
-async def test_under_nohup_the_end_of_the_terminal_is_nothing():
+async def test_a_hangup_asks_for_a_look_at_the_configuration_and_for_no_end():
+    """What else it may mean, `chassis.hangup` decides."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        ending = Ending()
-        with obeying_signals(ending, lambda: None):
+        ending, looked = Ending(), []
+        with obeying_signals(ending, lambda: None, lambda: looked.append(True)):
             await deliver(signal.SIGHUP)
-        assert not ending.is_near
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            await deliver(signal.SIGHUP)
+        assert (ending.is_near, looked) == (False, [True, True])
     finally:
         signal.signal(signal.SIGHUP, before)
 

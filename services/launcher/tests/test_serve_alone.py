@@ -7,6 +7,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -55,27 +57,74 @@ def read_status(port: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir, number):
-    """Its peers are not there: it is up all the same. Its configuration comes through a pipe, which can be read once."""
-    port = free_port()
-    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}"
-    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", "/dev/stdin", "--data-dir", str(data_dir)]
+@asynccontextmanager
+async def edge_alone(data_dir: Path, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An edge without its peers, stopped with SIGTERM: it must stop cleanly."""
+    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", str(config), "--data-dir", str(data_dir)]
     edge = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        edge.stdin.write(config.encode())
-        edge.stdin.close()
-        async with asyncio.timeout(30):
-            while not (version := await asyncio.to_thread(read_status, port)):
-                await asyncio.sleep(0.05)
-        edge.send_signal(number)
+        yield edge
+        edge.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             assert await edge.wait() == 0
     finally:
         if edge.returncode is None:
             edge.kill()
             await edge.wait()
+
+
+async def version_after(port: int, before: str = "") -> str:
+    """The version in force, once it is another than `before`."""
+    async with asyncio.timeout(30):
+        while (version := await asyncio.to_thread(read_status, port)) in ("", before):
+            await asyncio.sleep(0.05)
+    return version
+
+
+async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir):
+    """Its peers are not there: it is up all the same. Its configuration comes through a pipe, which can be read once."""
+    port = free_port()
+    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}"
+    async with edge_alone(data_dir, Path("/dev/stdin")) as edge:
+        edge.stdin.write(config.encode())
+        edge.stdin.close()
+        version = await version_after(port)
     assert len(version) == 16
     assert (data_dir / "development.key").exists()
+
+
+async def test_an_edge_on_its_own_follows_its_mounted_file(data_dir):
+    """In Kubernetes nobody publishes: each pod sees the ConfigMap change, and may be told to look."""
+    port, mounted = free_port(), data_dir / "mounted"
+    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}, key: an-admin-key-0123456789}}}}\n"
+    mounted.mkdir()
+
+    def mount(number: int, more: str) -> None:
+        (mounted / f"..{number}").mkdir()
+        (mounted / f"..{number}" / "runestone.yaml").write_text(config + more)
+        (mounted / "..tmp").symlink_to(f"..{number}")
+        (mounted / "..tmp").replace(mounted / "..data")
+
+    mount(1, "")
+    (mounted / "runestone.yaml").symlink_to("..data/runestone.yaml")
+    async with edge_alone(data_dir, mounted / "runestone.yaml") as edge:
+        first = await version_after(port)
+        mount(2, "cache: {when: always}")
+        second = await version_after(port, first)
+        edge.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(reload_by_post, port, "a-wrong-key-0123456789") == (403, None)
+        assert await asyncio.to_thread(reload_by_post, port, "an-admin-key-0123456789") == (200, second)
+
+
+def reload_by_post(port: int, key: str) -> tuple[int, str | None]:
+    """The status, and the version in force."""
+    url = f"http://127.0.0.1:{port}/admin/v1/reload"
+    request = urllib.request.Request(url, method="POST", headers={"Authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)["version"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error).get("version")

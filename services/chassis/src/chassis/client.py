@@ -1,6 +1,6 @@
 """The channel that every caller puts its stubs on, whatever carries the calls.
 
-It adds what grpc.aio leaves out: the rest of the call's deadline, the trace, and the callee's `RunestoneError` instead of
+It adds what grpc.aio leaves out: the rest of the call's deadline, the trace, the snapshot's version, and the callee's `RunestoneError` instead of
 an `AioRpcError`. A `Link` beneath it carries bytes: `PlainLink` one gRPC call each, `chassis.mux.MuxLink` all calls on one
 stream, `chassis.replicas.ReplicaLink` over several addresses.
 """
@@ -15,7 +15,7 @@ import grpc.aio
 from chassis.clock import Clock, SystemClock
 from chassis.context import current
 from chassis.deadline import time_for_hop
-from chassis.metadata import Metadata
+from chassis.metadata import VERSION, Metadata
 from chassis.plain import PlainLink
 from chassis.tracing import TRACEPARENT, Tracing
 
@@ -64,7 +64,8 @@ class Link(Protocol):
 class Channel(grpc.aio.Channel):
     """For generated stubs: `CacheServiceStub(channel)`.
 
-    `timeout` (seconds) bounds every call on it, whatever the call's own deadline. Failed calls raise `RunestoneError`.
+    `timeout` (seconds) bounds every call on it, whatever the call's own deadline; with `carries_version` the callee is told
+    which snapshot the call began with. Failed calls raise `RunestoneError`.
     Cancelling the awaiting task, or closing the iterator of a stream, cancels the rpc at the callee. Rpcs whose request is
     a stream are not carried: no service of the mesh has one.
     """
@@ -77,12 +78,14 @@ class Channel(grpc.aio.Channel):
         timeout: float = 600.0,
         clock: Clock | None = None,
         link: Link | None = None,
+        carries_version: bool = False,
     ) -> None:
         self.address = address
         self._timeout = timeout
         self._tracing = tracing
         self._clock = clock or SystemClock()
         self._link = link or PlainLink(address)
+        self._carries_version = carries_version
 
     async def is_connected_within(self, timeout: float) -> bool:
         """Whether there is a connection, waiting up to `timeout` seconds for one. Costs nothing when there is."""
@@ -131,7 +134,10 @@ class Channel(grpc.aio.Channel):
         """How long the next hop may take, and all of its metadata."""
         call = current()
         seconds = time_for_hop(call.deadline, self._clock.monotonic(), timeout or self._timeout)
-        return seconds, ((TRACEPARENT, call.trace.traceparent), *metadata)
+        trace = (TRACEPARENT, call.trace.traceparent)
+        if self._carries_version and call.version:
+            return seconds, (trace, (VERSION, call.version), *metadata)
+        return seconds, (trace, *metadata)
 
     def get_state(self, try_to_connect: bool = False) -> NoReturn:
         """Not known here; ask `is_connected_within`."""

@@ -1,4 +1,4 @@
-"""What every piece of work in the mesh carries with it: its deadline and its place in a trace.
+"""What every piece of work in the mesh carries with it: its deadline, its place in a trace, its snapshot's version.
 
 Bound once where a call enters a process (the edge's door, the chassis' server), read wherever a hop is made.
 """
@@ -24,10 +24,12 @@ NO_TRACE = TraceContext("0" * 32, "0" * 16, sampled=False)
 
 
 class CallContext(NamedTuple):
-    """One call's context in this process. `deadline` is a `Clock.monotonic` time; None for work without one."""
+    """One call's context in this process. `deadline` is a `Clock.monotonic` time; None for work without one. `version` is that
+    of the snapshot which the call began with; empty where it carries none."""
 
     trace: TraceContext = NO_TRACE
     deadline: float | None = None
+    version: str = ""
 
 
 NO_CALL = CallContext()

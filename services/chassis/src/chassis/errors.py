@@ -16,6 +16,7 @@ from runestone.common.v1 import error_pb2
 
 DOMAIN = "runestone"
 DETAILS_KEY = "grpc-status-details-bin"
+NOT_BEGUN = "no"
 
 
 class _NamedEnum(enum.StrEnum):
@@ -155,7 +156,12 @@ class RunestoneError(Exception):
 
 def to_status(error: RunestoneError) -> Status:
     """The google.rpc.Status that carries `error` over gRPC."""
-    facts = {"param": error.param, "code": error.code, "upstream_status": str(error.upstream_status or "")}
+    facts = {
+        "param": error.param,
+        "code": error.code,
+        "upstream_status": str(error.upstream_status or ""),
+        "begun": "" if error.may_have_begun else NOT_BEGUN,
+    }
     info = ErrorInfo(reason=error.reason, domain=DOMAIN, metadata={k: v for k, v in facts.items() if v})
     status = Status(code=CODES[error.reason].value[0], message=error.message, details=[_pack(info)])
     if error.retry_after is not None:
@@ -184,6 +190,7 @@ def read_details(error: RunestoneError, serialized: bytes) -> None:
             error.param = info.metadata.get("param", "")
             error.code = info.metadata.get("code", "")
             error.upstream_status = int(info.metadata.get("upstream_status", 0))
+            error.may_have_begun = error.may_have_begun and info.metadata.get("begun") != NOT_BEGUN
         elif detail.Unpack(hint):
             error.retry_after = hint.retry_delay.ToNanoseconds() / 1e9
 

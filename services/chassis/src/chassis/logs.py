@@ -7,7 +7,10 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from chassis.context import current
+
 Logger = structlog.typing.FilteringBoundLogger
+EventDict = structlog.typing.EventDict
 
 
 def configure(*, level: str = "info", as_json: bool | None = None) -> None:
@@ -16,6 +19,7 @@ def configure(*, level: str = "info", as_json: bool | None = None) -> None:
     renderer: Any = structlog.processors.JSONRenderer() if use_json else structlog.dev.ConsoleRenderer(pad_event_to=0)
     structlog.configure(
         processors=[
+            _add_version,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=use_json),
             structlog.processors.format_exc_info,
@@ -25,6 +29,13 @@ def configure(*, level: str = "info", as_json: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=False,
     )
+
+
+def _add_version(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """What is said during a call names the snapshot that the call began with."""
+    if version := current().version:
+        event.setdefault("version", version)
+    return event
 
 
 class _StandardError:

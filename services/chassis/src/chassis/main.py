@@ -9,46 +9,58 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from chassis import logs
-from chassis.client import Channel
-from chassis.config import ConfigError, Settings, hash_secrets, parse_settings
+from chassis.config import ConfigError, Settings, hash_secrets, list_files, parse_settings
+from chassis.hangup import obey_hangup
+from chassis.metrics import Metrics
+from chassis.reload.followed import Followed, FollowedControl, FollowedFile
+from chassis.reload.source import Source
 from chassis.runtime import Place, Runtime, Service, start_service
-from chassis.snapshots import Snapshot, SnapshotFeed, SnapshotWatch, snapshot_version
-from chassis.tracing import Tracing
-
-ReadSettings = Callable[[str, Path], Settings]
-
-
-def read_settings(text: str, data_dir: Path) -> Settings:
-    """The settings in a configuration's text and in the keys files in the data directory, with no key in them but hashes."""
-    return hash_secrets(parse_settings(text, data_dir))
 
 
 def main(service: Service) -> None:
-    """Runs `service` until SIGTERM, SIGINT, SIGHUP or the end of the lifeline; exits 1 with one line when it cannot start."""
+    """Runs `service` until SIGTERM, SIGINT or the end of the lifeline; exits 1 with one line when it cannot start."""
     options = _read_options(service.name)
     logs.configure(level=options.log_level)
     try:
         import uvloop  # noqa: PLC0415  not every platform has it
 
-        uvloop.run(run(service, options))
+        uvloop.run(_run(service, options))
     except (ConfigError, OSError, TimeoutError) as error:
         sys.exit(f"{service.name}: cannot start: {error}")
 
 
-async def run(service: Service, options: argparse.Namespace, read_settings: ReadSettings = read_settings) -> None:
-    """Starts, waits for the word to stop, stops; the word may come before the start is over.
+async def _run(service: Service, options: argparse.Namespace) -> None:
+    await run(service, options, _follow(service.name, options))
 
-    `read_settings` makes settings of the text of `options.config` and of the keys files in the data directory.
-    """
+
+def _follow(service: str, options: argparse.Namespace) -> Followed:
+    """The process's snapshots, from the ControlService or from a file. Raises ConfigError for a file that is wrong."""
+    if options.control is not None:
+        return FollowedControl(service, options.control, options.worker)
+    source = open_source(options.config, options.data_dir)
+    return FollowedFile(service, source, source.read(), lambda settings: settings, metrics=Metrics())
+
+
+def open_source(path: Path | None, data_dir: Path) -> Source[Settings]:
+    """The settings in a configuration file and in the keys files in the data directory, with no key in them but hashes."""
+
+    def load(text: str) -> Settings:
+        return hash_secrets(parse_settings(text, data_dir))
+
+    return Source(path, load, lambda text: list_files(text, data_dir))
+
+
+async def run(service: Service, options: argparse.Namespace, followed: Followed) -> None:
+    """Starts, waits for the word to stop, stops; the word may come before the start is over."""
     stop_asked = asyncio.Event()
-    _listen_for_stop(stop_asked, has_lifeline=options.lifeline)
+    _listen_for_stop(stop_asked, followed, has_lifeline=options.lifeline)
     async with AsyncExitStack() as stack:
-        runtime = await _unless(stop_asked, _start(service, options, read_settings, stack))
+        runtime = await _unless(stop_asked, _start(service, options, followed, stack))
         if runtime is not None:
             gc.collect()
             gc.freeze()
@@ -56,11 +68,11 @@ async def run(service: Service, options: argparse.Namespace, read_settings: Read
             await runtime.stop(options.grace)
 
 
-async def _start(
-    service: Service, options: argparse.Namespace, read_settings: ReadSettings, stack: AsyncExitStack
-) -> Runtime:
-    feed = await stack.enter_async_context(_Snapshots(service.name, options, read_settings))
-    return await start_service(service, _read_place(options), feed)
+async def _start(service: Service, options: argparse.Namespace, followed: Followed, stack: AsyncExitStack) -> Runtime:
+    feed = await stack.enter_async_context(followed)
+    runtime = await start_service(service, _read_place(options), feed)
+    followed.begin()
+    return runtime
 
 
 async def _unless(stop_asked: asyncio.Event, start: Coroutine[None, None, Runtime]) -> Runtime | None:
@@ -73,34 +85,6 @@ async def _unless(stop_asked: asyncio.Event, start: Coroutine[None, None, Runtim
     starting.cancel()
     await asyncio.wait((starting,))
     return None
-
-
-class _Snapshots:
-    """The process's snapshots, from the ControlService or from a file; followed while the context is open."""
-
-    def __init__(self, service: str, options: argparse.Namespace, read_settings: ReadSettings) -> None:
-        self._service = service
-        self._options = options
-        self._read_settings = read_settings
-        self._channel: Channel | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> SnapshotFeed:
-        if self._options.control is None:
-            text = self._options.config.read_text() if self._options.config else ""
-            settings = self._read_settings(text, self._options.data_dir)
-            return SnapshotFeed(Snapshot(snapshot_version(settings), settings))
-        self._channel = Channel(self._options.control, tracing=Tracing(self._service))
-        watch = SnapshotWatch(self._channel, self._service, logs.get_logger(self._service))
-        feed = SnapshotFeed(await watch.first(patience=30))
-        self._task = asyncio.create_task(watch.run(feed))
-        return feed
-
-    async def __aexit__(self, *exception: object) -> None:
-        if self._task is not None and self._channel is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            await self._channel.close()
 
 
 def _read_options(name: str) -> argparse.Namespace:
@@ -130,12 +114,11 @@ def _read_place(options: argparse.Namespace) -> Place:
     )
 
 
-def _listen_for_stop(stop_asked: asyncio.Event, *, has_lifeline: bool) -> None:
+def _listen_for_stop(stop_asked: asyncio.Event, followed: Followed, *, has_lifeline: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_asked.set)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under `nohup` the terminal's end is not the service's
-        loop.add_signal_handler(signal.SIGHUP, stop_asked.set)
+    loop.add_signal_handler(signal.SIGHUP, obey_hangup(stop_asked.set, followed.look_again))
     if has_lifeline:
         loop.add_reader(sys.stdin.fileno(), _end_lifeline, stop_asked)
 

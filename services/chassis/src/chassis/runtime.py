@@ -54,7 +54,12 @@ class Runtime:
         self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = Server(
-            facts=self.facts, tracing=self.tracing, metrics=self.metrics, log=self.log, clock=self.clock
+            facts=self.facts,
+            tracing=self.tracing,
+            metrics=self.metrics,
+            log=self.log,
+            clock=self.clock,
+            versions=snapshots,
         )
         self._stops: list[Callable[[float], Awaitable[None]]] = []
 
@@ -62,13 +67,21 @@ class Runtime:
         """Adds a servicer to the service's gRPC server."""
         self._server.add(add_to_server, servicer, service_name)
 
-    def connect(self, peer: str, *, timeout: float = 600.0) -> Channel:
-        """A channel to another service; `timeout` (seconds) bounds every call on it. Closed when the service stops."""
+    def connect(self, peer: str, *, timeout: float = 600.0, carries_version: bool = False) -> Channel:
+        """A channel to another service; `timeout` (seconds) bounds every call on it. With `carries_version` the peer serves each
+        call under the snapshot that it began with. Closed when the service stops."""
         address = self.place.peers[peer]
         link = self._links.get(peer)
         if link is None:
             link = self._links[peer] = open_link(address, MAX_MESSAGE)
-        channel = Channel(address, tracing=self.tracing, timeout=timeout, clock=self.clock, link=link)
+        channel = Channel(
+            address,
+            tracing=self.tracing,
+            timeout=timeout,
+            clock=self.clock,
+            link=link,
+            carries_version=carries_version,
+        )
         self._stack.push_async_callback(channel.close)
         return channel
 

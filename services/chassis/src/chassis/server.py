@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -25,6 +25,7 @@ from chassis.errors import CODES, Reason, RunestoneError, to_status
 from chassis.health import Facts
 from chassis.limiter import ConcurrencyLimiter
 from chassis.logs import Logger
+from chassis.metadata import VERSION
 from chassis.metrics import Metrics
 from chassis.mux.server import MuxServer
 from chassis.tracing import TRACEPARENT, Tracing
@@ -59,6 +60,16 @@ def server_options() -> list[tuple[str, int]]:
     ]
 
 
+class Versions(Protocol):
+    """The snapshots that this process knows: `SnapshotFeed`."""
+
+    def knows(self, version: str) -> bool:
+        """Whether calls that carry `version` can be served."""
+
+    async def wait_for(self, version: str) -> None:
+        """Returns when `version` is known; raises UNAVAILABLE, not begun, when it is not soon."""
+
+
 class Server:
     """One service's gRPC server: guarded servicers, health out of `facts`, reflection.
 
@@ -74,12 +85,14 @@ class Server:
         log: Logger,
         clock: Clock | None = None,
         max_running: int = 10_000,
+        versions: Versions | None = None,
     ) -> None:
         self.limiter = ConcurrencyLimiter(max_running)
         self._facts = facts
         self.tracing = tracing
         self._log = log
         self.clock = clock or SystemClock()
+        self._versions = versions
         self._durations = metrics.histogram("rpc_server_seconds", "Time spent in an rpc", ("method", "code"))
         metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
         self._health = health_aio.HealthServicer()
@@ -124,7 +137,7 @@ class Server:
         return Rpc(self, method, context)
 
     def enter(self, context: Context) -> float:
-        """Takes a place, and binds the call's deadline and trace to the running task; returns when that was. Raises
+        """Takes a place, and binds the call's deadline, trace and version to the running task; returns when that was. Raises
         OVERLOADED, DEADLINE_EXCEEDED."""
         self.limiter.__enter__()
         try:
@@ -132,6 +145,16 @@ class Server:
         except RunestoneError:
             self.limiter.__exit__(None, None, None)
             raise
+
+    def lacks_version(self) -> bool:
+        """Whether the running call carries a snapshot's version that this process does not know."""
+        version = call_context.current().version
+        return bool(version) and self._versions is not None and not self._versions.knows(version)
+
+    async def wait_for_version(self) -> None:
+        """Returns when it does. Raises UNAVAILABLE, not begun."""
+        assert self._versions is not None, "only who has versions lacks one"
+        await self._versions.wait_for(call_context.current().version)
 
     def leave(self, method: str, started: float, error: BaseException | None) -> None:
         """Gives the place back, observes duration and code; logs what failed, and every rpc at debug."""
@@ -148,8 +171,9 @@ class Server:
         if left is not None and left < LEAST:
             raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call arrived with no time left")
         now = self.clock.monotonic()
-        trace = self.tracing.begin(_read_traceparent(context))
-        call_context.bind(CallContext(trace, None if left is None else now + left))
+        traceparent, version = _read_metadata(context)
+        deadline = None if left is None else now + left
+        call_context.bind(CallContext(self.tracing.begin(traceparent), deadline, version))
         return now
 
     async def abort(self, method: str, context: Context, error: Exception) -> None:
@@ -189,11 +213,15 @@ class Rpc:
             self._server.leave(self._method, self._started, error)
 
 
-def _read_traceparent(context: Context) -> str | None:
+def _read_metadata(context: Context) -> tuple[str | None, str]:
+    """The call's trace, and the version of the snapshot that it began with."""
+    traceparent, version = None, ""
     for key, value in context.invocation_metadata() or ():
-        if key == TRACEPARENT:
-            return value if isinstance(value, str) else None
-    return None
+        if key == TRACEPARENT and isinstance(value, str):
+            traceparent = value
+        elif key == VERSION and isinstance(value, str):
+            version = value
+    return traceparent, version
 
 
 def _code_of(error: BaseException) -> str:
@@ -242,6 +270,8 @@ def guard(server: Server, method: str, handler: Any) -> Any:
     async def unary(request: Any, context: Context) -> Any:
         try:
             with server.around(method, context):
+                if server.lacks_version():
+                    await server.wait_for_version()
                 return await (handler.unary_unary or handler.stream_unary)(request, context)
         except Exception as error:  # noqa: BLE001  the outermost border of the rpc
             await server.abort(method, context, error)
@@ -249,6 +279,8 @@ def guard(server: Server, method: str, handler: Any) -> Any:
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             with server.around(method, context):
+                if server.lacks_version():
+                    await server.wait_for_version()
                 messages = (handler.unary_stream or handler.stream_stream)(request, context)
                 try:
                     async for message in messages:

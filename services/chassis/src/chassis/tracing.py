@@ -80,7 +80,7 @@ class Tracing:
             attributes=attributes,
         )
         inner = outer._replace(span_id=f"{span.get_span_context().span_id:016x}")
-        context.bind(CallContext(inner, call.deadline))
+        context.bind(call._replace(trace=inner))
         try:
             yield span
         except BaseException as error:

@@ -1,4 +1,5 @@
-"""The operators' port: health and metrics of the whole mesh, and the description of its API. Never public."""
+"""The operators' port: health and metrics of the whole mesh, the description of its API, and what the admin key may do. Never
+public."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,9 @@ from aiohttp import web
 
 from chassis.config.schema import AdminDoor as AdminSettings
 from chassis.metrics import Metrics
+from chassis.reload.reloader import Reloader
+from chassis.snapshots import Snapshot
+from launcher.admin_api import AdminApi, AdminKey
 from launcher.api_description import add_description
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
@@ -19,9 +23,10 @@ TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
 class AdminPort:
-    """Serves `/health/*`, `/metrics`, `/docs` and `/openapi.json` while its context is open. Every answer comes within the inspector's patience.
+    """Serves `/health/*`, `/metrics`, `/docs` and `/openapi.json` to everybody, and `/admin` to who has the admin key, while its
+    context is open. Every answer comes within the inspector's patience, that to a reload within the reloader's.
 
-    `version` gives the snapshot's version; `metrics` are the launcher's own. Entering raises LaunchError when the port
+    `snapshot` gives the one in force; `metrics` are the launcher's own. Entering raises LaunchError when the port
     is taken. `address` is where it listens, known once entered.
     """
 
@@ -29,13 +34,15 @@ class AdminPort:
         self,
         settings: AdminSettings,
         inspector: Inspector,
+        reloader: Reloader | None,
         *,
-        version: Callable[[], str],
+        snapshot: Callable[[], Snapshot],
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._inspector = inspector
-        self._version = version
+        self._snapshot = snapshot
+        self._api = AdminApi(reloader, lambda: snapshot().version)
         self._metrics = metrics
         self._answering = metrics.gauge("part_answers", "Whether the part gave its metrics when last asked", ("part",))
         self._last_words = LastWords()
@@ -57,7 +64,8 @@ class AdminPort:
         await self._runner.cleanup()
 
     def _make_app(self) -> web.Application:
-        app = web.Application(middlewares=[answer_in_json])
+        app = web.Application(middlewares=[AdminKey(self._snapshot), answer_in_json])
+        self._api.add_to(app.router)
         app.router.add_get("/health/liveness", self._show_liveness)
         app.router.add_get("/health/liveliness", self._show_liveness)
         app.router.add_get("/health/readiness", self._show_readiness)
@@ -73,7 +81,7 @@ class AdminPort:
         is_ready = all(status.is_ready for status in statuses)
         body = {
             "status": "ready" if is_ready else "not ready",
-            "version": self._version(),
+            "version": self._snapshot().version,
             "parts": {status.name: describe_part(status) for status in statuses},
         }
         return web.json_response(body, status=200 if is_ready else 503)

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.config import Settings, hash_secrets
+from chassis.config import ConfigError, Problem, Settings, hash_secrets
 from chassis.config.decode import settle_document
 from chassis.config.document import Document, read_document
 from chassis.config.keys_files import ReadText, attach_keys, keys_path, read_if_there
 from chassis.config.tenants import check_tenants
+from chassis.reload.source import Source
 from launcher.defaults import (
     DEVELOPMENT,
     add_admin_key,
@@ -58,6 +59,19 @@ class Configuration:
 
     settings: Settings
     key_file: Path | None = None
+
+
+def open_source(path: Path | None, data_dir: Path, *, makes_admin_key: bool = True) -> Source[Configuration]:
+    """What `load` makes of the file, to be read as often as a file changes. Reading raises ConfigError with every problem."""
+
+    def load_text(text: str) -> Configuration:
+        try:
+            return load(text, data_dir, makes_admin_key=makes_admin_key)
+        except LaunchError as error:
+            raise ConfigError([Problem((), str(error))]) from error
+
+    keys = (data_dir / ADMIN_KEY, data_dir / DEVELOPMENT_KEY)
+    return Source(path, load_text, lambda text: [*list_files(text, data_dir), *keys])
 
 
 def load(

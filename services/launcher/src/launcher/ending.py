@@ -5,10 +5,10 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from chassis.hangup import obey_hangup
 from launcher.errors import LaunchError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-HANGUP = signal.SIGHUP  # the terminal is gone
 
 
 class Ending:
@@ -38,10 +38,11 @@ class Ending:
 
 
 @contextmanager
-def obeying_signals(ending: Ending, hurry: Callable[[], None]) -> Iterator[None]:
+def obeying_signals(ending: Ending, hurry: Callable[[], None], look_again: Callable[[], None]) -> Iterator[None]:
     """SIGTERM and SIGINT ask for the end; once that is asked, another one calls `hurry`.
 
-    SIGHUP asks too and never hurries: of a closed terminal both the shell and the kernel tell. Under `nohup` it is ignored.
+    SIGHUP calls `look_again`: the configuration changed. That of a closed terminal asks for the end and never hurries, for
+    both the shell and the kernel tell of it.
     """
 
     def obey() -> None:
@@ -50,9 +51,7 @@ def obeying_signals(ending: Ending, hurry: Callable[[], None]) -> Iterator[None]
         ending.ask()
 
     loop = asyncio.get_running_loop()
-    obeyed = {**dict.fromkeys(STOP_SIGNALS, obey), HANGUP: ending.ask}
-    if signal.getsignal(HANGUP) is signal.SIG_IGN:
-        del obeyed[HANGUP]
+    obeyed = {**dict.fromkeys(STOP_SIGNALS, obey), signal.SIGHUP: obey_hangup(ending.ask, look_again)}
     for number, handler in obeyed.items():
         loop.add_signal_handler(number, handler)
     try:

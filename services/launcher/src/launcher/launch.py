@@ -16,18 +16,24 @@ from chassis.clock import SystemClock
 from chassis.config import Settings, list_unbuilt
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
+from chassis.reload.file_follower import FileFollower
+from chassis.reload.reloader import Reloader
+from chassis.reload.source import Source
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
-from launcher.control import Publisher, serving_control
+from launcher.configuration import Configuration
+from launcher.control import serving_control
 from launcher.defaults import model_to_try
 from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
 from launcher.liveness import LivenessPolicy
-from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, write_mesh_file
+from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, restate_mesh, write_mesh_file
 from launcher.one_process import OneProcess
 from launcher.plan import Plan, make_plan, socket_address
+from launcher.publisher import Publisher
+from launcher.rollout import PATIENCE, Rollout
 from launcher.rundir import data_lock, run_directory
 from launcher.status import Board, describe_mesh
 from launcher.supervisor import Supervisor, Surroundings
@@ -51,11 +57,12 @@ class Runner(Protocol):
 class Launch:
     """What to run: complete settings (see `configuration.load`), where to keep data, as one process or many.
 
-    `config` is the file that the settings came from, None for every default; `key_file` is where a key is that can be used
-    for a first call.
+    `source` is where the settings came from and are read from again, `config` its file, None for every default; `key_file` is
+    where a key is that can be used for a first call. Each step of a reload may take `reload_patience` seconds.
     """
 
     settings: Settings
+    source: Source[Configuration]
     data_dir: Path
     config: Path | None = None
     key_file: Path | None = None
@@ -64,10 +71,11 @@ class Launch:
     topology: Sequence[Node] = TOPOLOGY
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
     liveness: LivenessPolicy = field(default_factory=LivenessPolicy)
+    reload_patience: float = PATIENCE
 
 
 async def launch(order: Launch, board: Board) -> None:
-    """Runs the mesh until SIGTERM, SIGINT or SIGHUP, then stops it in order.
+    """Runs the mesh until SIGTERM or SIGINT, then stops it in order; SIGHUP reloads the configuration.
 
     Raises LaunchError when it cannot start (a port is taken, another mesh runs here) or when a part keeps ending.
     """
@@ -83,16 +91,18 @@ async def launch(order: Launch, board: Board) -> None:
         await stack.enter_async_context(serving_control(publisher, control, metrics))
         plan = make_plan(order.topology, _fit(order), run_dir)
         inspector = await stack.enter_async_context(Inspector(plan.parts))
-        admin = AdminPort(edge.admin, inspector, version=lambda: publisher.current.version, metrics=metrics)
+        reloader = _make_reloader(order, Rollout(publisher, plan.parts, patience=order.reload_patience), metrics)
+        admin = AdminPort(edge.admin, inspector, reloader, snapshot=lambda: publisher.current, metrics=metrics)
         await stack.enter_async_context(admin)
-        ground = _Ground(
-            plan=plan, control=control, doors=doors, publisher=publisher, metrics=metrics, inspector=inspector
-        )
+        ground = _Ground(plan=plan, control=control, doors=doors, metrics=metrics, inspector=inspector)
         runner = _make_runner(order, ground, ending)
-        stack.enter_context(obeying_signals(ending, runner.kill))
+        follower = FileFollower(reloader, order.source, get_logger("launcher"))
+        stack.enter_context(obeying_signals(ending, runner.kill, follower.look_again))
         stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
         stack.callback(remove_mesh_file, order.data_dir)
+        stack.push_async_callback(follower.end)
         await runner.start()
+        follower.begin()
         _say_notices(order, board)
         mesh = MeshFile(
             pid=os.getpid(),
@@ -115,14 +125,23 @@ class _Ground:
     plan: Plan
     control: str
     doors: Doors
-    publisher: Publisher
     metrics: Metrics
     inspector: Inspector
 
 
+def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloader:
+    return Reloader(
+        lambda: order.source.read().settings,
+        rollout,
+        metrics=metrics,
+        log=get_logger("launcher"),
+        on_change=lambda snapshot: restate_mesh(order.data_dir, snapshot.version, model_to_try(snapshot.settings)),
+    )
+
+
 def _make_runner(order: Launch, ground: _Ground, ending: Ending) -> Runner:
     if order.is_one_process:
-        return OneProcess(ground.plan.stages, order.data_dir, ground.publisher, ground.doors)
+        return OneProcess(ground.plan.stages, order.data_dir, ground.control, ground.doors)
     restarts = ground.metrics.counter("part_restarts", "Parts that ended and were started again", ("part",))
     grace = order.settings.edge.drain.grace
     return Supervisor(

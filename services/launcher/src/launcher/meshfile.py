@@ -56,6 +56,15 @@ def write_mesh_file(data_dir: Path, mesh: MeshFile) -> None:
     Path(draft).replace(data_dir / NAME)
 
 
+def restate_mesh(data_dir: Path, version: str, model: str) -> None:
+    """Says in the file, where there is one yet, which snapshot is in force now."""
+    try:
+        said = msgspec.json.decode((data_dir / NAME).read_bytes(), type=MeshFile)
+    except FileNotFoundError:
+        return
+    write_mesh_file(data_dir, msgspec.structs.replace(said, version=version, model=model))
+
+
 def clear_remains(data_dir: Path) -> None:
     """Removes what a killed launcher left: its file, which would name addresses where nobody is, and its sockets.
 

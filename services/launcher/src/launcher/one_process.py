@@ -6,38 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chassis.config import decode
+from chassis.reload.followed import FollowedControl
 from chassis.runtime import Place, Runtime, Service, start_service
-from chassis.snapshots import Snapshot, SnapshotFeed, document_for
-from launcher.control import Publisher
 from launcher.doors import Doors
 from launcher.errors import LaunchError
 from launcher.plan import Part
 
 
 class OneProcess:
-    """Builds the parts' services here. A service sees the sections that it would be sent as a process, no more."""
+    """Builds the parts' services here. Each follows the publisher at `control` as a process does, and is sent no more."""
 
-    def __init__(self, stages: Sequence[Sequence[Part]], data_dir: Path, publisher: Publisher, doors: Doors) -> None:
+    def __init__(self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Doors) -> None:
         self._parts = [part for stage in stages for part in stage]
         self._data_dir = data_dir
-        self._publisher = publisher
+        self._control = control
         self._doors = doors
-        self._running: list[Runtime] = []
+        self._running: list[tuple[Runtime, FollowedControl]] = []
 
     async def start(self) -> None:
         """Starts callees first. Raises LaunchError when one cannot start; `stop` then stops the others."""
         for part in self._parts:
             try:
-                runtime = await start_service(load_service(part.node.module), self._place(part), self._feed(part))
+                self._running.append(await self._start(part))
             except (OSError, RuntimeError, TimeoutError) as error:
                 raise LaunchError(f"{part.name} cannot start: {error}") from error
-            self._running.append(runtime)
 
     async def stop(self, grace: float) -> None:
         """Stops callers first; each has `grace` seconds for its running calls."""
         self._doors.close()
-        for runtime in reversed(self._running):
+        for runtime, followed in reversed(self._running):
+            await followed.__aexit__()
             await runtime.stop(grace)
         self._running.clear()
 
@@ -45,16 +43,22 @@ class OneProcess:
         """Ends the process now: the services live in it, there is nothing else to end."""
         os._exit(1)
 
+    async def _start(self, part: Part) -> tuple[Runtime, FollowedControl]:
+        followed = FollowedControl(part.node.name, self._control, part.worker)
+        feed = await followed.__aenter__()
+        try:
+            runtime = await start_service(load_service(part.node.module), self._place(part), feed)
+        except BaseException:
+            await followed.__aexit__()
+            raise
+        followed.begin()
+        return runtime, followed
+
     def _place(self, part: Part) -> Place:
         place = Place(listen=part.address, data_dir=self._data_dir, peers=part.peers, worker=part.worker)
         if not part.node.has_door:
             return place
         return replace(place, sockets={"http": os.dup(self._doors.descriptors[part.worker])})
-
-    def _feed(self, part: Part) -> SnapshotFeed:
-        snapshot = self._publisher.current
-        settings = decode(document_for(part.node.name, snapshot.settings))
-        return SnapshotFeed(Snapshot(snapshot.version, settings))
 
 
 def load_service(module: str) -> Service:

@@ -13,9 +13,12 @@ from chassis.config import ConfigError, Settings
 from chassis.errors import RunestoneError
 from chassis.main import run
 from chassis.metrics import Metrics
+from chassis.reload.followed import FollowedControl, FollowedFile
+from chassis.reload.reloader import Reloader
+from chassis.reload.source import Source
 from chassis.runtime import Runtime, Service
 from launcher.admin import AdminPort
-from launcher.configuration import find_config, find_data_dir, load, read_text
+from launcher.configuration import Configuration, find_config, find_data_dir, open_source
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
 from launcher.one_process import load_service
@@ -44,7 +47,10 @@ class ServeOptions:
 
 
 def serve_alone(options: ServeOptions) -> None:
-    """Runs the service until SIGTERM, SIGINT, SIGHUP or the end of its lifeline. Raises LaunchError when it cannot start."""
+    """Runs the service until SIGTERM, SIGINT or the end of its lifeline; its file is followed, and SIGHUP reads it again.
+
+    Raises LaunchError when it cannot start.
+    """
     import uvloop  # noqa: PLC0415  not every platform has it
 
     node = next(node for node in TOPOLOGY if node.name == options.service)
@@ -54,18 +60,26 @@ def serve_alone(options: ServeOptions) -> None:
 
     try:
         with run_directory() if node.has_door else nullcontext(Path()) as run_dir:
-            settings = Settings() if options.control else _load(config, data_dir)
+            source = open_source(config, data_dir, makes_admin_key=False)
+            settings = Settings() if options.control else source.read().settings
             arguments = _make_arguments(options, node, settings, run_dir)
             logs.configure(level=options.log_level)
-            uvloop.run(run(_with_admin_port(node), arguments, lambda _text, _data_dir: settings))
+            uvloop.run(_run(node, arguments, source, settings))
     except ConfigError as error:
         raise LaunchError("\n".join(problem.tell(config) for problem in error.problems)) from error
     except (OSError, TimeoutError, RunestoneError) as error:
         raise LaunchError(f"{node.name} cannot start: {error}") from error
 
 
-def _load(config: Path | None, data_dir: Path) -> Settings:
-    return load(read_text(config), data_dir, makes_admin_key=False).settings
+async def _run(node: Node, arguments: argparse.Namespace, source: Source[Configuration], settings: Settings) -> None:
+    """Runs the service under the settings of `source`, or of the ControlService that the arguments name."""
+    if arguments.control:
+        followed = FollowedControl(node.name, arguments.control, arguments.worker)
+        await run(_with_admin_port(node, None, Metrics()), arguments, followed)
+        return
+    metrics = Metrics()
+    follower = FollowedFile(node.name, source, settings, lambda read: read.settings, metrics=metrics)
+    await run(_with_admin_port(node, follower.reloader, metrics), arguments, follower)
 
 
 def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_dir: Path) -> argparse.Namespace:
@@ -75,7 +89,6 @@ def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_d
         listen=options.listen or find_listen(node, settings, run_dir),
         peer=[*options.peers, *found],
         socket=options.sockets,
-        config=None,  # it is read already, and may have been a pipe
         control=options.control,
         data_dir=options.data_dir,
         worker=options.worker,
@@ -101,7 +114,7 @@ def find_peer(name: str, settings: Settings) -> str:
     return join_endpoints(name, endpoints) if endpoints else f"{LOOPBACK}:{DEFAULT_PORTS[name]}"
 
 
-def _with_admin_port(node: Node) -> Service:
+def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) -> Service:
     """The node's service; the one with the door also opens the operators' port, before anything else."""
     service = load_service(node.module)
     if not node.has_door:
@@ -112,7 +125,7 @@ def _with_admin_port(node: Node) -> Service:
         inspector = await runtime.open(Inspector([part]))
         settings = runtime.settings.edge.admin
         await runtime.open(
-            AdminPort(settings, inspector, version=lambda: runtime.snapshots.current.version, metrics=Metrics())
+            AdminPort(settings, inspector, reloader, snapshot=lambda: runtime.snapshots.current, metrics=metrics)
         )
         await service.build(runtime)
 

@@ -1,4 +1,8 @@
-"""`runestone up` with fake services: `python fake_mesh.py DATA_DIR [--one-process] [--crashing] [--workers N] [--every SECONDS]`."""
+"""`runestone up` with fake services: `python fake_mesh.py DATA_DIR [--one-process] [--crashing] [--workers N] [--every SECONDS]
+[--patience SECONDS]`.
+
+Its configuration is `runestone.yaml` in the data directory, written here where there is none.
+"""
 
 import argparse
 import asyncio
@@ -8,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from chassis import logs
-from chassis.config import parse_settings
 from launcher.backoff import RestartPolicy
+from launcher.configuration import open_source
 from launcher.errors import LaunchError
 from launcher.launch import Launch, launch
 from launcher.liveness import LivenessPolicy
@@ -28,18 +32,25 @@ parser.add_argument("data_dir", type=Path)
 parser.add_argument("--one-process", action="store_true")
 parser.add_argument("--crashing", action="store_true")
 parser.add_argument("--workers", type=int, default=1)
+parser.add_argument("--patience", type=float, default=15.0, help="seconds that each step of a reload may take")
 parser.add_argument("--every", type=float, default=10.0, help="seconds between two probes for hanging parts")
 options = parser.parse_args()
 
 logs.configure(level="warning")
+path = options.data_dir / "runestone.yaml"
+if not path.exists():
+    path.write_text(CONFIG.format(workers=options.workers))
+source = open_source(path, options.data_dir)
 order = Launch(
-    settings=parse_settings(CONFIG.format(workers=options.workers)),
+    settings=source.read().settings,
+    source=source,
     data_dir=options.data_dir,
     is_one_process=options.one_process,
     log_level="warning",
     topology=(EDGE, *CALLEES, *([CRASHING] if options.crashing else [])),
     restarts=RestartPolicy(first=0.01, ceiling=0.02, most=2),
     liveness=LivenessPolicy(every=options.every),
+    reload_patience=options.patience,
 )
 try:
     asyncio.run(launch(order, Board(Console())))

@@ -1,7 +1,7 @@
 """The configuration: its schema, and how a file becomes settings or a list of everything that is wrong with it."""
 
 from chassis.config.catalog import Catalog, Route
-from chassis.config.decode import decode, encode, parse_settings
+from chassis.config.decode import decode, encode, list_files, parse_settings
 from chassis.config.document import ConfigError, Problem
 from chassis.config.hashes import hash_secrets
 from chassis.config.schema import Settings
@@ -10,5 +10,5 @@ from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 __all__ = [
     "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size", "StoreUrl",
-    "decode", "encode", "hash_secrets", "list_unbuilt", "parse_settings",
+    "decode", "encode", "hash_secrets", "list_files", "list_unbuilt", "parse_settings",
 ]  # fmt: skip

@@ -22,6 +22,13 @@ def parse_settings(text: str, data_dir: Path | None = None, **reading: Any) -> S
     return settle_document(document)
 
 
+def list_files(text: str, data_dir: Path) -> list[Path]:
+    """The files beside itself that a configuration depends on, there or not, whatever is wrong with it."""
+    document = read_document(text)
+    attach_keys(document, data_dir)
+    return document.files
+
+
 def settle_document(document: Document) -> Settings:
     """The settings in a document. Raises ConfigError with every problem, each with its line and path."""
     problems = list(document.problems)

@@ -102,7 +102,8 @@ class Protection(Section, frozen=True, kw_only=True):
 
 
 class Edge(Section, frozen=True, kw_only=True):
-    """The edge: doors, processes, protection, draining."""
+    """The edge: doors, processes, protection, draining. With `end_revoked_streams` a call that runs when its key is revoked is
+    ended; else it may end by itself."""
 
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     http: HttpDoor = HttpDoor()
@@ -112,6 +113,7 @@ class Edge(Section, frozen=True, kw_only=True):
     protection: Protection = Protection()
     key_pepper: Secret | None = None
     call_timeout: Duration = Duration(600)
+    end_revoked_streams: bool = False
 
 
 class Encryption(Section, frozen=True, kw_only=True):

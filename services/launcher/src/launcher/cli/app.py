@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, keys, serve, up
+from launcher.cli import audit, cache, chat, config, doctor, keys, reload, serve, up
 from launcher.errors import LaunchError
 
 
@@ -50,6 +50,7 @@ def _options(
 
 app.command("up")(up.up)
 app.command("serve")(serve.serve)
+app.command("reload")(reload.reload)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from chassis.config import ConfigError
-from launcher.configuration import Configuration, load, read_text
+from chassis.reload.source import Source
+from launcher.configuration import Configuration
 from launcher.errors import LaunchError
 
 
-def load_configuration(path: Path | None, data_dir: Path) -> Configuration:
-    """The configuration in a file that `find_config` found. Raises LaunchError with a line for each problem."""
+def load_configuration(path: Path | None, source: Source[Configuration]) -> Configuration:
+    """What `source` reads of the file `path`. Raises LaunchError with a line for each problem."""
     try:
-        return load(read_text(path), data_dir)
+        return source.read()
     except ConfigError as error:
         raise LaunchError("\n".join(problem.tell(path) for problem in error.problems)) from error

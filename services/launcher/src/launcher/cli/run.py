@@ -7,7 +7,7 @@ from rich.console import Console
 
 from chassis import logs
 from launcher.cli.loading import load_configuration
-from launcher.configuration import find_config, find_data_dir
+from launcher.configuration import find_config, find_data_dir, open_source
 from launcher.launch import Launch, launch
 from launcher.rundir import refuse_busy
 from launcher.status import Board
@@ -17,10 +17,12 @@ def run_mesh(config: Path | None, data_dir: Path | None, one_process: bool, log_
     """Runs the mesh until it is told to stop. Raises LaunchError when it cannot start or go on."""
     path, where = find_config(config), find_data_dir(data_dir)
     refuse_busy(where)
-    loaded = load_configuration(path, where)
+    source = open_source(path, where)
+    loaded = load_configuration(path, source)
     logs.configure(level=log_level)
     order = Launch(
         settings=loaded.settings,
+        source=source,
         data_dir=where,
         config=path.absolute() if path else None,
         key_file=loaded.key_file,

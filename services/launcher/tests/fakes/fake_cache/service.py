@@ -1,6 +1,12 @@
-"""A service that is ready at once and notes when it is told to stop."""
+"""A service that is ready at once, refuses a default ttl of 13 s, and notes when it is told to stop."""
 
 from chassis.runtime import Runtime, Service
+from chassis.snapshots import Snapshot
+
+
+def refuse_unlucky(snapshot: Snapshot) -> None:
+    if snapshot.settings.cache.default_ttl == 13:
+        raise ValueError("thirteen is too unlucky a ttl")
 
 
 async def build(runtime: Runtime) -> None:
@@ -8,6 +14,7 @@ async def build(runtime: Runtime) -> None:
         with (runtime.place.data_dir / "stops").open("a") as file:
             file.write("cache\n")
 
+    runtime.snapshots.follow(refuse_unlucky)
     runtime.on_stop(note_stop)
 
 

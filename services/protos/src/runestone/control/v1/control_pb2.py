@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"runestone/control/v1/control.proto\x12\x14runestone.control.v1\"6\n\x0cWatchRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x15\n\rknown_version\x18\x02 \x01(\t\"2\n\rWatchResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x32\x64\n\x0e\x43ontrolService\x12R\n\x05Watch\x12\".runestone.control.v1.WatchRequest\x1a#.runestone.control.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"runestone/control/v1/control.proto\x12\x14runestone.control.v1\"6\n\x0cWatchRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x15\n\rknown_version\x18\x02 \x01(\t\"\x93\x01\n\rWatchResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x31\n\tcandidate\x18\x03 \x01(\x0b\x32\x1e.runestone.control.v1.Snapshot\x12,\n\x04past\x18\x04 \x03(\x0b\x32\x1e.runestone.control.v1.Snapshot\"-\n\x08Snapshot\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"\x82\x01\n\rReportRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x15\n\rready_version\x18\x04 \x01(\t\x12\x17\n\x0frefused_version\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\"\x10\n\x0eReportResponse2\xb9\x01\n\x0e\x43ontrolService\x12R\n\x05Watch\x12\".runestone.control.v1.WatchRequest\x1a#.runestone.control.v1.WatchResponse0\x01\x12S\n\x06Report\x12#.runestone.control.v1.ReportRequest\x1a$.runestone.control.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WATCHREQUEST']._serialized_start=60
   _globals['_WATCHREQUEST']._serialized_end=114
-  _globals['_WATCHRESPONSE']._serialized_start=116
-  _globals['_WATCHRESPONSE']._serialized_end=166
-  _globals['_CONTROLSERVICE']._serialized_start=168
-  _globals['_CONTROLSERVICE']._serialized_end=268
+  _globals['_WATCHRESPONSE']._serialized_start=117
+  _globals['_WATCHRESPONSE']._serialized_end=264
+  _globals['_SNAPSHOT']._serialized_start=266
+  _globals['_SNAPSHOT']._serialized_end=311
+  _globals['_REPORTREQUEST']._serialized_start=314
+  _globals['_REPORTREQUEST']._serialized_end=444
+  _globals['_REPORTRESPONSE']._serialized_start=446
+  _globals['_REPORTRESPONSE']._serialized_end=462
+  _globals['_CONTROLSERVICE']._serialized_start=465
+  _globals['_CONTROLSERVICE']._serialized_end=650
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 The configuration in force, published to every process of the mesh."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,7 +29,7 @@ class WatchRequest(_message.Message):
     service: _builtins.str
     """The service's name: "edge", "cache", "ratelimit", "provider", "audit". It decides which sections are sent."""
     known_version: _builtins.str
-    """The version already in force at the watcher; the first snapshot is not sent when it is still the same."""
+    """The version already in force at the watcher; its document is not sent again. Empty: the watcher knows none."""
     def __init__(
         self,
         *,
@@ -44,16 +46,56 @@ Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
 
 @_typing.final
 class WatchResponse(_message.Message):
-    """One snapshot."""
+    """How things stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    PAST_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The content hash of the whole configuration in force: equal versions are equal configurations, for all services."""
+    document: _builtins.bytes
+    """The sections that concern the service, as JSON, with environment and files resolved. Holds secrets: never log it.
+    Empty when the watcher has it: it is the known version, or was the candidate of the response before.
+    """
+    @_builtins.property
+    def candidate(self) -> Global___Snapshot:
+        """What is to be made ready. Absent: nothing; a candidate of before that is not in force now is to be dropped."""
+
+    @_builtins.property
+    def past(self) -> _containers.RepeatedCompositeFieldContainer[Global___Snapshot]:
+        """Versions that were in force before and that calls may still carry, oldest first. Sent to a watcher that knows none."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        document: _builtins.bytes = ...,
+        candidate: Global___Snapshot | None = ...,
+        past: _abc.Iterable[Global___Snapshot] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "document", b"document", "past", b"past", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class Snapshot(_message.Message):
+    """One version of the configuration."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     version: _builtins.str
-    """The content hash of the whole configuration: equal versions are equal configurations, for all services."""
+    """Its content hash."""
     document: _builtins.bytes
-    """The sections that concern the service, as JSON, with environment and files resolved. Holds secrets: never log it."""
+    """The sections that concern the service, as in WatchResponse."""
     def __init__(
         self,
         *,
@@ -66,4 +108,63 @@ class WatchResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+Global___Snapshot: _TypeAlias = Snapshot  # noqa: Y015
+
+@_typing.final
+class ReportRequest(_message.Message):
+    """How one process stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    READY_VERSION_FIELD_NUMBER: _builtins.int
+    REFUSED_VERSION_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service's name, as it watches."""
+    worker: _builtins.int
+    """The process's number among equals."""
+    version: _builtins.str
+    """The version in force there."""
+    ready_version: _builtins.str
+    """The candidate that is ready there; empty: none."""
+    refused_version: _builtins.str
+    """The version that it could not make; empty: none."""
+    problem: _builtins.str
+    """Why it could not, for the operator."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        worker: _builtins.int = ...,
+        version: _builtins.str = ...,
+        ready_version: _builtins.str = ...,
+        refused_version: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["problem", b"problem", "ready_version", b"ready_version", "refused_version", b"refused_version", "service", b"service", "version", b"version", "worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportRequest: _TypeAlias = ReportRequest  # noqa: Y015
+
+@_typing.final
+class ReportResponse(_message.Message):
+    """Taken note of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportResponse: _TypeAlias = ReportResponse  # noqa: Y015

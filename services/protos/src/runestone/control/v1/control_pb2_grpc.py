@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ControlServiceStub:
-    """Publishes immutable snapshots of the configuration.
+    """Publishes immutable snapshots of the configuration, in two steps: every process makes a candidate ready, and only when
+    all have is it put in force. One that cannot vetoes it, and everything stays as it was.
     """
 
     def __init__(self, channel):
@@ -40,17 +41,34 @@ class ControlServiceStub:
                 request_serializer=runestone_dot_control_dot_v1_dot_control__pb2.WatchRequest.SerializeToString,
                 response_deserializer=runestone_dot_control_dot_v1_dot_control__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.Report = channel.unary_unary(
+                '/runestone.control.v1.ControlService/Report',
+                request_serializer=runestone_dot_control_dot_v1_dot_control__pb2.ReportRequest.SerializeToString,
+                response_deserializer=runestone_dot_control_dot_v1_dot_control__pb2.ReportResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
-    """Publishes immutable snapshots of the configuration.
+    """Publishes immutable snapshots of the configuration, in two steps: every process makes a candidate ready, and only when
+    all have is it put in force. One that cannot vetoes it, and everything stays as it was.
     """
 
     def Watch(self, request, context):
-        """Sends the snapshot in force, then every later one.
+        """Says what is in force and which candidate is to be made ready: at once, and anew after every change. Each response
+        replaces the one before; a slow reader gets the newest only.
 
         PERMISSION_DENIED for a service name that is not in the topology. While the publisher is down a service goes on
         with its last snapshot and watches again with back-off; nothing is refused because of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Report(self, request, context):
+        """Says what a watcher made of the last response; a reload waits for it.
+
+        PERMISSION_DENIED as for Watch. When it fails the caller goes on with what it has and watches again, which brings another
+        response to report on; a reload that misses the report names the watcher after a bounded time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -64,6 +82,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=runestone_dot_control_dot_v1_dot_control__pb2.WatchRequest.FromString,
                     response_serializer=runestone_dot_control_dot_v1_dot_control__pb2.WatchResponse.SerializeToString,
             ),
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=runestone_dot_control_dot_v1_dot_control__pb2.ReportRequest.FromString,
+                    response_serializer=runestone_dot_control_dot_v1_dot_control__pb2.ReportResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'runestone.control.v1.ControlService', rpc_method_handlers)
@@ -73,7 +96,8 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlService:
-    """Publishes immutable snapshots of the configuration.
+    """Publishes immutable snapshots of the configuration, in two steps: every process makes a candidate ready, and only when
+    all have is it put in force. One that cannot vetoes it, and everything stays as it was.
     """
 
     @staticmethod
@@ -93,6 +117,33 @@ class ControlService:
             '/runestone.control.v1.ControlService/Watch',
             runestone_dot_control_dot_v1_dot_control__pb2.WatchRequest.SerializeToString,
             runestone_dot_control_dot_v1_dot_control__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Report(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.control.v1.ControlService/Report',
+            runestone_dot_control_dot_v1_dot_control__pb2.ReportRequest.SerializeToString,
+            runestone_dot_control_dot_v1_dot_control__pb2.ReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

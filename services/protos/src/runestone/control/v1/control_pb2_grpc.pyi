@@ -13,18 +13,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ControlServiceStub:
-    """Publishes immutable snapshots of the configuration."""
+    """Publishes immutable snapshots of the configuration, in two steps: every process makes a candidate ready, and only when
+    all have is it put in force. One that cannot vetoes it, and everything stays as it was.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_control_pb2.WatchRequest, _control_pb2.WatchResponse]
-    """Sends the snapshot in force, then every later one.
+    """Says what is in force and which candidate is to be made ready: at once, and anew after every change. Each response
+    replaces the one before; a slow reader gets the newest only.
 
     PERMISSION_DENIED for a service name that is not in the topology. While the publisher is down a service goes on
     with its last snapshot and watches again with back-off; nothing is refused because of it.
     """
+    Report: _aio.UnaryUnaryMultiCallable[_control_pb2.ReportRequest, _control_pb2.ReportResponse]
+    """Says what a watcher made of the last response; a reload waits for it.
+
+    PERMISSION_DENIED as for Watch. When it fails the caller goes on with what it has and watches again, which brings another
+    response to report on; a reload that misses the report names the watcher after a bounded time.
+    """
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Publishes immutable snapshots of the configuration."""
+    """Publishes immutable snapshots of the configuration, in two steps: every process makes a candidate ready, and only when
+    all have is it put in force. One that cannot vetoes it, and everything stays as it was.
+    """
 
     @_abc_1.abstractmethod
     def Watch(
@@ -32,10 +43,23 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.WatchRequest,
         context: _aio.ServicerContext[_control_pb2.WatchRequest, _abc.AsyncIterator[_control_pb2.WatchResponse]],
     ) -> _abc.AsyncIterator[_control_pb2.WatchResponse]:
-        """Sends the snapshot in force, then every later one.
+        """Says what is in force and which candidate is to be made ready: at once, and anew after every change. Each response
+        replaces the one before; a slow reader gets the newest only.
 
         PERMISSION_DENIED for a service name that is not in the topology. While the publisher is down a service goes on
         with its last snapshot and watches again with back-off; nothing is refused because of it.
+        """
+
+    @_abc_1.abstractmethod
+    def Report(
+        self,
+        request: _control_pb2.ReportRequest,
+        context: _aio.ServicerContext[_control_pb2.ReportRequest, _abc.Awaitable[_control_pb2.ReportResponse]],
+    ) -> _abc.Awaitable[_control_pb2.ReportResponse]:
+        """Says what a watcher made of the last response; a reload waits for it.
+
+        PERMISSION_DENIED as for Watch. When it fails the caller goes on with what it has and watches again, which brings another
+        response to report on; a reload that misses the report names the watcher after a bounded time.
         """
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _aio.Server) -> None: ...

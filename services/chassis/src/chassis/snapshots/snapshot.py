@@ -1,0 +1,52 @@
+"""One version of the configuration, named by its content, and which sections of it each service is sent."""
+
+import hashlib
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from chassis.config import Settings, encode
+
+# Which sections each service is sent: the cache never sees a provider's credentials.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "edge": (
+        "auth",
+        "edge",
+        "cache",
+        "ratelimit",
+        "audit",
+        "mesh",
+        "models",
+        "providers",
+        "pipelines",
+        "tenants",
+        "authentication",
+        "telemetry",
+    ),
+    "cache": ("cache", "telemetry"),
+    "ratelimit": ("ratelimit", "telemetry"),
+    "provider": ("providers", "models", "telemetry"),
+    "audit": ("audit", "telemetry"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of the configuration, or of the sections that one service needs."""
+
+    version: str
+    settings: Settings
+
+
+def snapshot_version(settings: Settings) -> str:
+    """The content hash of a configuration: equal versions are equal configurations."""
+    return hashlib.sha256(encode(settings, reveal=True)).hexdigest()[:16]
+
+
+def document_for(service: str, settings: Settings) -> bytes:
+    """The sections that `service` is sent, as JSON, with secrets. The edge gets no provider credentials."""
+    if service == "edge":
+        providers = [replace(provider, api_key=None) for provider in settings.providers]
+        settings = replace(settings, providers=providers)
+    sections = {name: getattr(settings, name) for name in SECTIONS[service]}
+    return encode(Settings(**sections), reveal=True)
