@@ -74,7 +74,8 @@ class Reloader:
             self._turn.release()
         outcome = Outcome.CHANGED if reloaded.is_changed else Outcome.UNCHANGED
         self._reloads.labels(outcome).inc()
-        self._log.info("reloaded", asker=asker, outcome=outcome, version=reloaded.version)
+        say = self._log.info if reloaded.is_changed else self._log.debug
+        say("reloaded", asker=asker, outcome=outcome, version=reloaded.version)
         return reloaded
 
     async def _reload(self) -> Reloaded:
