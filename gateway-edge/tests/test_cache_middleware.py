@@ -178,7 +178,10 @@ async def test_what_is_only_wanted_from_the_cache_never_reaches_the_provider(
     assert hit.reply.headers["x-cache"] == "HIT"
 
 
-@pytest.mark.parametrize(("oldest", "outcome"), [("0", "REFRESH"), ("29", "REFRESH"), ("30", "HIT"), ("word", "HIT")])
+@pytest.mark.parametrize(
+    ("oldest", "outcome"),
+    [("0", "REFRESH"), ("29", "REFRESH"), ("30", "HIT"), ("word", "HIT"), ("\u00b2", "HIT"), ("\u0663", "HIT")],
+)
 async def test_an_answer_older_than_the_client_takes_is_asked_for_anew(
     cache: Cache, fake_cache: FakeCache, background: Background, make_call: Callable[..., Call], answering: Callable[..., Any],
     clock: FakeClock, oldest: str, outcome: str,

@@ -22,8 +22,14 @@ values = st.recursive(
 )
 
 
-def key_of(document: dict[str, Any], tenant: str = "acme", dialect: str = "openai_chat", route: Route = ROUTE) -> bytes:
-    return fingerprint(tenant=tenant, dialect=dialect, route=route, document=document)
+def key_of(
+    document: dict[str, Any],
+    tenant: str = "acme",
+    dialect: str = "openai_chat",
+    route: Route = ROUTE,
+    pipeline: bytes = b"default",
+) -> bytes:
+    return fingerprint(tenant=tenant, pipeline=pipeline, dialect=dialect, route=route, document=document)
 
 
 @given(st.text(min_size=1, max_size=8), values)
@@ -41,6 +47,11 @@ def test_a_denied_member_never_changes_the_key(name: str, value: Any) -> None:
 @given(st.permutations(list(BASE.items())), st.sampled_from([None, 1, 4]))
 def test_order_and_whitespace_do_not_change_the_key(members: list[tuple[str, Any]], indent: int | None) -> None:
     assert key_of(orjson.loads(json.dumps(dict(members), indent=indent))) == key_of(BASE)
+
+
+def test_an_answer_of_one_pipeline_is_not_found_by_another() -> None:
+    """One may redact what the other sends as it is."""
+    assert key_of(BASE, pipeline=b"strict") != key_of(BASE)
 
 
 def test_tenant_dialect_route_and_target_change_the_key() -> None:

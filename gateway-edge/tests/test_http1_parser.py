@@ -129,16 +129,50 @@ def test_requests_that_wait_are_bounded() -> None:
     assert len(parser.ready) == MAX_PIPELINED + 1
 
 
+ASKS_FOR_ANOTHER = b"POST /u?q HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+
+
 @pytest.mark.parametrize("body", [b"", b"hello"], ids=["without a body", "with a body"])
 def test_an_upgrade_that_is_not_offered_is_ignored(body: bytes) -> None:
     length = b"content-length: %d\r\n" % len(body) if body else b""
-    head = (
-        b"POST /u?q HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n" + length + b"\r\n"
-    )
-    upgraded, following = parse(head + body + POST)
+    upgraded = parse(ASKS_FOR_ANOTHER + length + b"\r\n" + body + POST)[0]
     assert (upgraded.path, upgraded.query, upgraded.take(), upgraded.is_whole) == ("/u", "q", body, True)
     assert upgraded.fault is None
-    assert following.take() == b"hello"
+    assert "upgrade" not in upgraded.headers or not body
+    assert not upgraded.keeps_alive
+
+
+def test_what_follows_an_upgrade_is_nobodys_request() -> None:
+    parser = RequestParser()
+    parser.feed((ASKS_FOR_ANOTHER + b"\r\n") * 4000)
+    assert parser.is_over
+    assert len(parser.ready) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nhost: x\r\nhost: y\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\nauthorization: a\r\nauthorization: b\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\n" + b"h: 1\r\n" * MAX_FIELDS,
+        b"CONNECT / HTTP/1.1\r\nhost: x\r\n",
+    ],
+)
+def test_an_upgrade_does_not_hide_what_is_wrong(head: bytes) -> None:
+    (request, *_) = parse(head + b"connection: upgrade\r\nupgrade: x\r\ncontent-length: 5\r\n\r\nhello" + POST)
+    assert request.fault is not None
+    assert not request.keeps_alive
+
+
+def test_an_upgrade_does_not_bring_chunks_into_http_1_0() -> None:
+    head = b"POST / HTTP/1.0\r\nconnection: upgrade\r\nupgrade: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    (request, *_) = parse(head + b"0\r\n\r\n")
+    assert request.fault is not None
+
+
+def test_a_tunnel_is_refused_with_all_that_comes_in_it() -> None:
+    requests = parse(b"CONNECT /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(POST) + POST)
+    assert [request.fault is not None for request in requests] == [True]
 
 
 def test_bytes_that_are_no_utf_8_survive_in_a_header() -> None:

@@ -51,6 +51,18 @@ async def test_who_presents_nothing_is_nobody_or_anonymous_where_that_is_allowed
     assert await identify(make_call(headers=headers, is_bare=True), ANONYMOUS) is ANONYMOUS
 
 
+async def test_one_key_in_two_places_is_one_key(make_call: Callable[..., Call]):
+    headers = {"authorization": f"Bearer {SECRET}", "x-api-key": SECRET}
+    assert await identify(make_call(headers=headers, is_bare=True)) is not None
+
+
+@pytest.mark.parametrize("first", [{"authorization": f"Bearer {SECRET}"}, {"api-key": SECRET}])
+async def test_two_keys_are_refused_although_one_is_good(make_call: Callable[..., Call], first):
+    with pytest.raises(RunestoneError) as refused:
+        await identify(make_call(headers={**first, "x-api-key": "another key of somebody"}, is_bare=True))
+    assert refused.value.code == "ambiguous_credentials"
+
+
 @pytest.mark.parametrize("headers", [{"x-api-key": "wrong"}, {"authorization": f"Basic {SECRET}"}])
 async def test_what_is_presented_and_wrong_is_refused_even_where_nothing_would_do(
     make_call: Callable[..., Call], headers

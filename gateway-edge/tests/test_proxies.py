@@ -29,6 +29,8 @@ CLIENT = "203.0.113.7"
         ({"x-forwarded-for": "2001:db8::7, 2001:db8:ffff::1"}, "2001:db8::7"),
         ({"x-forwarded-for": f"{CLIENT}, unknown"}, UNKNOWN),
         ({"x-forwarded-for": ""}, UNKNOWN),
+        ({"x-forwarded-for": "fe80::1%eth0"}, UNKNOWN),
+        ({"x-forwarded-for": "fe80::1%\udcff"}, UNKNOWN),
         ({"x-forwarded-for": CLIENT + " " * 100}, UNKNOWN),
         ({"x-forwarded-for": f"garbage, {CLIENT}"}, CLIENT),
         ({"forwarded": f"for={CLIENT}"}, CLIENT),

@@ -46,7 +46,9 @@ def test_what_one_tenant_uses_up_is_nobody_elses():
 def test_no_two_tenants_share_an_answer(tenant, other, model, others_model):
     def key(name: str, asked: str) -> bytes:
         route = Route(asked, (Target(provider="sim", model=asked),))
-        return fingerprint(tenant=name, dialect="openai_chat", route=route, document={"model": asked})
+        return fingerprint(
+            tenant=name, pipeline=b"default", dialect="openai_chat", route=route, document={"model": asked}
+        )
 
     assert (key(tenant, model) == key(other, others_model)) == ((tenant, model) == (other, others_model))
 

@@ -143,7 +143,9 @@ async def test_a_request_that_is_nested_too_deeply_to_be_written_is_refused(send
 async def test_the_cache_keeps_answers_by_what_was_really_asked(send):
     async def key_of(**said: Any) -> bytes:
         asked = (await send(see, **said)).asked
-        return fingerprint(tenant="acme", dialect="openai_chat", route=asked.route, document=asked.document)
+        return fingerprint(
+            tenant="acme", pipeline=b"default", dialect="openai_chat", route=asked.route, document=asked.document
+        )
 
     changed = await key_of(request=[{"set": {"path": "seed", "value": 7}}])
     assert changed == await key_of(question=QUESTION | {"seed": 7})

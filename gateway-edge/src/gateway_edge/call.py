@@ -83,6 +83,7 @@ class Call(Struct, kw_only=True, eq=False):
     question: Question | None = None
     ending: RunestoneError | None = None
     pipeline: str = ""
+    pipeline_version: bytes = b""
     body: bytes | None = None
     document: dict[str, Any] | None = None
 

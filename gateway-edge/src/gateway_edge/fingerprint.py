@@ -15,7 +15,7 @@ import orjson
 from chassis.config import Route
 from gateway_edge.body import is_compact
 
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 MAX_DEPTH = 200  # orjson writes 254 levels
 
 _LONG_NUMBER = re.compile(rb"\d{19}")
@@ -25,12 +25,14 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"([ \t\r\n]*:)?')  # and whether 
 DENIED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
 
 
-def fingerprint(*, tenant: str, dialect: str, route: Route, document: Mapping[str, Any]) -> bytes:
-    """The 32 bytes under which the answer to `document` is kept."""
+def fingerprint(*, tenant: str, pipeline: bytes, dialect: str, route: Route, document: Mapping[str, Any]) -> bytes:
+    """The 32 bytes under which the answer to `document` is kept. `pipeline` names one and what it consists of: another may
+    change answers before they are kept, or behind that."""
     question = {name: value for name, value in document.items() if name not in DENIED}
     parts = (
         SCHEMA_VERSION,
         tenant.encode(),
+        pipeline,
         dialect.encode(),
         *_route_parts(route),
         orjson.dumps(question, option=orjson.OPT_SORT_KEYS),

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from chassis.config.pipelines import STEPS, IdempotencyOptions, step_name, step_options
 from chassis.config.schema import PipelineStep
 from chassis.config.shapes import convert
@@ -16,6 +18,7 @@ from chassis.config.shared_state import is_state_shared
 from chassis.config.transform import TransformOptions
 from chassis.config.units import Duration
 from gateway_edge.auth.table import lay_credentials
+from gateway_edge.fingerprint import hash_parts
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -67,7 +70,12 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
-    pipelines = {name: Pipeline([*_make_steps(steps[name], policy, peers, standing.plugins), call]) for name in steps}
+    pipelines = {
+        name: Pipeline(
+            [*_make_steps(steps[name], policy, peers, standing.plugins), call], version=_version(name, steps[name])
+        )
+        for name in steps
+    }
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose(pipelines, policy.catalog, chosen)
 
@@ -83,6 +91,10 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
         ("GET", "/v1/openapi.json"): openapi,
         ("*", "*"): refusal,
     }
+
+
+def _version(name: str, steps: list[PipelineStep]) -> bytes:
+    return hash_parts((name.encode(), orjson.dumps(steps, option=orjson.OPT_SORT_KEYS)))
 
 
 def _make_steps(steps: list[PipelineStep], policy: Policy, peers: Peers, plugins: Plugins) -> list[Middleware]:

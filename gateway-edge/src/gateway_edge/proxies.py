@@ -77,8 +77,8 @@ def read_address(text: str) -> Address | None:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    if port and not _PORT.fullmatch(port):
-        return None
+    if (port and not _PORT.fullmatch(port)) or getattr(address, "scope_id", None) is not None:
+        return None  # a zone means something to one machine only (RFC 4007), and may be any text
     return getattr(address, "ipv4_mapped", None) or address
 
 

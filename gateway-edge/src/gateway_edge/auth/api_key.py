@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway_edge.auth.bearer import bearer_of, looks_like_token
-from gateway_edge.auth.refusal import KEY, refusal
+from gateway_edge.auth.refusal import AMBIGUOUS, KEY, refusal
 from gateway_edge.call import Arrival, Call
 from gateway_edge.tenants import Authority, Principal
 
@@ -29,7 +29,11 @@ class ApiKey:
         return principal
 
     def _find_key(self, headers: Mapping[str, str]) -> str | None:
-        key = bearer_of(headers)
-        if key is None or (self._leaves_tokens and looks_like_token(key)):
-            key = headers.get("x-api-key") or headers.get("api-key") or None
-        return key
+        """Raises AUTHENTICATION_FAILED for keys that differ: somebody else might read the other."""
+        bearer = bearer_of(headers)
+        if self._leaves_tokens and bearer is not None and looks_like_token(bearer):
+            bearer = None
+        keys = {key for key in (bearer, headers.get("x-api-key"), headers.get("api-key")) if key}
+        if len(keys) > 1:
+            raise refusal(AMBIGUOUS, "different API keys in one request")
+        return keys.pop() if keys else None

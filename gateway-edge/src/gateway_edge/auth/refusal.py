@@ -8,6 +8,7 @@ REPLAYED = "replayed_request"
 TOKEN = "invalid_token"  # noqa: S105  a code, no token
 EXPIRED = "expired_token"
 CERTIFICATE = "invalid_certificate"
+AMBIGUOUS = "ambiguous_credentials"
 
 
 def refusal(code: str, message: str) -> RunestoneError:

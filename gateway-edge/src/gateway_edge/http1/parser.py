@@ -14,6 +14,8 @@ from gateway_edge.http1.target import read_path
 MAX_HEAD = 64 << 10  # bytes of one request's headers and trailers, unless told otherwise
 MAX_FIELDS = 128
 MAX_PIPELINED = 32  # requests that wait for their turn on one connection
+FRAMING = frozenset({"content-length", "transfer-encoding"})
+UPGRADING = frozenset({b"upgrade", b"http2-settings"})
 VERSIONS = frozenset({"1.0", "1.1"})
 PLAIN = "identity"
 
@@ -58,7 +60,9 @@ class RequestParser:
         self._fields: Headers = {}
         self._doubled = ""
         self._count = 0
+        self._raw: list[tuple[bytes, bytes]] = []
         self._is_in_head = False
+        self._is_upgraded = False
         self._head_size = 0
 
     @property
@@ -113,23 +117,36 @@ class RequestParser:
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
         """An upgrade that is not offered is ignored, and the request is answered as if it had not been asked for (RFC 9110,
-        section 7.8). llhttp has stopped behind the head by now, so a parser that does not see it reads the rest."""
+        section 7.8), as the connection's last: what comes behind might be meant in the other protocol. llhttp has stopped
+        behind the head, so another parser reads a head that does not ask, and the body."""
         request = self.ready[-1]
-        framing = [name for name in ("content-length", "transfer-encoding") if name in request.headers]
-        if request.method == "CONNECT" or not framing:
-            self._parser = httptools.HttpRequestParser(self)
-            self.feed(rest)
+        request.keeps_alive = False
+        if request.method == "CONNECT":
+            request.spoil("CONNECT is not offered here")
+        if request.fault or self._is_upgraded or not FRAMING & request.headers.keys():
+            self.close()
             return
         self.ready.pop()
-        head = [f"{request.method} {self._url.decode('latin-1')} HTTP/1.1"]
-        head += [f"{name}: {value}" for name, value in request.headers.items() if name not in {"upgrade", "connection"}]
+        self._is_upgraded = True
         self._parser = httptools.HttpRequestParser(self)
-        self.feed("\r\n".join([*head, "", ""]).encode("utf-8", "surrogateescape") + rest)
+        self.feed(self._head_without_upgrade(request) + rest)
+
+    def _head_without_upgrade(self, request: Request) -> bytes:
+        version = b"1.0" if request.is_http_1_0 else b"1.1"
+        lines = [b"%b %b HTTP/%b" % (request.method.encode(), self._url, version)]
+        for name, value in self._raw:
+            kept = value
+            if name.lower() == b"connection":
+                kept = b",".join(token for token in value.split(b",") if token.strip().lower() not in UPGRADING)
+            if name.lower() not in UPGRADING:
+                lines.append(b"%b: %b" % (name, kept))
+        return b"\r\n".join([*lines, b"", b""])
 
     # llhttp's callbacks.
 
     def on_message_begin(self) -> None:
         self._fields = {}
+        self._raw = []
         self._url = b""
         self._doubled = ""
         self._count = 0
@@ -144,6 +161,7 @@ class RequestParser:
         self._head_size += len(name) + len(value)
         if self._current is not None or self._count > self._max_fields:
             return  # a trailer: nothing here needs one (RFC 9110, section 6.5.1)
+        self._raw.append((name, value))
         key = _KNOWN_NAMES.get(name) or name.decode("latin-1").lower()
         text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
         before = self._fields.get(key)
@@ -160,7 +178,7 @@ class RequestParser:
         request = Request(parser.get_method().decode("latin-1"), path, query, self._fields)
         version = parser.get_http_version()
         request.is_http_1_0 = version == "1.0"
-        request.keeps_alive = parser.should_keep_alive()
+        request.keeps_alive = parser.should_keep_alive() and not self._is_upgraded
         self._check(request, version)
         self._head_size = self._count = 0
         self._current = request

@@ -22,9 +22,11 @@ class Middleware(Protocol):
 
 
 class Pipeline:
-    """Middleware in order, outermost first, each timed. What lies behind the last one is `end`."""
+    """Middleware in order, outermost first, each timed. What lies behind the last one is `end`. Pipelines that consist of
+    the same have the same `version`."""
 
-    def __init__(self, middleware: Sequence[Middleware], end: Proceed | None = None) -> None:
+    def __init__(self, middleware: Sequence[Middleware], end: Proceed | None = None, *, version: bytes = b"") -> None:
+        self.version = version
         self.names = tuple(step.name for step in middleware)
         self._run: Proceed = _arrive if end is None else end
         for step in reversed(middleware):

@@ -91,8 +91,8 @@ class Cache:
         if "no-cache" in directives:
             return REFRESH, None
         outcome, answer = await self._look_up(key)
-        oldest = directives.get("max-age", "")
-        if answer is not None and oldest.isdigit() and (int(oldest[:9]) == 0 or self._age(answer) > int(oldest[:9])):
+        oldest = _seconds(directives.get("max-age", ""))
+        if answer is not None and oldest is not None and (oldest == 0 or self._age(answer) > oldest):
             return REFRESH, None
         return outcome, answer
 
@@ -174,7 +174,11 @@ def _key_of(call: Call) -> bytes | None:
     if is_ambiguous(question.body, question.document):
         return None
     return fingerprint(
-        tenant=call.caller.tenant, dialect="openai_chat", route=question.route, document=question.document
+        tenant=call.caller.tenant,
+        pipeline=call.pipeline_version,
+        dialect="openai_chat",
+        route=question.route,
+        document=question.document,
     )
 
 
@@ -188,6 +192,11 @@ def _answer(call: Call, body: bytes, content_type: str) -> Answer:
         usage=outcome.usage,
         finish_reason=outcome.finish_reason,
     )
+
+
+def _seconds(text: str) -> int | None:
+    """A number of seconds (RFC 9111, section 1.2.2); None for what is none."""
+    return int(text[:9]) if text.isascii() and text.isdigit() else None
 
 
 def _directives(header: str) -> dict[str, str]:

@@ -26,7 +26,9 @@ class Choose:
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  what comes after is what it chooses
         """Runs the chosen pipeline. Raises PERMISSION_DENIED for one that the caller may not choose."""
         call.pipeline = await self._choose(call)
-        await self._pipelines[call.pipeline](call)
+        pipeline = self._pipelines[call.pipeline]
+        call.pipeline_version = pipeline.version
+        await pipeline(call)
 
     async def _choose(self, call: Call) -> str:
         principal, wanted = call.principal, call.arrival.headers.get(HEADER)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from chassis.errors import Reason, RunestoneError
 from gateway_edge.auth.credentials import Credentials
+from gateway_edge.auth.refusal import AMBIGUOUS, refusal
 from gateway_edge.call import Arrival, Call
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.tenants import Principal
@@ -36,6 +36,6 @@ class Identify:
             if kind.are_presented(arrival):
                 if found is not None:
                     message = f"the request carries {found.kind} and {kind.kind}; send one of them"
-                    raise RunestoneError(Reason.AUTHENTICATION_FAILED, message, code="ambiguous_credentials")
+                    raise refusal(AMBIGUOUS, message)
                 found = kind
         return found

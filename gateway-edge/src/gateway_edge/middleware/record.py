@@ -74,7 +74,7 @@ class Record:
             bytes_sent=call.reply.bytes_sent,
             traceparent=call.trace.traceparent,
             snapshot_version=call.snapshot_version,
-            client_address=arrival.client_address,
+            client_address=_printable(arrival.client_address),
             replay_of=outcome.replay_of,
         )
         if call.question is not None:
