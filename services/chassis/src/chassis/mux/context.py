@@ -8,7 +8,7 @@ import grpc.aio
 
 from chassis.clock import Clock
 from chassis.logs import Logger
-from chassis.metadata import Metadata
+from chassis.metadata import VERSION, Metadata
 from chassis.tracing import TRACEPARENT
 from runestone.mux.v1.mux_pb2 import Metadata as Entry
 from runestone.mux.v1.mux_pb2 import Open, Status
@@ -42,6 +42,8 @@ class MuxContext:
         entries: list[tuple[str, str | bytes]] = []
         if traceparent := self._opening.traceparent:
             entries.append((TRACEPARENT, traceparent))
+        if version := self._opening.snapshot_version:
+            entries.append((VERSION, version))
         if metadata := self._opening.metadata:
             entries += [(entry.key, _read(entry)) for entry in metadata]
         return entries

@@ -5,7 +5,7 @@ Protobuf merges messages whose bytes stand one after the other, and appends what
 copied into another message. A `SessionResponse` looks like a `SessionRequest`: one shape writes both.
 """
 
-from chassis.metadata import ROUTE_KEY, Metadata
+from chassis.metadata import ROUTE_KEY, VERSION, Metadata
 from chassis.tracing import TRACEPARENT
 from runestone.mux.v1.mux_pb2 import Cancel, Goodbye, SessionRequest, Status
 from runestone.mux.v1.mux_pb2 import Metadata as Entry
@@ -23,6 +23,8 @@ def write_open(call: int, method: str, timeout: float, metadata: Metadata, reque
     for key, value in metadata:
         if key == TRACEPARENT and isinstance(value, str):
             opening.traceparent = value
+        elif key == VERSION and isinstance(value, str):
+            opening.snapshot_version = value
         elif key != ROUTE_KEY:
             opening.metadata.append(Entry(key=key, value=value.encode() if isinstance(value, str) else value))
     return batch.SerializeToString()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arunestone/mux/v1/mux.proto\x12\x10runestone.mux.v1\"9\n\x0eSessionRequest\x12\'\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x17.runestone.mux.v1.Frame\":\n\x0fSessionResponse\x12\'\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x17.runestone.mux.v1.Frame\"\x85\x02\n\x05\x46rame\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\r\x12&\n\x04open\x18\x02 \x01(\x0b\x32\x16.runestone.mux.v1.OpenH\x00\x12&\n\x04part\x18\x03 \x01(\x0b\x32\x16.runestone.mux.v1.PartH\x00\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x18.runestone.mux.v1.StatusH\x00\x12*\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x18.runestone.mux.v1.CancelH\x00\x12\x10\n\x06\x63redit\x18\x06 \x01(\rH\x00\x12,\n\x07goodbye\x18\x07 \x01(\x0b\x32\x19.runestone.mux.v1.GoodbyeH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x04Open\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x12\n\ntimeout_us\x18\x02 \x01(\x04\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12,\n\x08metadata\x18\x04 \x03(\x0b\x32\x1a.runestone.mux.v1.Metadata\x12\x0f\n\x07request\x18\x05 \x01(\x0c\x12\x0c\n\x04more\x18\x06 \x01(\x08\"&\n\x08Metadata\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\"\n\x04Part\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\"l\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x14\n\x07message\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\tnot_begun\x18\x05 \x01(\x08\x42\n\n\x08_message\"\x08\n\x06\x43\x61ncel\"\t\n\x07Goodbye2`\n\nMuxService\x12R\n\x07Session\x12 .runestone.mux.v1.SessionRequest\x1a!.runestone.mux.v1.SessionResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arunestone/mux/v1/mux.proto\x12\x10runestone.mux.v1\"9\n\x0eSessionRequest\x12\'\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x17.runestone.mux.v1.Frame\":\n\x0fSessionResponse\x12\'\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x17.runestone.mux.v1.Frame\"\x85\x02\n\x05\x46rame\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\r\x12&\n\x04open\x18\x02 \x01(\x0b\x32\x16.runestone.mux.v1.OpenH\x00\x12&\n\x04part\x18\x03 \x01(\x0b\x32\x16.runestone.mux.v1.PartH\x00\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x18.runestone.mux.v1.StatusH\x00\x12*\n\x06\x63\x61ncel\x18\x05 \x01(\x0b\x32\x18.runestone.mux.v1.CancelH\x00\x12\x10\n\x06\x63redit\x18\x06 \x01(\rH\x00\x12,\n\x07goodbye\x18\x07 \x01(\x0b\x32\x19.runestone.mux.v1.GoodbyeH\x00\x42\x06\n\x04kind\"\xa6\x01\n\x04Open\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x12\n\ntimeout_us\x18\x02 \x01(\x04\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\x12,\n\x08metadata\x18\x04 \x03(\x0b\x32\x1a.runestone.mux.v1.Metadata\x12\x0f\n\x07request\x18\x05 \x01(\x0c\x12\x0c\n\x04more\x18\x06 \x01(\x08\x12\x18\n\x10snapshot_version\x18\x07 \x01(\t\"&\n\x08Metadata\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\"\n\x04Part\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04more\x18\x02 \x01(\x08\"l\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\x0c\x12\x14\n\x07message\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\tnot_begun\x18\x05 \x01(\x08\x42\n\n\x08_message\"\x08\n\x06\x43\x61ncel\"\t\n\x07Goodbye2`\n\nMuxService\x12R\n\x07Session\x12 .runestone.mux.v1.SessionRequest\x1a!.runestone.mux.v1.SessionResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,17 +38,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FRAME']._serialized_start=168
   _globals['_FRAME']._serialized_end=429
   _globals['_OPEN']._serialized_start=432
-  _globals['_OPEN']._serialized_end=572
-  _globals['_METADATA']._serialized_start=574
-  _globals['_METADATA']._serialized_end=612
-  _globals['_PART']._serialized_start=614
-  _globals['_PART']._serialized_end=648
-  _globals['_STATUS']._serialized_start=650
-  _globals['_STATUS']._serialized_end=758
-  _globals['_CANCEL']._serialized_start=760
-  _globals['_CANCEL']._serialized_end=768
-  _globals['_GOODBYE']._serialized_start=770
-  _globals['_GOODBYE']._serialized_end=779
-  _globals['_MUXSERVICE']._serialized_start=781
-  _globals['_MUXSERVICE']._serialized_end=877
+  _globals['_OPEN']._serialized_end=598
+  _globals['_METADATA']._serialized_start=600
+  _globals['_METADATA']._serialized_end=638
+  _globals['_PART']._serialized_start=640
+  _globals['_PART']._serialized_end=674
+  _globals['_STATUS']._serialized_start=676
+  _globals['_STATUS']._serialized_end=784
+  _globals['_CANCEL']._serialized_start=786
+  _globals['_CANCEL']._serialized_end=794
+  _globals['_GOODBYE']._serialized_start=796
+  _globals['_GOODBYE']._serialized_end=805
+  _globals['_MUXSERVICE']._serialized_start=807
+  _globals['_MUXSERVICE']._serialized_end=903
 # @@protoc_insertion_point(module_scope)

@@ -136,6 +136,7 @@ class Open(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_VERSION_FIELD_NUMBER: _builtins.int
     method: _builtins.str
     """"/package.Service/Method"."""
     timeout_us: _builtins.int
@@ -146,6 +147,8 @@ class Open(_message.Message):
     """The request message, or its first part."""
     more: _builtins.bool
     """Whether parts of the request follow."""
+    snapshot_version: _builtins.str
+    """The version of the snapshot that the call began with; empty where the callee need not know."""
     @_builtins.property
     def metadata(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metadata]:
         """The rest of the call's metadata."""
@@ -159,10 +162,11 @@ class Open(_message.Message):
         metadata: _abc.Iterable[Global___Metadata] | None = ...,
         request: _builtins.bytes = ...,
         more: _builtins.bool = ...,
+        snapshot_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "method", b"method", "more", b"more", "request", b"request", "timeout_us", b"timeout_us", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "method", b"method", "more", b"more", "request", b"request", "snapshot_version", b"snapshot_version", "timeout_us", b"timeout_us", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
