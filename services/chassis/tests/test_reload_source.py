@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -26,12 +27,16 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def mount_like_kubernetes(folder: Path, version: int, text: str) -> Path:
-    """A mounted ConfigMap: the file links through `..data`, which is swapped for a link to another folder."""
+    """A mounted ConfigMap: the file links through `..data`, which is swapped for a link to another folder; the first is cleared
+    away."""
+    before = (folder / "..data").resolve() if (folder / "..data").exists() else None
     data = folder / f"..{version}"
     data.mkdir()
     (data / "runestone.yaml").write_text(text)
     (folder / "..data_tmp").symlink_to(data.name)
     (folder / "..data_tmp").replace(folder / "..data")
+    if before is not None:
+        shutil.rmtree(before)
     path = folder / "runestone.yaml"
     if not path.is_symlink():
         path.symlink_to("..data/runestone.yaml")

@@ -1,17 +1,22 @@
-"""Notices that the configuration's files changed: by the kernel's word, and by looking now and then where none comes."""
+"""Notices that the configuration's files changed: by the kernel's word, and by looking now and then.
+
+The files themselves are watched, not their folders: a log or a database beside them would wake the process with every line. So
+the kernel tells when a file is written, replaced or removed (also when Kubernetes clears away what a swapped link led to), and not
+when one appears or a link is turned; a look finds these.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Protocol
 
 from watchfiles import awatch
 
-STEP, SETTLE = 20, 100  # milliseconds without a further change before several are one; and at most
+STEP, SETTLE = 100, 200  # milliseconds: the kernel is asked so often, in a thread; several changes are one for at most
 STILL = 0.05  # seconds in which files that changed have to stay the same: what is being written is not read by halves
 LONGEST_WRITING = 1.0  # seconds after which it is read all the same
-LOOK = 2.0  # seconds between two looks at files whose folder does not tell (NFS, some mounts)
+LOOK = 0.5  # seconds between two looks
 
 
 class Watched(Protocol):
@@ -21,23 +26,20 @@ class Watched(Protocol):
     def is_stale(self) -> bool:
         """Whether it is to be read again."""
 
-    def look(self) -> object:
-        """How its files are now: equal looks are equal files."""
-
-    def folders(self) -> set[Path]:
-        """Where its changes show."""
+    def look(self) -> Mapping[Path, object]:
+        """How its files are now, None for one that is not there: equal looks are equal files."""
 
 
 async def watch_files(watched: Watched) -> AsyncGenerator[None]:
     """Yields whenever `watched` is stale. Never ends by itself: cancelling, or closing it, does."""
     while True:
-        folders = watched.folders()
-        async with aclosing(_stirrings(folders)) as stirrings:
+        seen = watched.look()
+        async with aclosing(_stirrings([path for path, identity in seen.items() if identity])) as stirrings:
             async for _ in stirrings:
                 if watched.is_stale:
                     await _wait_until_still(watched)
                     yield
-                if watched.folders() != folders:
+                if watched.look() != seen:
                     break
 
 
@@ -50,12 +52,12 @@ async def _wait_until_still(watched: Watched) -> None:
                 await asyncio.sleep(STILL)
 
 
-async def _stirrings(folders: set[Path]) -> AsyncGenerator[None]:
-    """Yields at every change in `folders`, and every `LOOK` seconds."""
-    with suppress(OSError):  # no watch can be had (their number is bounded, a folder is gone): looking remains
-        if folders:
+async def _stirrings(files: list[Path]) -> AsyncGenerator[None]:
+    """Yields at every change of `files`, and every `LOOK` seconds."""
+    with suppress(OSError):  # no watch can be had (their number is bounded, a file is gone): looking remains
+        if files:
             changes = awatch(
-                *folders,
+                *files,
                 watch_filter=None,
                 recursive=False,
                 step=STEP,

@@ -47,13 +47,8 @@ class Source(Generic[T]):
         return self.look() != self._seen
 
     def look(self) -> dict[Path, Identity]:
-        """The files as they are now."""
+        """The files as they are now; None where there is none."""
         return {path: identify(path) for path in list(self._seen)}
-
-    def folders(self) -> set[Path]:
-        """Where changes show: the folder of each file, and of what it links to."""
-        folders = {folder for path in list(self._seen) for folder in (path.absolute().parent, path.resolve().parent)}
-        return {folder for folder in folders if folder.is_dir()}
 
     @property
     def _is_pipe(self) -> bool:
