@@ -1,6 +1,7 @@
 """Keys of files: checked as if they stood in the configuration, and told of in the terms of their own file."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -89,10 +90,13 @@ def test_a_file_is_one_tenants(files, tmp_path):
 def test_a_file_that_cannot_be_read_is_told_of_where_it_is_named(files, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "noise").write_bytes(b"\xff\xfe")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: who read it would wait for ever
     text = f"tenants:\n- {{name: a, keys_file: {tmp_path}/folder}}\n- {{name: b, keys_file: {tmp_path}/noise}}\n"
+    text += f"- {{name: c, keys_file: {tmp_path}/pipe}}\n"
     assert files.problems(text) == [
-        "main: line 2: tenants[0].keys_file: cannot read folder: Is a directory",
+        "main: line 2: tenants[0].keys_file: cannot read folder: is not a regular file",
         "main: line 3: tenants[1].keys_file: cannot read noise: not UTF-8 text",
+        "main: line 4: tenants[2].keys_file: cannot read pipe: is not a regular file",
     ]
 
 

@@ -5,7 +5,9 @@ A keys file is YAML, `{tenant: acme, keys: [...]}`; `runestone keys` writes it a
 that no file is taken for another's, and holds hashes, no secrets.
 """
 
+import errno
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,11 @@ def keys_path(tenant: str, keys_file: str | None, data_dir: Path) -> Path:
 
 
 def read_if_there(path: Path) -> str | None:
-    """The file's text; None where there is no file. Raises OSError, UnicodeDecodeError."""
+    """The file's text; None where there is no file. Raises OSError, UnicodeDecodeError; OSError too for what is no regular
+    file: a pipe that nobody writes to would never be read to its end."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
         return path.read_text()
     except FileNotFoundError:
         return None
