@@ -22,6 +22,19 @@ cache: {store: "redis://user:hunter2@127.0.0.1:1/0"}
 providers: [{name: openai, kind: openai, api_key: sk-very-secret-indeed}]
 tenants: [{name: acme, keys: [{name: ci, secret: canary-secret-0123456789}]}]
 """
+REFERRING = """\
+models: [{name: fast, targets: [{provider: local, model: m}]}]
+providers:
+- name: local
+  kind: openai_compatible
+  base_url: "http://${FILE:secrets/url}:literal@127.0.0.1:1/v1?token=${CANARY}"
+  api_key: "literal-${CANARY}"
+cache: {store: "redis://user:literal@${CANARY}:1/0"}
+tenants:
+- name: acme
+  metadata: {team: "the ${CANARY} team", floor: first}
+  keys: [{name: ci, secret: canary-secret-0123456789, metadata: {team: "${ CANARY }"}}]
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +107,22 @@ def test_show_hides_every_secret(tmp_path, as_json):
     assert "redis://***@127.0.0.1:1/0" in result.stdout
     for secret in ("hunter2", "sk-very-secret-indeed", "canary-secret-0123456789"):
         assert secret not in result.output
+
+
+def test_show_has_references_as_they_are_written(tmp_path, monkeypatch):
+    """Whatever came from the environment or from another file may be secret, wherever it stands; secrets stay hidden."""
+    monkeypatch.setenv("CANARY", "canary")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "url").write_text("canary")
+    (tmp_path / "runestone.yaml").write_text(REFERRING)
+    result = run("config", "show", "--json")
+    assert "canary" not in result.output and "literal" not in result.output
+    shown = json.loads(result.stdout)
+    (tenant,), (provider,) = shown["tenants"], shown["providers"]
+    assert tenant["metadata"] == {"team": "the ${CANARY} team", "floor": "first"}
+    assert tenant["keys"][0]["metadata"] == {"team": "${ CANARY }"}
+    assert provider["base_url"] == "http://***@127.0.0.1:1/v1?token=${CANARY}"
+    assert (provider["api_key"], shown["cache"]["store"]) == ("***", "redis://***@${CANARY}:1/0")
 
 
 def test_show_has_the_defaults_of_a_first_start():

@@ -49,13 +49,15 @@ class ConfigError(Exception):
 @dataclass(slots=True)
 class Document:
     """The file's values and the line of each. `origins` says which values stand in another file, and at which path there;
-    `files` are all that were read for it, or would have been."""
+    `files` are all that were read for it, or would have been; `references` are the values with `${...}` in them, as they are
+    written."""
 
     values: Any = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     origins: dict[KeyPath, tuple["Source", KeyPath]] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
+    references: dict[KeyPath, str] = field(default_factory=dict)
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the nearest value above it."""
@@ -102,7 +104,7 @@ def spell(path: KeyPath) -> str:
 
 def read_document(text: str, environment: Mapping[str, str] | None = os.environ) -> Document:
     """Parses `text` without constructing anything but plain values; duplicate keys and unresolved references are problems.
-    Without an environment a reference is text like any other."""
+    Without an environment a reference is text like any other, but listed."""
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -172,7 +174,9 @@ class _Reader:
                 self._report(path, f"cannot read {name}: not UTF-8 text")
             return ""
 
-        resolved = _REFERENCE.sub(replacement, value)
+        resolved, found = _REFERENCE.subn(replacement, value)
+        if found:
+            self._document.references[path] = value
         if not resolved.isascii() and _SURROGATE.search(resolved):
             self._report(path, "holds half a surrogate pair, or bytes that are not UTF-8")
         return resolved

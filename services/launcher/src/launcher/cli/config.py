@@ -34,7 +34,8 @@ def show(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Shows the whole configuration in force, defaults included and secrets hidden."""
+    """Shows the whole configuration in force, defaults included, secrets hidden, and what the file refers to with `${...}` as
+    it is written there."""
     from launcher.cli.showing import show_configuration  # noqa: PLC0415  `--help` does not wait for it
 
     show_configuration(file or config, data_dir, as_json=as_json)
