@@ -18,6 +18,7 @@ from chassis.errors import Reason, RunestoneError
 LARGEST = largest_answer(Settings())
 QUESTION, ANOTHER = b"q" * 32, b"r" * 32
 LONG = 60.0
+SCOPE = digest("scope", "tests")
 keys = (digest("call", "tests", str(number)) for number in itertools.count())
 
 
@@ -52,15 +53,15 @@ async def is_lost(doing):
 
 
 async def test_of_many_who_show_a_nonce_one_is_first(replicas, key):
-    shown = await asyncio.gather(*(replicas[number % 2].remember_nonce(key, LONG) for number in range(40)))
+    shown = await asyncio.gather(*(replicas[number % 2].remember_nonce(SCOPE, key, LONG) for number in range(40)))
     assert sum(shown) == 1
 
 
 async def test_a_nonce_is_remembered_for_its_time(state, key):
-    assert await state.remember_nonce(key, 0.02)
-    assert not await state.remember_nonce(key, LONG)
+    assert await state.remember_nonce(SCOPE, key, 0.02)
+    assert not await state.remember_nonce(SCOPE, key, LONG)
     await asyncio.sleep(0.03)
-    assert await state.remember_nonce(key, LONG)
+    assert await state.remember_nonce(SCOPE, key, LONG)
 
 
 async def test_of_many_who_begin_one_holds_the_claim(replicas, key):

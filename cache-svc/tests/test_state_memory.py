@@ -19,6 +19,10 @@ def key(number):
     return number.to_bytes(32, "big")
 
 
+def scope(number):
+    return f"signer {number}".encode()
+
+
 def ask(number):
     return Ask(key=key(number), fingerprint=QUESTION, token=TOKEN, claim_ttl=10)
 
@@ -32,14 +36,39 @@ async def test_when_full_of_nonces_a_new_one_is_refused_and_none_forgotten():
     clock = FakeClock()
     state = MemoryState(Bounds(max_entries=3, max_bytes=1 << 20), clock)
     for number in range(3):
-        assert await state.remember_nonce(key(number), ttl=10)
+        assert await state.remember_nonce(scope(number), key(number), ttl=10)
     with pytest.raises(RunestoneError) as caught:
-        await state.remember_nonce(key(3), ttl=10)
+        await state.remember_nonce(scope(3), key(3), ttl=10)
     assert (caught.value.reason, caught.value.retry_after) == (Reason.OVERLOADED, 1.0)
-    assert not any([await state.remember_nonce(key(number), ttl=10) for number in range(3)])
+    assert not any([await state.remember_nonce(scope(number), key(number), ttl=10) for number in range(3)])
     clock.advance(12)
-    assert await state.remember_nonce(key(3), ttl=10)
+    assert await state.remember_nonce(scope(3), key(3), ttl=10)
     assert len(state.nonces) == 1
+
+
+async def test_one_scope_has_a_quarter_of_the_nonces_and_leaves_the_rest_to_others():
+    """Else who holds one signer's key could shut out every other signer."""
+    clock = FakeClock()
+    state = MemoryState(Bounds(max_entries=8, max_bytes=1 << 20), clock)
+    assert [await state.remember_nonce(scope(0), key(number), ttl=10) for number in range(2)] == [True, True]
+    with pytest.raises(RunestoneError, match="2 of 8") as caught:
+        await state.remember_nonce(scope(0), key(2), ttl=10)
+    assert (caught.value.reason, caught.value.retry_after) == (Reason.OVERLOADED, 1.0)
+    assert not await state.remember_nonce(scope(0), key(0), ttl=10)
+    assert [await state.remember_nonce(scope(number // 2), key(number), ttl=10) for number in range(2, 8)] == [True] * 6
+    clock.advance(12)
+    assert [await state.remember_nonce(scope(0), key(number), ttl=10) for number in range(2)] == [True, True]
+
+
+def test_what_is_replaced_or_removed_gives_its_owner_the_place_back():
+    register = Register("things", 10, FakeClock(), max_share=1)
+    register.put(key(0), "old", 10, owner=b"a")
+    register.put(key(0), "new", 10, owner=b"a")
+    register.put(key(0), "theirs", 10, owner=b"b")
+    register.put(key(1), "mine", 10, owner=b"a")
+    register.remove(key(0))
+    register.put(key(2), "again", 10, owner=b"b")
+    assert [register.get(key(number)) for number in range(3)] == [None, "mine", "again"]
 
 
 async def test_when_full_of_running_calls_a_new_one_is_refused_until_one_ends():

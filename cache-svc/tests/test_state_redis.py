@@ -11,7 +11,7 @@ from cache_svc.state.store import CLAIMED, RUNNING, Ask, digest
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 
-KEY = digest("call", "s", "k")
+KEY, SCOPE = digest("call", "s", "k"), digest("scope", "s")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_after_a_lost_store_a_claim_is_lost_and_the_key_free(redis_pool, s
 
 async def test_everything_has_a_time_to_live(redis_pool, state):
     mine = ask()
-    await state.remember_nonce(KEY, 60)
+    await state.remember_nonce(SCOPE, KEY, 60)
     assert 0 < await redis_pool.ask("PTTL", NONCE + KEY.hex()) <= 60_000
     await state.begin(mine)
     assert 0 < await redis_pool.ask("PTTL", CALL + KEY.hex()) <= 60_000
@@ -66,7 +66,7 @@ async def test_a_redis_that_is_full_lets_nothing_through_and_changes_nothing(red
     await redis_pool.ask("CONFIG", "SET", "maxmemory", "1")
     other = digest("call", "s", "other")
     for refused in (
-        state.remember_nonce(KEY, 60),
+        state.remember_nonce(SCOPE, KEY, 60),
         state.begin(Ask(key=other, fingerprint=b"f" * 32, token=mine.token, claim_ttl=60)),
         state.finish(KEY, mine.token, b"a", 60),
     ):

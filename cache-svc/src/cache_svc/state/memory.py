@@ -12,6 +12,7 @@ from cache_svc.store import Bounds, Entry
 from chassis.clock import Clock
 
 FINGERPRINT_SIZE = 32
+SCOPES = 4  # that it takes to use up the room for nonces
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +23,20 @@ class _Claim:
 
 class MemoryState:
     """Answers as the cache keeps them, those used last; claims and nonces until their time, and no more than `max_entries` of
-    either. Nothing in here awaits what could wait, so each method is one step. `on_eviction` hears of every answer that was
+    either, nonces of one scope no more than a quarter of it. Nothing in here awaits what could wait, so each method is one step. `on_eviction` hears of every answer that was
     dropped early to make room."""
 
     def __init__(self, bounds: Bounds, clock: Clock, on_eviction: Callable[[], None] = lambda: None) -> None:
         self.answers = MemoryStore(bounds, clock, on_eviction)
         self.claims: Register[_Claim] = Register("calls under a key", bounds.max_entries, clock)
-        self.nonces: Register[bool] = Register("nonces", bounds.max_entries, clock)
+        self.nonces: Register[bool] = Register("nonces", bounds.max_entries, clock, -(-bounds.max_entries // SCOPES))
         self.changes = Changes()
 
-    async def remember_nonce(self, key: bytes, ttl: float) -> bool:
-        """By this process's clock."""
+    async def remember_nonce(self, scope: bytes, key: bytes, ttl: float) -> bool:
+        """By this process's clock. Raises OVERLOADED also when the scope alone has its share."""
         if self.nonces.get(key):
             return False
-        self.nonces.put(key, value=True, ttl=ttl)
+        self.nonces.put(key, value=True, ttl=ttl, owner=scope)
         return True
 
     async def begin(self, ask: Ask) -> Outcome:

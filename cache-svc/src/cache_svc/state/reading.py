@@ -21,11 +21,12 @@ MAX_CLAIM = 5 * MINUTE
 Claimed = RenewCallRequest | FinishCallRequest | AbandonCallRequest
 
 
-def read_nonce(request: RememberNonceRequest) -> tuple[bytes, float]:
-    """The nonce's key, and for how many seconds it is remembered."""
+def read_nonce(request: RememberNonceRequest) -> tuple[bytes, bytes, float]:
+    """Its scope's digest, which takes the same memory however long the scope is, the nonce's key, and for how many seconds it
+    is remembered."""
     scope = _read_text(request.scope, MAX_NONCE_SCOPE, "scope")
     nonce = _read_text(request.nonce, MAX_NONCE, "nonce")
-    return digest("nonce", scope, nonce), read_time(request.ttl, HOUR, "ttl")
+    return digest("scope", scope), digest("nonce", scope, nonce), read_time(request.ttl, HOUR, "ttl")
 
 
 def read_ask(request: BeginCallRequest) -> tuple[Ask, float]:

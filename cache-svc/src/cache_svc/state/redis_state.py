@@ -21,8 +21,9 @@ class RedisState:
         self._max_answer = max_answer
         self.changes = Changes()
 
-    async def remember_nonce(self, key: bytes, ttl: float) -> bool:
-        """A Redis that is full and evicts nothing refuses, which is UNAVAILABLE."""
+    async def remember_nonce(self, scope: bytes, key: bytes, ttl: float) -> bool:  # noqa: ARG002  see below
+        """A Redis that is full and evicts nothing refuses, which is UNAVAILABLE. Scopes are not counted: a counter beside keys that end by
+        themselves would drift."""
         return await self._pool.ask("SET", NONCE + key.hex(), 1, "NX", "PX", _milliseconds(ttl)) is not None
 
     async def begin(self, ask: Ask) -> Outcome:

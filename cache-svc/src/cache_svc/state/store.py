@@ -43,9 +43,9 @@ class StateStore(Protocol):
     """Remembers nonces and calls by key (`digest`). Every method raises UNAVAILABLE when the store does not answer, and is
     one step that nothing comes between."""
 
-    async def remember_nonce(self, key: bytes, ttl: float) -> bool:
+    async def remember_nonce(self, scope: bytes, key: bytes, ttl: float) -> bool:
         """Whether it is the first to show the nonce within `ttl` seconds. Raises OVERLOADED when no further one can be
-        remembered: none is forgotten early."""
+        remembered, of all or of the scope: none is forgotten early."""
 
     async def begin(self, ask: Ask) -> Outcome:
         """Claims the key where it is free or held by the same token already, else says how it stands; never waits. Raises

@@ -71,9 +71,10 @@ class StateServiceServicer:
     def RememberNonce(self, request, context):
         """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
-        early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
-        and while the service or its store is down: a replay is never let through.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered, of all or, with
+        a store in memory, of this scope: a scope has at most a quarter of the room, and none is forgotten early. The caller
+        refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED and while the
+        service or its store is down: a replay is never let through.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,9 +21,10 @@ class StateServiceStub:
     RememberNonce: _aio.UnaryUnaryMultiCallable[_state_pb2.RememberNonceRequest, _state_pb2.RememberNonceResponse]
     """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
-    early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
-    and while the service or its store is down: a replay is never let through.
+    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered, of all or, with
+    a store in memory, of this scope: a scope has at most a quarter of the room, and none is forgotten early. The caller
+    refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED and while the
+    service or its store is down: a replay is never let through.
     """
     BeginCall: _aio.UnaryUnaryMultiCallable[_state_pb2.BeginCallRequest, _state_pb2.BeginCallResponse]
     """Claims an idempotency key, or says how it stands. Waits up to `wait` while somebody else holds the claim. Asking again
@@ -64,9 +65,10 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_state_pb2.RememberNonceResponse]:
         """Remembers a nonce, unless it is remembered already: of several callers exactly one is first.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered: none is forgotten
-        early. The caller refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED
-        and while the service or its store is down: a replay is never let through.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further nonce can be remembered, of all or, with
+        a store in memory, of this scope: a scope has at most a quarter of the room, and none is forgotten early. The caller
+        refuses the request when it was not the first, and must also refuse it (503) after RESOURCE_EXHAUSTED and while the
+        service or its store is down: a replay is never let through.
         """
 
     @_abc_1.abstractmethod
