@@ -70,6 +70,7 @@ async def edge_alone(data_dir: Path, config: Path) -> AsyncIterator[asyncio.subp
         async with asyncio.timeout(20):
             assert await edge.wait() == 0
     finally:
+        edge.stdin.close()
         if edge.returncode is None:
             edge.kill()
             await edge.wait()
