@@ -210,6 +210,8 @@ def test_any_text_is_a_template_or_refused(text):
         ("(?P<day>[0-9]{2})(?<month>[0-9]{2})", 4, 4),
         ("é{3}", 3, 3),
         ("a??b*?", 0, float("inf")),
+        ("a(?i)?", 0, 1),
+        ("(?i)ab{2}", 3, 3),
     ],
 )
 def test_the_span_of_a_pattern(pattern, shortest, longest):

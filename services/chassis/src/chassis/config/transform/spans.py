@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 _TOKEN = re.compile(
     r"""
-    (?P<nowhere> \\[bBAz] | [$^] | \(\?[a-zA-Z-]+\) )
+    (?P<flags>   \(\?[a-zA-Z-]+\) )
+  | (?P<nowhere> \\[bBAz] | [$^] )
   | (?P<repeat>  (?: (?P<sign>[*+?]) | \{(?P<least>\d+)(?P<to>,(?P<most>\d*))?\} ) \?? )
   | (?P<open>    \( (?: \?(?: P?<\w+> | [a-zA-Z-]*: ) )? )
   | (?P<close>   \) )
@@ -83,6 +84,8 @@ def span_of(pattern: str) -> Span:
                 levels[-1].end_branch()
             case "repeat":
                 levels[-1].repeat(*_bounds(token))
+            case "flags":
+                continue  # no item: what repeats behind it repeats what stands before it
             case "nowhere":
                 levels[-1].add(Span())
             case "one":
