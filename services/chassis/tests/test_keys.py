@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from chassis.keys import PREFIX, generate_key, hash_key, is_mistyped
 
 ALPHABET = string.ascii_letters + string.digits
-KEY = generate_key()
+KEYS = [generate_key() for _ in range(50)]  # a strategy must give the same for the same seed
+KEY = KEYS[0]
 
 
 def test_a_generated_key_has_the_documented_form():
@@ -33,20 +34,20 @@ def test_every_single_character_typo_is_caught():
     assert [typo for typo in typos if typo != KEY and not is_mistyped(typo)] == []
 
 
-@given(st.builds(generate_key), st.data())
+@given(st.sampled_from(KEYS), st.data())
 def test_a_typo_in_any_key_is_caught(key, data):
     at = data.draw(st.integers(len(PREFIX), len(key) - 1))
     other = data.draw(st.sampled_from(ALPHABET).filter(lambda character: character != key[at]))
     assert is_mistyped(key[:at] + other + key[at + 1 :])
 
 
-@given(st.builds(generate_key), st.data())
+@given(st.sampled_from(KEYS), st.data())
 def test_two_neighbours_typed_the_wrong_way_round_are_caught(key, data):
     at = data.draw(st.integers(len(PREFIX), len(key) - 2).filter(lambda at: key[at] != key[at + 1]))
     assert is_mistyped(key[:at] + key[at + 1] + key[at] + key[at + 2 :])
 
 
-@given(st.builds(generate_key), st.data())
+@given(st.sampled_from(KEYS), st.data())
 def test_a_key_cut_short_or_typed_on_is_caught(key, data):
     assert is_mistyped(key[: data.draw(st.integers(len(PREFIX), len(key) - 1))])
     assert is_mistyped(key + data.draw(st.sampled_from(ALPHABET)))
