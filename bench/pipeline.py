@@ -27,9 +27,10 @@ from chassis.metadata import Metadata
 from chassis.runtime import Place, Runtime
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
 from gateway_edge.call import Call
-from gateway_edge.call_bounds import CallBounds
-from gateway_edge.door import Door
-from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.containment.plugins import Plugins
+from gateway_edge.door.door import Door
+from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.ways import Ways
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
 from gateway_edge.middleware.admit import Admit
@@ -37,10 +38,9 @@ from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
-from gateway_edge.plugins import Plugins
 from gateway_edge.policy import Policy
+from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.stopwatch import OUTSIDE
-from gateway_edge.ways import Ways
 from runestone.cache.v1.cache_pb2 import LookUpResponse, Miss, StoreResponse
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallResponse, Completed, Data
 from runestone.ratelimit.v1.ratelimit_pb2 import LeaseRequest, LeaseResponse, ReserveRequest, ReserveResponse

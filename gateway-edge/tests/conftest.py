@@ -15,16 +15,16 @@ from chassis.errors import Reason, RunestoneError
 from chassis.gcra import Decision, Rate, decide, good_until, refund
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
-from gateway_edge.body import decode_object, read_as
 from gateway_edge.call import Arrival, Call, Question
-from gateway_edge.chat import ChatRequest
-from gateway_edge.lease_metrics import LeaseMetrics
-from gateway_edge.leases import Leases
-from gateway_edge.limits import RequestLimit
+from gateway_edge.callers.tenants import Principal
+from gateway_edge.containment.middleware import Contained, OnError
+from gateway_edge.limits.leases import Leases
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.middleware.containment import Contained, OnError
+from gateway_edge.question.body import decode_object, read_as
+from gateway_edge.question.chat import ChatRequest
 from gateway_edge.stopwatch import Stopwatch
-from gateway_edge.tenants import Principal
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     LeaseRequest,
     LeaseResponse,

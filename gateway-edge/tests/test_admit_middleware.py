@@ -15,9 +15,9 @@ from chassis.health import Facts
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from gateway_edge.call import Call
-from gateway_edge.call_bounds import FACT, CallBounds
+from gateway_edge.callers.tenants import Principal
 from gateway_edge.middleware.admit import Admit
-from gateway_edge.tenants import Principal
+from gateway_edge.protection.call_bounds import FACT, CallBounds
 
 MEMORY = 1000
 

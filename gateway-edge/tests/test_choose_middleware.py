@@ -8,11 +8,11 @@ import pytest
 from chassis.config import Catalog
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.http_errors import error_body, http_status
+from gateway_edge.callers.tenants import ADMIN, Principal
+from gateway_edge.door.errors import error_body, http_status
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Pipeline, Proceed
 from gateway_edge.middleware.choose import Choose
-from gateway_edge.tenants import ADMIN, Principal
 
 NAMES = ("default", "streaming", "cached", "mine", "of-model")
 

@@ -11,14 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from chassis.config.schema import Protection
 from chassis.errors import RunestoneError
 from chassis.metrics import Metrics
-from gateway_edge import connection_bounds
-from gateway_edge.connection_bounds import ConnectionBounds
+from gateway_edge.door.proxies import TrustedProxies
+from gateway_edge.door.reply import HttpReply
 from gateway_edge.http1 import connections as connections_module
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
-from gateway_edge.http_reply import HttpReply
-from gateway_edge.proxies import TrustedProxies
+from gateway_edge.protection import connection_bounds
+from gateway_edge.protection.connection_bounds import ConnectionBounds
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -8,8 +8,8 @@ import pytest
 
 from chassis.errors import RunestoneError
 from gateway_edge.call import Call
+from gateway_edge.containment.middleware import OnError
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.middleware.containment import OnError
 from gateway_edge.reply import PassingReply
 
 

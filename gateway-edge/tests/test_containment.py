@@ -7,8 +7,8 @@ import pytest
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
+from gateway_edge.containment.middleware import OnError
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.middleware.containment import OnError
 from gateway_edge.plugin import change_answer
 
 Body = Callable[[Call, Proceed], Awaitable[None]]

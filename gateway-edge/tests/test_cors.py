@@ -7,7 +7,7 @@ import pytest
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.cors import Cors
+from gateway_edge.door.cors import Cors
 from gateway_edge.middleware.preflight import Preflight
 
 APP = "https://app.example"

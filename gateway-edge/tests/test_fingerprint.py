@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.config import Route
 from chassis.config.schema import Target
-from gateway_edge.fingerprint import DENIED, fingerprint, hash_parts, is_ambiguous
+from gateway_edge.question.fingerprint import DENIED, fingerprint, hash_parts, is_ambiguous
 
 ROUTE = Route("fast", (Target(provider="sim", model="simulated"),))
 BASE = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}

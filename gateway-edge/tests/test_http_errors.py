@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.http_errors import MEANINGS, error_body, error_event, error_headers, http_status
+from gateway_edge.door.errors import MEANINGS, error_body, error_event, error_headers, http_status
 
 PROMISED = {400, 401, 403, 404, 408, 409, 413, 422, 429, 499, 500, 502, 503, 504}
 

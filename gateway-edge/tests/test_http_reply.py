@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.door.reply import HttpReply
 from gateway_edge.http1.request import Request
-from gateway_edge.http_reply import HttpReply
 
 EVENT = b"data: 1\n\n"
 

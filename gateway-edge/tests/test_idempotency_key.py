@@ -4,7 +4,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway_edge.idempotency_key import CallKey, fingerprint_call
+from gateway_edge.idempotency.key import CallKey, fingerprint_call
 
 texts = st.text(st.characters(exclude_categories=["Nd", "Cs"]))  # nineteen digits in a row are compared byte for byte
 scalars = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | texts

@@ -15,9 +15,9 @@ from chassis.context import CallContext, bind, current
 from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
-from gateway_edge import claims
 from gateway_edge.call import Call
-from gateway_edge.claims import Claims
+from gateway_edge.idempotency import claims
+from gateway_edge.idempotency.claims import Claims
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from runestone.common.v1.usage_pb2 import Usage

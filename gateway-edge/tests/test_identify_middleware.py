@@ -9,8 +9,8 @@ from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.auth.api_key import ApiKey
 from gateway_edge.call import Arrival, Call
+from gateway_edge.callers.tenants import ANONYMOUS, Authority, Principal
 from gateway_edge.middleware.identify import Identify
-from gateway_edge.tenants import ANONYMOUS, Authority, Principal
 
 SECRET = "a-secret-of-enough-length"
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.gcra import Rate, decide, good_until, refund
-from gateway_edge.lease_account import LASTING, MAX_AHEAD, SECOND, WARM, Account, Lease, UseMeter
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit, per_minute
+from gateway_edge.limits.account import LASTING, MAX_AHEAD, SECOND, WARM, Account, Lease, UseMeter
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.verdict import Verdict
 
 NOW = 1_800_000_000 * SECOND
 WIDE = RequestLimit(("tenant", "acme"), per_minute(6000))  # a unit every 10 ms

@@ -1,9 +1,9 @@
 """Which limits have units, what is put back, and what is given up."""
 
-from gateway_edge.lease_account import SECOND, Account
-from gateway_edge.lease_book import LeaseBook, Leftover, Limits, Reply
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit, per_minute
+from gateway_edge.limits.account import SECOND, Account
+from gateway_edge.limits.book import LeaseBook, Leftover, Limits, Reply
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.verdict import Verdict
 
 NOW = 1_800_000_000 * SECOND
 

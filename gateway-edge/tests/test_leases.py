@@ -10,11 +10,11 @@ from chassis.context import CallContext, bind, current
 from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
-from gateway_edge import leases as leases_module
-from gateway_edge.lease_book import LeaseBook
-from gateway_edge.lease_metrics import LeaseMetrics
-from gateway_edge.leases import IDLE, Leases
-from gateway_edge.limits import RequestLimit, per_minute
+from gateway_edge.limits import leases as leases_module
+from gateway_edge.limits.book import LeaseBook
+from gateway_edge.limits.leases import IDLE, Leases
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.metrics import LeaseMetrics
 
 TENANT = RequestLimit(("tenant", "acme"), per_minute(6000))
 KEY = RequestLimit(("key", "acme", "ci"), per_minute(600))

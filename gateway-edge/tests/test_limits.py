@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.config.schema import Key, Limits, PartLimit, Tenant
-from gateway_edge.limits import partial_limits
-from gateway_edge.tenants import Principal, principal_of
+from gateway_edge.callers.tenants import Principal, principal_of
+from gateway_edge.limits.limit import partial_limits
 
 CHAT = "/v1/chat/completions"
 

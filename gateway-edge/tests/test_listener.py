@@ -11,13 +11,13 @@ import pytest
 from chassis.config.schema import Protection
 from chassis.errors import RunestoneError
 from chassis.metrics import Metrics
-from gateway_edge.connection_bounds import ConnectionBounds
+from gateway_edge.door.intake import read_timeout
+from gateway_edge.door.proxies import TrustedProxies
+from gateway_edge.door.reply import PING, HttpReply
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
-from gateway_edge.http_reply import PING, HttpReply
-from gateway_edge.intake import read_timeout
-from gateway_edge.proxies import TrustedProxies
+from gateway_edge.protection.connection_bounds import ConnectionBounds
 
 HELLO = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
 MOST = 1 << 20

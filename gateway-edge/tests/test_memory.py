@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway_edge.memory import cgroup_limit, resident_size
+from gateway_edge.protection.memory import cgroup_limit, resident_size
 
 
 def test_a_process_that_takes_memory_holds_more() -> None:

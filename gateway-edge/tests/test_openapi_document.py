@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from chassis.config import Settings
 from chassis.snapshots import Snapshot
-from gateway_edge.http_errors import MEANINGS
+from gateway_edge.door.errors import MEANINGS
 from gateway_edge.openapi.document import published, read_document
 from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.pipeline import lay_pipelines

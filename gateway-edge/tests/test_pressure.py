@@ -6,7 +6,7 @@ import pytest
 
 from chassis.config.schema import Protection
 from chassis.config.units import Duration, Size
-from gateway_edge.pressure import INTERVAL, WINDOW, Load
+from gateway_edge.protection.pressure import INTERVAL, WINDOW, Load
 
 PROTECTION = Protection(max_calls=10, max_loop_lag=Duration(1))
 

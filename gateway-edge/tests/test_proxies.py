@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from chassis.errors import RunestoneError
-from gateway_edge.proxies import UNKNOWN, TrustedProxies, read_address, site_of
+from gateway_edge.door.proxies import UNKNOWN, TrustedProxies, read_address, site_of
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "2001:db8:ffff::/48"])
 PEER = "10.0.0.1"

@@ -16,14 +16,14 @@ from chassis.snapshots import Snapshot
 from chassis.testing import FakeClock
 from chassis.tracing import Tracing
 from gateway_edge.call import Call
-from gateway_edge.door import Door
-from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.containment.middleware import Contained
+from gateway_edge.door.door import Door
+from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.ways import Ways
 from gateway_edge.http1.request import Request
 from gateway_edge.middleware.base import Middleware, Pipeline, Proceed
-from gateway_edge.middleware.containment import Contained
 from gateway_edge.plugin import change_answer
 from gateway_edge.policy import Policy
-from gateway_edge.ways import Ways
 
 EVENTS = [b"data: 1\n\n", b"data: 2\n\n", b"data: [DONE]\n\n"]
 WHOLE = b"".join(EVENTS)

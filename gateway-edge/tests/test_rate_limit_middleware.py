@@ -10,11 +10,11 @@ from chassis.config.schema import Key, Limits, PartLimit, Tenant
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from gateway_edge.call import Call
-from gateway_edge.leases import Leases
-from gateway_edge.limits import RequestLimit, per_minute
-from gateway_edge.local_limits import MAX_SUBJECTS, LocalLimits
+from gateway_edge.callers.tenants import principal_of
+from gateway_edge.limits.leases import Leases
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.local import MAX_SUBJECTS, LocalLimits
 from gateway_edge.middleware.rate_limit import RateLimit
-from gateway_edge.tenants import principal_of
 
 TENANT = RequestLimit(("tenant", "acme"), per_minute(10))
 KEY = RequestLimit(("key", "acme", "ci"), per_minute(2))

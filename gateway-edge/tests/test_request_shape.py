@@ -12,10 +12,10 @@ from openai.types import chat as sdk
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.body import read_as
-from gateway_edge.chat import ChatRequest
 from gateway_edge.openapi.fault import LONGEST, WORDS, check, find_fault
 from gateway_edge.openapi.shape import OWN_KEYWORDS, Shape, chat_shape
+from gateway_edge.question.body import read_as
+from gateway_edge.question.chat import ChatRequest
 
 OPEN, STRICT = chat_shape(is_strict=False), chat_shape(is_strict=True)
 HELLO = [{"role": "user", "content": "hi"}]

@@ -5,10 +5,10 @@ import pytest
 from chassis.config import parse_settings
 from chassis.errors import Reason
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
+from gateway_edge.callers.revocation import Revocation
+from gateway_edge.callers.tenants import ADMIN, ANONYMOUS
+from gateway_edge.door.ways import Ways
 from gateway_edge.policy import Policy
-from gateway_edge.revocation import Revocation
-from gateway_edge.tenants import ADMIN, ANONYMOUS
-from gateway_edge.ways import Ways
 
 KEY, OTHER, NEW = "acme-key-0123456789", "other-key-0123456789", "new-key-01234567890"
 BOTH = """

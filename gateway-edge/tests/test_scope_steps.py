@@ -12,13 +12,13 @@ from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.auth.api_key import ApiKey
 from gateway_edge.call import Call
+from gateway_edge.callers.tenants import Authority, principal_of
 from gateway_edge.middleware.base import Pipeline
 from gateway_edge.middleware.choose import Choose
 from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.openapi.shape import chat_shape
-from gateway_edge.tenants import Authority, principal_of
 
 SECRET = "a-secret-of-enough-length"
 SIM = Provider(name="sim", kind="simulated")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chassis.config.endpoints import ENDPOINTS
 from chassis.config.schema import Scopes
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.scopes import UNBOUNDED, Scope
+from gateway_edge.callers.scopes import UNBOUNDED, Scope
 
 CHAT = "/v1/chat/completions"
 NAMES = ["gpt-4o", "gpt-4o-mini", "gpt-4", "claude", "openai/gpt-4o", ""]

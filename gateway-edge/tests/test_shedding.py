@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from gateway_edge.shedding import CALM, MARGIN, PRIORITIES, THRESHOLDS, relief, shed_below
+from gateway_edge.protection.shedding import CALM, MARGIN, PRIORITIES, THRESHOLDS, relief, shed_below
 
 pressures = st.floats(0, 3)
 levels = st.integers(0, PRIORITIES)

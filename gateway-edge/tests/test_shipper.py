@@ -15,8 +15,8 @@ from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.runtime import Service
 from chassis.testing import FakeClock, running
-from gateway_edge.shipper import GATHERING_PAUSE, Shipper
-from gateway_edge.spool import Spool
+from gateway_edge.spool.shipper import GATHERING_PAUSE, Shipper
+from gateway_edge.spool.spool import Spool
 from runestone.audit.v1 import audit_pb2, audit_pb2_grpc
 from runestone.audit.v1.audit_pb2 import AppendResponse, AuditRecord
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from gateway_edge import spool as spool_module
-from gateway_edge.spool import Spool
+from gateway_edge.spool import spool as spool_module
+from gateway_edge.spool.spool import Spool
 
 MAX = 1 << 20
 
@@ -336,7 +336,7 @@ def test_records_survive_kill_9(root):
     """A real process, killed between two appends: all that it said it appended comes out."""
     program = """
 import sys, pathlib, itertools
-from gateway_edge.spool import Spool
+from gateway_edge.spool.spool import Spool
 spool = Spool(pathlib.Path(sys.argv[1]), 7, 1 << 20, 4096)
 for number in itertools.count():
     spool.append(b"record %d" % number)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from structlog.testing import capture_logs
 
-from gateway_edge.spool import Spool
+from gateway_edge.spool.spool import Spool
 
 
 class SpoolLife(RuleBasedStateMachine):

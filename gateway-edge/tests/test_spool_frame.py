@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_edge.spool_frame import Frames, read_frames, write_frame
+from gateway_edge.spool.frame import Frames, read_frames, write_frame
 
 payloads = st.lists(st.binary(min_size=1, max_size=40), max_size=12)
 UNBOUNDED = {"max_records": 1_000, "max_bytes": 1 << 30}

@@ -4,7 +4,7 @@ import fcntl
 
 import pytest
 
-from gateway_edge.spool_lock import take_lock
+from gateway_edge.spool.lock import take_lock
 
 
 def test_one_owner_at_a_time(tmp_path):

@@ -10,10 +10,10 @@ from chassis.config.catalog import Route
 from chassis.config.schema import Key, Limits, Model, PartLimit, Provider, Scopes, Target, Tenant
 from chassis.config.units import Secret
 from chassis.testing import FakeClock
-from gateway_edge.fingerprint import fingerprint
-from gateway_edge.local_limits import LocalLimits
-from gateway_edge.routing import find_route
-from gateway_edge.tenants import Authority, principal_of
+from gateway_edge.callers.tenants import Authority, principal_of
+from gateway_edge.limits.local import LocalLimits
+from gateway_edge.question.fingerprint import fingerprint
+from gateway_edge.question.routing import find_route
 
 NAMES = st.from_regex(r"\A[a-b0-1][-ab._01]{0,5}\Z")
 ADVERSARIAL = ["a", "a.b", "a-b", "a_b", "a.", "b", "ab", "A", "key", "tenant", "pipeline", "acme.ci", "acme", "ci"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from chassis.config.schema import Key, Limits, PreviousSecret, Scopes, Tenant
 from chassis.config.units import Secret
 from chassis.keys import generate_key, hash_key
-from gateway_edge.tenants import Authority
+from gateway_edge.callers.tenants import Authority
 
 SECRET = "a-secret-of-enough-length"
 

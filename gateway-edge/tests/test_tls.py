@@ -14,15 +14,15 @@ import pytest
 from chassis.config.schema import Protection, Tls
 from chassis.errors import RunestoneError
 from chassis.metrics import Metrics
-from gateway_edge import connection_bounds
-from gateway_edge.connection_bounds import ConnectionBounds
+from gateway_edge.door.proxies import TrustedProxies
+from gateway_edge.door.reply import HttpReply
 from gateway_edge.http1 import tls as tls_module
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
 from gateway_edge.http1.tls import TlsServer, open_context
-from gateway_edge.http_reply import HttpReply
-from gateway_edge.proxies import TrustedProxies
+from gateway_edge.protection import connection_bounds
+from gateway_edge.protection.connection_bounds import ConnectionBounds
 
 NEW_KEY = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "2"]
 HELLO = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"

@@ -11,7 +11,7 @@ from chassis.config import plugins as plugins_module
 from chassis.config.plugins import PluginError
 from chassis.metrics import Metrics
 from gateway_edge.call import Call
-from gateway_edge.plugins import Plugins
+from gateway_edge.containment.plugins import Plugins
 
 SOURCE = """
 import msgspec

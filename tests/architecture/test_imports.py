@@ -19,12 +19,12 @@ ALLOWED = {
 HEARTS = {
     "chassis": ["gcra.py", "deadline.py", "globs.py"],
     "gateway_edge": [
-        "fingerprint.py",
-        "body.py",
-        "lease_account.py",
-        "lease_book.py",
-        "limits.py",
-        "scopes.py",
+        "question/fingerprint.py",
+        "question/body.py",
+        "limits/account.py",
+        "limits/book.py",
+        "limits/limit.py",
+        "callers/scopes.py",
         "http1/parser.py",
         "http1/request.py",
         "transform/answers.py",

@@ -4,7 +4,7 @@ import re
 
 from chassis.errors import CODES, Reason
 from contract.descriptors import PROTO
-from gateway_edge.http_errors import MEANINGS
+from gateway_edge.door.errors import MEANINGS
 
 ROW = re.compile(r"^\| `([A-Z_]+)` \| ([A-Z_]+) \| (\d+) \|$", re.MULTILINE)
 

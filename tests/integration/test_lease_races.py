@@ -16,9 +16,9 @@ from chassis.config.schema import RateLimit
 from chassis.gcra import Rate
 from chassis.metrics import Metrics
 from chassis.testing import find_redis, redis_server, running
-from gateway_edge.lease_metrics import LeaseMetrics
-from gateway_edge.leases import Leases
-from gateway_edge.limits import RequestLimit, per_minute
+from gateway_edge.limits.leases import Leases
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.metrics import LeaseMetrics
 from ratelimit_svc.service import SERVICE
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
 

@@ -8,11 +8,11 @@ from msgspec import Struct, field
 from chassis.config import Route, Settings
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
-from gateway_edge.body import decode_object
-from gateway_edge.chat import ChatRequest
+from gateway_edge.callers.tenants import Principal
+from gateway_edge.question.body import decode_object
+from gateway_edge.question.chat import ChatRequest
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
-from gateway_edge.tenants import Principal
 from runestone.common.v1.usage_pb2 import Usage
 
 

@@ -10,10 +10,10 @@ from chassis.clock import Clock
 from chassis.runtime import Runtime
 from gateway_edge.auth.key_sources import KeySources
 from gateway_edge.auth.nonces import NonceMemory
-from gateway_edge.claims import Claims
-from gateway_edge.lease_metrics import LeaseMetrics
-from gateway_edge.leases import Leases
-from gateway_edge.local_limits import LocalLimits
+from gateway_edge.idempotency.claims import Claims
+from gateway_edge.limits.leases import Leases
+from gateway_edge.limits.local import LocalLimits
+from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.cache import AnswerCache
 from gateway_edge.middleware.call_provider import Connection, Models
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub

@@ -1,8 +1,9 @@
 """A request's way through the edge, on one screen.
 
 Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls
-and whether there is room, and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may redefine and add to; `call` is the
-last of each. `usage`, `audit` and `request_logger` name what is always there (settle, record, the door's log line).
+and whether there is room, and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may
+redefine and add to; `call` is the last of each. `usage`, `audit` and `request_logger` name what is always there (settle,
+record, the door's log line).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from chassis.config.shared_state import is_state_shared
 from chassis.config.transform import TransformOptions
 from chassis.config.units import Duration
 from gateway_edge.auth.table import lay_credentials
-from gateway_edge.fingerprint import hash_parts
+from gateway_edge.containment.plugins import Plugins
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -39,8 +40,8 @@ from gateway_edge.middleware.validate import Validate
 from gateway_edge.openapi.document import published
 from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.peers import Peers
-from gateway_edge.plugins import Plugins
 from gateway_edge.policy import Policy
+from gateway_edge.question.fingerprint import hash_parts
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
     "default": ["authenticate", "validate", "idempotency", "rate_limit", "cache"],

@@ -14,7 +14,7 @@ it takes options, which are checked at start and given to the constructor. `name
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.changing import change_answer, watch_answer
+from gateway_edge.containment.changing import change_answer, watch_answer
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.reply import PassingReply
 

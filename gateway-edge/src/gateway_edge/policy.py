@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from chassis.config import Catalog, Settings
 from chassis.snapshots import Snapshot
-from gateway_edge.cors import Cors
-from gateway_edge.proxies import TrustedProxies
-from gateway_edge.tenants import Authority
+from gateway_edge.callers.tenants import Authority
+from gateway_edge.door.cors import Cors
+from gateway_edge.door.proxies import TrustedProxies
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,23 @@ import asyncio
 
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
-from gateway_edge.call_bounds import CallBounds
-from gateway_edge.connection_bounds import ConnectionBounds, raise_descriptor_limit
-from gateway_edge.door import Door
-from gateway_edge.edge_metrics import EdgeMetrics
-from gateway_edge.listener import HttpListener
-from gateway_edge.memory import cgroup_limit, resident_size
+from gateway_edge.callers.revocation import Revocation
+from gateway_edge.containment.plugins import Plugins
+from gateway_edge.door.door import Door
+from gateway_edge.door.listener import HttpListener
+from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.ways import follow_ways
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
 from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
-from gateway_edge.plugins import Plugins
-from gateway_edge.revocation import Revocation
+from gateway_edge.protection.call_bounds import CallBounds
+from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
+from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.settings import EdgeSettings
-from gateway_edge.shipper import Shipper
-from gateway_edge.spool import Spool
-from gateway_edge.ways import follow_ways
+from gateway_edge.spool.shipper import Shipper
+from gateway_edge.spool.spool import Spool
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0

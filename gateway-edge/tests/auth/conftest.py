@@ -18,7 +18,7 @@ from chassis.testing import FakeClock
 from gateway_edge.auth.message_signature import MessageSignature
 from gateway_edge.auth.signers import Signer, verify_ed25519, verify_hmac
 from gateway_edge.call import Call
-from gateway_edge.tenants import ADMIN, Authority, Principal
+from gateway_edge.callers.tenants import ADMIN, Authority, Principal
 from runestone.state.v1.state_pb2 import RememberNonceRequest, RememberNonceResponse
 
 SECRET = b"a-shared-secret-of-forty-characters-long"

@@ -20,7 +20,7 @@ from gateway_edge.auth.access_token import AccessToken, Issuer
 from gateway_edge.auth.key_set import PublicKeys
 from gateway_edge.auth.key_source import WrittenKeys
 from gateway_edge.call import Call
-from gateway_edge.tenants import Authority, Principal
+from gateway_edge.callers.tenants import Authority, Principal
 
 ISSUER, AUDIENCE = "https://id.example", "runestone"
 RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})

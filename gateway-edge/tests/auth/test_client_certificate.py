@@ -11,7 +11,7 @@ from chassis.config.authentication import CertifiedClient
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.auth.client_certificate import ClientCertificate
 from gateway_edge.auth.forwarded_certificate import LONGEST, read_certificate
-from gateway_edge.tenants import Authority
+from gateway_edge.callers.tenants import Authority
 
 HASH = "468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688"
 # Envoy's own examples, "HTTP header manipulation", x-forwarded-client-cert.

@@ -14,7 +14,7 @@ from gateway_edge.auth.key_source import KeySource
 from gateway_edge.auth.refusal import TOKEN, refusal
 from gateway_edge.auth.token import Expectation, Token, read_token, verify_token
 from gateway_edge.call import Arrival, Call
-from gateway_edge.tenants import Authority, Principal
+from gateway_edge.callers.tenants import Authority, Principal
 
 MOST_REMEMBERED = 10_000
 LONGEST_NAME = 128

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from gateway_edge.auth.bearer import bearer_of, looks_like_token
 from gateway_edge.auth.refusal import AMBIGUOUS, KEY, refusal
 from gateway_edge.call import Arrival, Call
-from gateway_edge.tenants import Authority, Principal
+from gateway_edge.callers.tenants import Authority, Principal
 
 
 class ApiKey:

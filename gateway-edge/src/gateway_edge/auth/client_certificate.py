@@ -6,7 +6,7 @@ from chassis.config.authentication import CertifiedClient
 from gateway_edge.auth.forwarded_certificate import HEADER, ForwardedCertificate, read_certificate
 from gateway_edge.auth.refusal import CERTIFICATE, refusal
 from gateway_edge.call import Arrival, Call
-from gateway_edge.tenants import Authority, Principal
+from gateway_edge.callers.tenants import Authority, Principal
 
 BELOW = "/*"
 

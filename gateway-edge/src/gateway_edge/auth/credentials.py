@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from gateway_edge.call import Arrival, Call
-from gateway_edge.tenants import Principal
+from gateway_edge.callers.tenants import Principal
 
 
 class Credentials(Protocol):

@@ -14,7 +14,7 @@ from gateway_edge.auth.signature_input import INPUT, VALUE, SignatureInput, read
 from gateway_edge.auth.signature_policy import DIGEST, check_terms, seconds_left
 from gateway_edge.auth.signers import Signer
 from gateway_edge.call import Arrival, Call
-from gateway_edge.tenants import Principal
+from gateway_edge.callers.tenants import Principal
 
 ReadBody = Callable[[], Awaitable[bytes]]
 

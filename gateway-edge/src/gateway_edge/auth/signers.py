@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from chassis.config.authentication import Signer as SignerSettings
 from chassis.ed25519 import read_public_key
-from gateway_edge.tenants import ADMIN, Authority, Principal
+from gateway_edge.callers.tenants import ADMIN, Authority, Principal
 
 Verify = Callable[[bytes, bytes], bool]  # signature base and signature to whether it holds
 

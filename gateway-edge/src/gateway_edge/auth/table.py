@@ -8,9 +8,9 @@ from chassis.config.authentication import Signatures
 from gateway_edge.auth.api_key import ApiKey
 from gateway_edge.auth.client_certificate import ClientCertificate
 from gateway_edge.auth.credentials import Credentials
+from gateway_edge.callers.tenants import Authority
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
-from gateway_edge.tenants import Authority
 
 
 def lay_credentials(policy: Policy, peers: Peers) -> list[Credentials]:

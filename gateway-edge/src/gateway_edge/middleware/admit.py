@@ -2,8 +2,8 @@
 
 from chassis.clock import Clock
 from gateway_edge.call import Call
-from gateway_edge.call_bounds import CallBounds
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.protection.call_bounds import CallBounds
 
 
 class Admit:

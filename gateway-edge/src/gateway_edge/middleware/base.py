@@ -22,13 +22,13 @@ class Middleware(Protocol):
 
 
 class Pipeline:
-    """Middleware in order, outermost first, each timed. What lies behind the last one is `end`. Pipelines that consist of
-    the same have the same `version`."""
+    """Middleware in order, outermost first, each timed; the last one answers. Pipelines that consist of the same have the same
+    `version`."""
 
-    def __init__(self, middleware: Sequence[Middleware], end: Proceed | None = None, *, version: bytes = b"") -> None:
+    def __init__(self, middleware: Sequence[Middleware], *, version: bytes = b"") -> None:
         self.version = version
-        self.names = tuple(step.name for step in middleware)
-        self._run: Proceed = _arrive if end is None else end
+        self._names = tuple(step.name for step in middleware)
+        self._run: Proceed = _arrive
         for step in reversed(middleware):
             self._run = _timed(step, self._run)
 
@@ -37,7 +37,7 @@ class Pipeline:
         await self._run(call)
 
     def __repr__(self) -> str:
-        return f"Pipeline({' -> '.join(self.names)})"
+        return f"Pipeline({' -> '.join(self._names)})"
 
 
 def _timed(middleware: Middleware, proceed: Proceed) -> Proceed:

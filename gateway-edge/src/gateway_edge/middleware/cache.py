@@ -10,8 +10,8 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.blame import is_part_down
 from gateway_edge.call import Call
-from gateway_edge.fingerprint import fingerprint, is_ambiguous
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.question.fingerprint import fingerprint, is_ambiguous
 from gateway_edge.recording import RecordingReply
 from runestone.cache.v1.cache_pb2 import Answer, LookUpRequest, LookUpResponse, StoreRequest, StoreResponse
 

@@ -6,7 +6,7 @@ from chassis.config import Catalog
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Pipeline, Proceed
-from gateway_edge.routing import find_route
+from gateway_edge.question.routing import find_route
 
 HEADER = "x-runestone-pipeline"
 DEFAULT = "default"

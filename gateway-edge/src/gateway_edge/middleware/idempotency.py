@@ -7,8 +7,8 @@ from chassis.config.pipelines import IdempotencyOptions
 from chassis.context import current
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.claims import Claim, Claims
-from gateway_edge.idempotency_key import HEADER, CallKey, read_key
+from gateway_edge.idempotency.claims import Claim, Claims
+from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import RecordingReply
 from runestone.state.v1.state_pb2 import KeptAnswer

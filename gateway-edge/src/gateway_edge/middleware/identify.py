@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from gateway_edge.auth.credentials import Credentials
 from gateway_edge.auth.refusal import AMBIGUOUS, refusal
 from gateway_edge.call import Arrival, Call
+from gateway_edge.callers.tenants import Principal
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.tenants import Principal
 
 
 class Identify:

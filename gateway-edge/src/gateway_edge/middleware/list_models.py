@@ -7,9 +7,9 @@ import orjson
 
 from chassis.config import Catalog, Route
 from gateway_edge.call import Call
+from gateway_edge.callers.tenants import Principal
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.routing import require_route
-from gateway_edge.tenants import Principal
+from gateway_edge.question.routing import require_route
 
 COLLECTION = "models"
 

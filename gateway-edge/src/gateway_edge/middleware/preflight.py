@@ -2,7 +2,7 @@
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.cors import Cors, preflight_headers
+from gateway_edge.door.cors import Cors, preflight_headers
 from gateway_edge.middleware.base import Proceed
 
 

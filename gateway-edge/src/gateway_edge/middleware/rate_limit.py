@@ -5,11 +5,11 @@ from typing import Literal
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.lease_book import Limits
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.leases import Leases
-from gateway_edge.limits import RequestLimit, per_minute
-from gateway_edge.local_limits import LocalLimits
+from gateway_edge.limits.book import Limits
+from gateway_edge.limits.leases import Leases
+from gateway_edge.limits.limit import RequestLimit, per_minute
+from gateway_edge.limits.local import LocalLimits
+from gateway_edge.limits.verdict import Verdict
 from gateway_edge.middleware.base import Proceed
 
 DEGRADED = "x-runestone-degraded"

@@ -6,7 +6,7 @@ from typing import Protocol
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.http_errors import http_status
+from gateway_edge.door.errors import http_status
 from gateway_edge.middleware.base import Proceed
 from runestone.audit.v1.audit_pb2 import AuditRecord
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED

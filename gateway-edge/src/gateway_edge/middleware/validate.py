@@ -1,13 +1,13 @@
 """What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route."""
 
 from chassis.config import Catalog
-from gateway_edge.body import read_as
 from gateway_edge.call import Call, Question
-from gateway_edge.chat import ChatRequest
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.openapi.fault import check
 from gateway_edge.openapi.shape import Shape
-from gateway_edge.routing import require_route
+from gateway_edge.question.body import read_as
+from gateway_edge.question.chat import ChatRequest
+from gateway_edge.question.routing import require_route
 
 
 class Validate:

@@ -2,7 +2,7 @@
 
 from chassis.config import Catalog, Route
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.tenants import Principal
+from gateway_edge.callers.tenants import Principal
 
 
 def find_route(catalog: Catalog, caller: Principal | None, model: str) -> Route | None:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from time import monotonic
 
 from chassis.errors import RunestoneError
+from gateway_edge.door.errors import error_body, error_event, error_headers, http_status
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
 from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_head, write_length
-from gateway_edge.http_errors import error_body, error_event, error_headers, http_status
 
 PING = b": ping\n\n"
 PING_INTERVAL = 10.0
@@ -38,13 +38,13 @@ class HttpReply:
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
         self.has_begun = False
+        self.is_whole = False
         self._request = request
         self._connection = connection
         self._server_timing = server_timing
         self._ping_interval = ping_interval
         self._is_chunked = not request.is_http_1_0
         self._is_stream = False
-        self.is_whole = False
         self._is_ending = False  # the end is on its way
         self._is_quiet = True  # nothing was sent since the last look
         self._next_ping: asyncio.TimerHandle | None = None
@@ -83,10 +83,7 @@ class HttpReply:
         self.stop_pinging()
         if self._is_ending:
             return
-        data = b"" if self._is_stream else self._begin_stream()
-        self._is_ending = True
-        await self._connection.write(data + LAST_CHUNK if self._is_chunked else data)
-        self.is_whole = True
+        await self._end_with(b"" if self._is_stream else self._begin_stream())
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells the client of `error`: as a status while nothing was sent, else as the stream's last event, after which
@@ -114,10 +111,12 @@ class HttpReply:
             raise TimeoutError  # behind the end, or behind a part of a document, no error can stand
         else:
             self._request.keeps_alive = False
-            self._is_ending = True
-            last = self._frame(error_event(error))
-            await self._connection.write(last + LAST_CHUNK if self._is_chunked else last)
-            self.is_whole = True
+            await self._end_with(self._frame(error_event(error)))
+
+    async def _end_with(self, last: bytes) -> None:
+        self._is_ending = True
+        await self._connection.write(last + LAST_CHUNK if self._is_chunked else last)
+        self.is_whole = True
 
     def _begin_stream(self) -> bytes:
         self._is_stream = self.has_begun = True

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from gateway_edge.lease_account import Account, Lease
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit
+from gateway_edge.limits.account import Account, Lease
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.verdict import Verdict
 
 MAX_LIMITS = 10_000
 MAX_LEFTOVERS = 10_000

@@ -12,8 +12,8 @@ from chassis.ids import NewId
 from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.metric_families import Counter
 from gateway_edge.blame import is_part_down
-from gateway_edge.call_state import CallState
-from gateway_edge.idempotency_key import CallKey
+from gateway_edge.idempotency.call_state import CallState
+from gateway_edge.idempotency.key import CallKey
 from runestone.state.v1.state_pb2 import (
     AbandonCallRequest,
     BeginCallRequest,

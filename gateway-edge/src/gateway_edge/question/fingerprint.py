@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from chassis.config import Route
-from gateway_edge.body import is_compact
+from gateway_edge.question.body import is_compact
 
 SCHEMA_VERSION = b"2"
 MAX_DEPTH = 200  # orjson writes 254 levels

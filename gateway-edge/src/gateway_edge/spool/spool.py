@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from chassis.logs import Logger, get_logger
-from gateway_edge.spool_directory import Batch, Damage, SpoolDirectory
-from gateway_edge.spool_frame import write_frame
-from gateway_edge.spool_rejects import RejectedLog
+from gateway_edge.spool.directory import Batch, Damage, SpoolDirectory
+from gateway_edge.spool.frame import write_frame
+from gateway_edge.spool.rejects import RejectedLog
 
 SEGMENT_BYTES = 1 << 20
 BACKLOG_BYTES = 4 << 20  # the records of some 10,000 running calls

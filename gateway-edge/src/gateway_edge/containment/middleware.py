@@ -7,7 +7,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from chassis.metric_families import Counter
 from gateway_edge.call import Call
-from gateway_edge.contained_reply import ContainedReply, Report, WayBack, is_meant, raise_if_cancelled
+from gateway_edge.containment.reply import ContainedReply, Report, WayBack, is_meant, raise_if_cancelled
 from gateway_edge.middleware.base import Middleware, Proceed
 from gateway_edge.reply import Reply
 

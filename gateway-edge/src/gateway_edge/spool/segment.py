@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from gateway_edge.spool_frame import Frames, read_frames
+from gateway_edge.spool.frame import Frames, read_frames
 
 # What the disk will not give back however often it is asked. Any other failure to read (no descriptors left, say) passes.
 _LOST = {errno.ENOENT, errno.EIO}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from gateway_edge.spool_lock import DirectoryLock, take_lock
-from gateway_edge.spool_segment import Segment
+from gateway_edge.spool.lock import DirectoryLock, take_lock
+from gateway_edge.spool.segment import Segment
 
 _SUFFIX = ".log"
 

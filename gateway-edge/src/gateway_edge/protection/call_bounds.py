@@ -7,11 +7,11 @@ from chassis.errors import Reason, RunestoneError
 from chassis.health import Facts
 from chassis.metrics import Metrics
 from gateway_edge.call import Arrival
-from gateway_edge.pressure import INTERVAL, WINDOW, Load, Pressure, Timer
-from gateway_edge.proxies import site_of
-from gateway_edge.shedding import CALM, PRIORITIES, relief, shed_below
-from gateway_edge.tally import Tally
-from gateway_edge.tenants import Principal
+from gateway_edge.callers.tenants import Principal
+from gateway_edge.door.proxies import site_of
+from gateway_edge.protection.pressure import INTERVAL, WINDOW, Load, Pressure, Timer
+from gateway_edge.protection.shedding import CALM, PRIORITIES, relief, shed_below
+from gateway_edge.protection.tally import Tally
 
 FACT = "shedding"
 FIRST_GUESS = 1.0  # seconds that a call is taken to last before one has

@@ -13,16 +13,16 @@ from chassis.ids import NewId
 from chassis.logs import Logger
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call
-from gateway_edge.edge_metrics import EdgeMetrics
+from gateway_edge.door.errors import http_status
+from gateway_edge.door.intake import read_timeout
+from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.proxies import UNKNOWN
+from gateway_edge.door.reply import HttpReply
+from gateway_edge.door.ways import Way, Ways
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
-from gateway_edge.http_errors import http_status
-from gateway_edge.http_reply import HttpReply
-from gateway_edge.intake import read_timeout
 from gateway_edge.policy import Policy
-from gateway_edge.proxies import UNKNOWN
 from gateway_edge.stopwatch import Stopwatch
-from gateway_edge.ways import Way, Ways
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from chassis.clock import Clock
 from chassis.gcra import Rate, decide
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.verdict import Verdict
 
 MAX_SUBJECTS = 10_000
 

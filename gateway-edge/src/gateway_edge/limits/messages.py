@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from gateway_edge.lease_book import Leftover, Reply
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit
+from gateway_edge.limits.book import Leftover, Reply
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.verdict import Verdict
 from runestone.ratelimit.v1 import ratelimit_pb2
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     AskedLimit,

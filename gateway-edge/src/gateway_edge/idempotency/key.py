@@ -12,7 +12,7 @@ import orjson
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
-from gateway_edge.fingerprint import hash_parts, is_ambiguous
+from gateway_edge.question.fingerprint import hash_parts, is_ambiguous
 
 HEADER = "idempotency-key"
 SCHEMA_VERSION = b"1"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from gateway_edge.spool_segment import write_whole
+from gateway_edge.spool.segment import write_whole
 
 
 class RejectedLog:

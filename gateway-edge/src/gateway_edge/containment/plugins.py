@@ -15,8 +15,8 @@ from chassis.config.plugins import (
 from chassis.config.shapes import convert
 from chassis.logs import Logger
 from chassis.metrics import Metrics
+from gateway_edge.containment.middleware import Contained
 from gateway_edge.middleware.base import Middleware
-from gateway_edge.middleware.containment import Contained
 
 
 class Plugins:

@@ -7,8 +7,8 @@ from chassis.errors import Reason, RunestoneError
 from chassis.snapshots import Editions, Snapshot
 from gateway_edge.auth.bearer import bearer_of
 from gateway_edge.call import Call
+from gateway_edge.door.ways import Ways
 from gateway_edge.policy import Policy
-from gateway_edge.ways import Ways
 
 EndWhere = Callable[[Callable[[Call], bool], RunestoneError], None]
 

@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from chassis.gcra import count_lapsed
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.verdict import Verdict
 
 SECOND = 1_000_000
 WARM = 3.0  # calls a second from which a lease saves more than it costs

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Protocol, Self
 
-from gateway_edge.door import Door
+from gateway_edge.door.door import Door
 from gateway_edge.http1.connections import Bounds, Connections
 from gateway_edge.http1.tls import HandshakeBounds, TlsServer, open_context
 from gateway_edge.settings import EdgeSettings

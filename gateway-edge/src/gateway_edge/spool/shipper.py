@@ -11,8 +11,8 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from chassis.metrics import Metrics
-from gateway_edge.spool import Spool
-from gateway_edge.spool_directory import Batch
+from gateway_edge.spool.directory import Batch
+from gateway_edge.spool.spool import Spool
 from runestone.audit.v1.audit_pb2 import AppendRequest, AppendResponse, AuditRecord
 
 # Seconds.

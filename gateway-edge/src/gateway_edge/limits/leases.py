@@ -1,6 +1,6 @@
 """Units of limits taken ahead from ratelimit-svc, so that calls are admitted without asking anybody.
 
-The bookkeeping is in `lease_book.py`; this is what waits: asking for calls that found no unit, renewing before a lease is dry,
+The bookkeeping is in `book.py`; this is what waits: asking for calls that found no unit, renewing before a lease is dry,
 giving back what is not needed. Every refusal is ratelimit-svc's own, with its exact wait.
 """
 
@@ -14,12 +14,12 @@ from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.context import CallContext, bind, current
 from chassis.errors import Reason, RunestoneError
-from gateway_edge import lease_messages
-from gateway_edge.lease_book import Hold, LeaseBook, Limits, Reply
-from gateway_edge.lease_messages import Limiter
-from gateway_edge.lease_metrics import LeaseMetrics
-from gateway_edge.lease_verdict import Verdict
-from gateway_edge.limits import RequestLimit
+from gateway_edge.limits import messages as lease_messages
+from gateway_edge.limits.book import Hold, LeaseBook, Limits, Reply
+from gateway_edge.limits.limit import RequestLimit
+from gateway_edge.limits.messages import Limiter
+from gateway_edge.limits.metrics import LeaseMetrics
+from gateway_edge.limits.verdict import Verdict
 
 MAX_CALLS = 1_000  # ratelimit-svc's bound on calls in one request
 MAX_RETURNED = 32  # and on leases in one

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from chassis.config.schema import Protection
 from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
-from gateway_edge.http_errors import write_refusal
-from gateway_edge.proxies import TrustedProxies, site_of
-from gateway_edge.tally import Tally
+from gateway_edge.door.errors import write_refusal
+from gateway_edge.door.proxies import TrustedProxies, site_of
+from gateway_edge.protection.tally import Tally
 
 KEPT_DESCRIPTORS = 256  # for what is no connection of a client: files, peers, the loop
 MOST_HANDSHAKES = 512  # of TLS, at once; half of them by one address

@@ -9,8 +9,8 @@ from msgspec.json import encode
 from chassis.config import Secret, Settings
 from chassis.config.schema import Key, Tenant
 from chassis.keys import HASH_PREFIX, hash_key, is_mistyped
-from gateway_edge.limits import PartialLimit, RequestLimit, partial_limits, whole_limits
-from gateway_edge.scopes import UNBOUNDED, Scope
+from gateway_edge.callers.scopes import UNBOUNDED, Scope
+from gateway_edge.limits.limit import PartialLimit, RequestLimit, partial_limits, whole_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
