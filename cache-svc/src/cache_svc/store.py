@@ -8,12 +8,51 @@ LARGEST_SHARE = 8  # one entry may take an eighth of the cache, so that it can n
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What an entry can be found by beside its fingerprint. `tenant` is empty for what tenants share."""
+
+    tenant: str = ""
+    model: str = ""
+    tags: tuple[str, ...] = ()
+
+
+NO_LABELS = Labels()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries: those that fit all that is set (`runestone.cache.v1.Selection`)."""
+
+    key_prefix: bytes = b""
+    tenant: str = ""
+    model: str = ""
+    tag: str = ""
+    everything: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any member is set."""
+        return bool(self.key_prefix or self.tenant or self.model or self.tag or self.everything)
+
+    def fits(self, fingerprint: bytes, labels: Labels) -> bool:
+        """Whether an entry is one of those."""
+        return (
+            fingerprint.startswith(self.key_prefix)
+            and self.tenant in ("", labels.tenant)
+            and self.model in ("", labels.model)
+            and (not self.tag or self.tag in labels.tags)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """An answer to keep: a serialized `runestone.cache.v1.Answer`, and how many seconds it stays fresh."""
+    """An answer to keep: a serialized `runestone.cache.v1.Answer` (sealed, where it is encrypted), and how many seconds it is
+    kept, fresh or stale."""
 
     fingerprint: bytes
     body: bytes
     ttl: float
+    labels: Labels = NO_LABELS
 
     @property
     def size(self) -> int:
@@ -55,6 +94,10 @@ class Store(Protocol):
     async def keep(self, entry: Entry) -> bool:
         """Keeps the entry in place of one with its fingerprint. False when the bounds do not admit it: then what was
         there stays. Cancelling may leave it kept, never a part of it."""
+
+    async def purge(self, selection: Selection) -> int:
+        """Forgets what the selection fits, and says how many entries that were. Repeating it is harmless; cancelling, or
+        UNAVAILABLE, may leave some."""
 
     async def take_stock(self) -> Holdings:
         """What is held now."""

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chassis.keys import hash_key, is_mistyped
-from gateway_edge.tenants import Authority, Principal
+from gateway_edge.callers.tenants import Authority, Principal
 from launcher.cli import app
 from launcher.configuration import list_files, load
 from launcher.keyfiles import ensure_key

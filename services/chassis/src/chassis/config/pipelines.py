@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -58,9 +58,30 @@ class IdempotencyOptions(Section, frozen=True, kw_only=True):
 
 
 class CacheOptions(Section, frozen=True, kw_only=True):
-    """How long answers are kept; absent: `cache.default_ttl`."""
+    """What is kept, for how long, and for whom. `ttl` and `when` absent: `cache.default_ttl` and `cache.when`.
+
+    Answers are shared within `scope`. With `variants` above one, so many answers to a question with a temperature are kept and
+    given in turn. An answer is kept `stale_while_revalidate` longer, to be given while it is asked anew, and `stale_if_error`
+    longer, to be given where asking fails. Refusals of the provider (400, 404) are kept for `negative_ttl`. `replay` says
+    how fast a kept stream is sent, `coalesce` whether a call may follow another's. `bill` names what counts as used.
+    """
 
     ttl: Duration | UnsetType = UNSET
+    when: Literal["deterministic", "always"] | UnsetType = UNSET
+    scope: Literal["tenant", "key", "global"] = "tenant"
+    variants: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    stale_while_revalidate: Duration = Duration(0)
+    stale_if_error: Duration = Duration(0)
+    negative_ttl: Duration = Duration(0)
+    replay: Literal["burst", "paced"] = "burst"
+    coalesce: bool = True
+    max_answer: Size = Size(8 << 20)
+    models: tuple[str, ...] = ("*",)
+    tenants: tuple[str, ...] = ("*",)
+    only_tags: tuple[str, ...] = ()
+    unless_tags: tuple[str, ...] = ()
+    finish_reasons: tuple[str, ...] = ("stop", "tool_calls", "function_call", "end_turn", "tool_use", "stop_sequence")
+    bill: tuple[Literal["hit", "coalesced"], ...] = ()
 
 
 STEPS: dict[str, type[Section]] = {

@@ -117,10 +117,30 @@ class Edge(Section, frozen=True, kw_only=True):
 
 
 class Encryption(Section, frozen=True, kw_only=True):
-    """Encryption of stored answers."""
+    """Encryption of stored answers, of the tenants that `tenants` (globs) name. Data keys are wrapped by `master_key`; those that
+    `previous_keys` wrapped can still be read. Edges keep copies for `near_tenants` (globs) only."""
 
-    master_key: Secret | None = None
-    tenants: list[str] = []
+    master_key: Secret
+    previous_keys: tuple[Secret, ...] = ()
+    tenants: tuple[str, ...] = ("*",)
+    near_tenants: tuple[str, ...] = ()
+
+
+class NearCache(Section, frozen=True, kw_only=True):
+    """The copies of answers that each edge worker keeps, and their bound in bytes."""
+
+    enabled: bool = True
+    max_bytes: Size = Size(64 << 20)
+
+
+class Warming(Section, frozen=True, kw_only=True):
+    """Questions asked at start, before anybody else asks them: a file of JSON lines, for a tenant under the name of one of its
+    keys, at most `rate` a second."""
+
+    file: str | None = None
+    tenant: str = ""
+    key: str = ""
+    rate: Count = 5
 
 
 class SharedState(Section, frozen=True, kw_only=True):
@@ -143,6 +163,8 @@ class Cache(Section, frozen=True, kw_only=True):
     warm_on_startup: bool = False
     store: StoreUrl = StoreUrl("memory")
     encryption: Encryption | None = None
+    near: NearCache = NearCache()
+    warm: Warming = Warming()
     state: SharedState = SharedState()
 
 
@@ -154,9 +176,11 @@ class RateLimit(Section, frozen=True, kw_only=True):
 
 
 class Audit(Section, frozen=True, kw_only=True):
-    """The audit store, and the bound of each edge worker's spool; at the bound new calls are refused."""
+    """The audit store, what records hold of a call's content, and the bound of each edge worker's spool; at the bound new calls
+    are refused."""
 
     store: StoreUrl = StoreUrl("sqlite")
+    capture: Literal["nothing", "questions"] = "nothing"
     spool_max_bytes: Size = Size(256 << 20)
 
 

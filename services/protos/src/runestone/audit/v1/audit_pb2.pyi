@@ -24,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class AuditRecord(_message.Message):
-    """One call, from its arrival at the edge to its end, whatever the end was. Holds no prompt and no answer."""
+    """One call, from its arrival at the edge to its end, whatever the end was. Holds no answer, and no prompt unless that is asked for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -51,6 +51,8 @@ class AuditRecord(_message.Message):
     SNAPSHOT_VERSION_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     REPLAY_OF_FIELD_NUMBER: _builtins.int
+    UNBILLED_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The edge's id of the call, equal to the answer's `x-request-id`."""
     client_request_id: _builtins.str
@@ -76,7 +78,7 @@ class AuditRecord(_message.Message):
     stream: _builtins.bool
     """Whether a stream was asked for."""
     cache: _builtins.str
-    """How the cache took part: "HIT", "MISS", "BYPASS"; empty when the call never came so far."""
+    """How the cache took part: "HIT", "MISS", "REFRESH", "COALESCED", "BYPASS"; empty when the call never came so far."""
     attempts: _builtins.int
     """Upstream calls made for it."""
     finish_reason: _builtins.str
@@ -93,6 +95,10 @@ class AuditRecord(_message.Message):
     """The request_id of the call whose kept answer was given again (`Idempotency-Key`); empty otherwise. Such a record has no
     usage: what was used stands in the record of that call.
     """
+    unbilled: _builtins.bool
+    """The tokens of `usage` count against nobody's bill: the answer was a hit or shared, and the pipeline does not bill those."""
+    question: _builtins.bytes
+    """The client's body, where `audit.capture` says that questions are kept; empty otherwise."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the call arrived."""
@@ -135,10 +141,12 @@ class AuditRecord(_message.Message):
         snapshot_version: _builtins.str = ...,
         client_address: _builtins.str = ...,
         replay_of: _builtins.str = ...,
+        unbilled: _builtins.bool = ...,
+        question: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

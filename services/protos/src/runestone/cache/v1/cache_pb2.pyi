@@ -3,10 +3,13 @@
 isort:skip_file
 The answer cache: whole, successful answers, kept as the bytes they were."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
 import sys
@@ -26,16 +29,20 @@ class LookUpRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.bytes
     """SHA-256 over everything that may change the answer, tenant included: 32 bytes."""
+    tenant: _builtins.str
+    """Whose question it is: answers of an encrypted tenant are read with its key. Empty for answers that tenants share."""
     def __init__(
         self,
         *,
         fingerprint: _builtins.bytes = ...,
+        tenant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -49,29 +56,67 @@ class LookUpResponse(_message.Message):
 
     HIT_FIELD_NUMBER: _builtins.int
     MISS_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    MAY_COPY_FIELD_NUMBER: _builtins.int
+    may_copy: _builtins.bool
+    """Whether the caller may keep a copy: not of what is encrypted at rest, unless its tenant allows it."""
     @_builtins.property
     def hit(self) -> Global___Answer:
-        """There is, and it is fresh."""
+        """There is. It is fresh, or was and is kept as stale: see `Answer.fresh_for`."""
 
     @_builtins.property
     def miss(self) -> Global___Miss:
         """There is none: the caller asks the provider."""
+
+    @_builtins.property
+    def mark(self) -> Global___Mark:
+        """How far the log of changes had come, at the least, when the answer was read. A caller that has heard of more must not
+        keep a copy.
+        """
 
     def __init__(
         self,
         *,
         hit: Global___Answer | None = ...,
         miss: Global___Miss | None = ...,
+        mark: Global___Mark | None = ...,
+        may_copy: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hit", b"hit", "miss", b"miss", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hit", b"hit", "mark", b"mark", "miss", b"miss", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hit", b"hit", "miss", b"miss", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hit", b"hit", "mark", b"mark", "may_copy", b"may_copy", "miss", b"miss", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["hit", "miss"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___LookUpResponse: _TypeAlias = LookUpResponse  # noqa: Y015
+
+@_typing.final
+class Mark(_message.Message):
+    """A place in the log of changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.str
+    """Which log: another after a restart, or when the store has lost it."""
+    version: _builtins.int
+    """How many changes have been."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mark: _TypeAlias = Mark  # noqa: Y015
 
 @_typing.final
 class Miss(_message.Message):
@@ -103,6 +148,13 @@ class Answer(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     STORED_AT_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    OFFSETS_FIELD_NUMBER: _builtins.int
+    FRESH_FOR_FIELD_NUMBER: _builtins.int
+    STALE_FOR_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """The bytes that the client was sent: a document, or all events of a stream up to its end."""
     content_type: _builtins.str
@@ -113,6 +165,8 @@ class Answer(_message.Message):
     """The provider's model that answered."""
     finish_reason: _builtins.str
     """Why the model stopped, in the dialect's words."""
+    request_id: _builtins.str
+    """The request id of the call that brought it."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """Tokens that the original answer used."""
@@ -120,6 +174,30 @@ class Answer(_message.Message):
     @_builtins.property
     def stored_at(self) -> _timestamp_pb2.Timestamp:
         """When the answer was stored. Set by the service."""
+
+    @_builtins.property
+    def ends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of a stream: where each event ends in `body`, in bytes; the last equals len(body)."""
+
+    @_builtins.property
+    def offsets(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """Of a stream: when each event came, counted from the first one. As many as `ends`."""
+
+    @_builtins.property
+    def fresh_for(self) -> _duration_pb2.Duration:
+        """How long after `stored_at` it is fresh. Set by the service."""
+
+    @_builtins.property
+    def stale_for(self) -> _duration_pb2.Duration:
+        """How much longer than that it may be given as stale. Set by the service."""
+
+    @_builtins.property
+    def error(self) -> _error_pb2.Error:
+        """Instead of `body`: the refusal that the provider answered, where refusals are kept."""
+
+    @_builtins.property
+    def labels(self) -> Global___Labels:
+        """What it is kept under."""
 
     def __init__(
         self,
@@ -131,14 +209,53 @@ class Answer(_message.Message):
         usage: _usage_pb2.Usage | None = ...,
         finish_reason: _builtins.str = ...,
         stored_at: _timestamp_pb2.Timestamp | None = ...,
+        ends: _abc.Iterable[_builtins.int] | None = ...,
+        offsets: _abc.Iterable[_duration_pb2.Duration] | None = ...,
+        fresh_for: _duration_pb2.Duration | None = ...,
+        stale_for: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+        error: _error_pb2.Error | None = ...,
+        labels: Global___Labels | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "finish_reason", b"finish_reason", "model", b"model", "provider", b"provider", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+@_typing.final
+class Labels(_message.Message):
+    """What an answer can be found by beside its fingerprint, to be purged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Whose it is; empty for answers that tenants share."""
+    model: _builtins.str
+    """The public model name that was asked for."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The call's tags: at most 16, of at most 64 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        model: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "tags", b"tags", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Labels: _TypeAlias = Labels  # noqa: Y015
 
 @_typing.final
 class StoreRequest(_message.Message):
@@ -149,15 +266,23 @@ class StoreRequest(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    STALE_FOR_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.bytes
     """The question's fingerprint: 32 bytes."""
+    replaces: _builtins.bool
+    """Whether there may be an earlier answer of which callers keep copies: they are told to drop them."""
     @_builtins.property
     def answer(self) -> Global___Answer:
-        """The answer; `stored_at` is ignored."""
+        """The answer with its labels; what the service sets is ignored."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long it stays fresh; unset or zero for the service's default, never more than a year."""
+
+    @_builtins.property
+    def stale_for(self) -> _duration_pb2.Duration:
+        """How much longer it is kept as stale, never more than a year."""
 
     def __init__(
         self,
@@ -165,10 +290,12 @@ class StoreRequest(_message.Message):
         fingerprint: _builtins.bytes = ...,
         answer: Global___Answer | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        stale_for: _duration_pb2.Duration | None = ...,
+        replaces: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "stale_for", b"stale_for", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fingerprint", b"fingerprint", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "fingerprint", b"fingerprint", "replaces", b"replaces", "stale_for", b"stale_for", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,20 +308,271 @@ class StoreResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STORED_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    MAY_COPY_FIELD_NUMBER: _builtins.int
     stored: _builtins.bool
     """Whether it is kept. False when it exceeds what one entry, or the whole cache, may hold."""
+    may_copy: _builtins.bool
+    """Whether the caller may keep a copy."""
+    @_builtins.property
+    def mark(self) -> Global___Mark:
+        """How far the log of changes had come when it was stored; see LookUpResponse."""
+
     def __init__(
         self,
         *,
         stored: _builtins.bool = ...,
+        mark: Global___Mark | None = ...,
+        may_copy: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark", "may_copy", b"may_copy", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StoreResponse: _TypeAlias = StoreResponse  # noqa: Y015
+
+@_typing.final
+class Selection(_message.Message):
+    """Which answers: those that fit all that is set. At least one member must be set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    EVERYTHING_FIELD_NUMBER: _builtins.int
+    key_prefix: _builtins.bytes
+    """Answers whose fingerprint begins so: 32 bytes for one answer."""
+    tenant: _builtins.str
+    """Answers of this tenant."""
+    model: _builtins.str
+    """Answers to questions for this public model name."""
+    tag: _builtins.str
+    """Answers with this tag."""
+    everything: _builtins.bool
+    """All answers; the other members still count."""
+    def __init__(
+        self,
+        *,
+        key_prefix: _builtins.bytes = ...,
+        tenant: _builtins.str = ...,
+        model: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        everything: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["everything", b"everything", "key_prefix", b"key_prefix", "model", b"model", "tag", b"tag", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Selection: _TypeAlias = Selection  # noqa: Y015
+
+@_typing.final
+class PurgeRequest(_message.Message):
+    """What to forget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___Selection:
+        """Which answers."""
+
+    def __init__(
+        self,
+        *,
+        selection: Global___Selection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeRequest: _TypeAlias = PurgeRequest  # noqa: Y015
+
+@_typing.final
+class PurgeResponse(_message.Message):
+    """They are forgotten."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURGED_FIELD_NUMBER: _builtins.int
+    purged: _builtins.int
+    """How many there were."""
+    def __init__(
+        self,
+        *,
+        purged: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purged", b"purged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeResponse: _TypeAlias = PurgeResponse  # noqa: Y015
+
+@_typing.final
+class ShredRequest(_message.Message):
+    """Whose answers to make unreadable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The tenant."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShredRequest: _TypeAlias = ShredRequest  # noqa: Y015
+
+@_typing.final
+class ShredResponse(_message.Message):
+    """They are unreadable, and forgotten."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURGED_FIELD_NUMBER: _builtins.int
+    KEY_DESTROYED_FIELD_NUMBER: _builtins.int
+    purged: _builtins.int
+    """How many there were."""
+    key_destroyed: _builtins.bool
+    """Whether there was a data key, which is destroyed now."""
+    def __init__(
+        self,
+        *,
+        purged: _builtins.int = ...,
+        key_destroyed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_destroyed", b"key_destroyed", "purged", b"purged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShredResponse: _TypeAlias = ShredResponse  # noqa: Y015
+
+@_typing.final
+class WatchRequest(_message.Message):
+    """From where to tell."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def after(self) -> Global___Mark:
+        """The last mark that the caller heard of; unset for a caller that keeps nothing yet."""
+
+    def __init__(
+        self,
+        *,
+        after: Global___Mark | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    """What changed since the last message; nothing, when it only says that the stream is alive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARK_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    reset: _builtins.bool
+    """All copies are to be dropped: the log does not reach back to where the caller was."""
+    @_builtins.property
+    def mark(self) -> Global___Mark:
+        """How far the log has come with this message."""
+
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedCompositeFieldContainer[Global___Selection]:
+        """Copies of these answers are to be dropped."""
+
+    def __init__(
+        self,
+        *,
+        mark: Global___Mark | None = ...,
+        dropped: _abc.Iterable[Global___Selection] | None = ...,
+        reset: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mark", b"mark"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "mark", b"mark", "reset", b"reset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class NoteUseRequest(_message.Message):
+    """What a caller answered without asking, since it last told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEAR_HITS_FIELD_NUMBER: _builtins.int
+    COALESCED_FIELD_NUMBER: _builtins.int
+    SAVED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    near_hits: _builtins.int
+    """Answers out of the caller's own copies."""
+    coalesced: _builtins.int
+    """Answers out of a call that was running for somebody else."""
+    saved_input_tokens: _builtins.int
+    """Input tokens that no provider had to read for any hit or coalesced answer."""
+    saved_output_tokens: _builtins.int
+    """Output tokens that no provider had to write."""
+    def __init__(
+        self,
+        *,
+        near_hits: _builtins.int = ...,
+        coalesced: _builtins.int = ...,
+        saved_input_tokens: _builtins.int = ...,
+        saved_output_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteUseRequest: _TypeAlias = NoteUseRequest  # noqa: Y015
+
+@_typing.final
+class NoteUseResponse(_message.Message):
+    """Counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteUseResponse: _TypeAlias = NoteUseResponse  # noqa: Y015
 
 @_typing.final
 class GetStatisticsRequest(_message.Message):
@@ -228,6 +606,13 @@ class GetStatisticsResponse(_message.Message):
     MISSES_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
     EVICTIONS_FIELD_NUMBER: _builtins.int
+    NEAR_HITS_FIELD_NUMBER: _builtins.int
+    COALESCED_FIELD_NUMBER: _builtins.int
+    SAVED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    PURGED_FIELD_NUMBER: _builtins.int
+    WATCHERS_FIELD_NUMBER: _builtins.int
+    ENCRYPTED_FIELD_NUMBER: _builtins.int
     store: _builtins.str
     """Which store keeps the answers: "memory" or "redis"."""
     entries: _builtins.int
@@ -246,6 +631,20 @@ class GetStatisticsResponse(_message.Message):
     """Answers stored."""
     evictions: _builtins.int
     """Answers that this service dropped to stay within a bound, not counting expiry; 0 when the store bounds itself."""
+    near_hits: _builtins.int
+    """Hits that callers answered out of their own copies; not among `hits`."""
+    coalesced: _builtins.int
+    """Answers that callers took out of a call that was running for somebody else."""
+    saved_input_tokens: _builtins.int
+    """Input tokens that no provider had to read."""
+    saved_output_tokens: _builtins.int
+    """Output tokens that no provider had to write."""
+    purged: _builtins.int
+    """Answers that were purged."""
+    watchers: _builtins.int
+    """Callers that watch now."""
+    encrypted: _builtins.bool
+    """Whether answers of some tenant are encrypted at rest."""
     def __init__(
         self,
         *,
@@ -258,10 +657,17 @@ class GetStatisticsResponse(_message.Message):
         misses: _builtins.int = ...,
         stores: _builtins.int = ...,
         evictions: _builtins.int = ...,
+        near_hits: _builtins.int = ...,
+        coalesced: _builtins.int = ...,
+        saved_input_tokens: _builtins.int = ...,
+        saved_output_tokens: _builtins.int = ...,
+        purged: _builtins.int = ...,
+        watchers: _builtins.int = ...,
+        encrypted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "store", b"store", "stores", b"stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,26 @@ class CacheServiceStub:
                 request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.SerializeToString,
                 response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.FromString,
                 _registered_method=True)
+        self.Purge = channel.unary_unary(
+                '/runestone.cache.v1.CacheService/Purge',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeResponse.FromString,
+                _registered_method=True)
+        self.Shred = channel.unary_unary(
+                '/runestone.cache.v1.CacheService/Shred',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.ShredRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.ShredResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/runestone.cache.v1.CacheService/Watch',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchResponse.FromString,
+                _registered_method=True)
+        self.NoteUse = channel.unary_unary(
+                '/runestone.cache.v1.CacheService/NoteUse',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseResponse.FromString,
+                _registered_method=True)
         self.GetStatistics = channel.unary_unary(
                 '/runestone.cache.v1.CacheService/GetStatistics',
                 request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.GetStatisticsRequest.SerializeToString,
@@ -80,6 +100,48 @@ class CacheServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Purge(self, request, context):
+        """Forgets all answers that a selection fits, before it answers, and tells every watcher.
+
+        INVALID_ARGUMENT for a selection that says nothing; UNAVAILABLE when the store does not answer: the caller asks again, as part may
+        be purged already.
+        A replica whose store is its own memory purges that alone, so the caller must ask each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Shred(self, request, context):
+        """Makes everything kept for a tenant unreadable for ever: its data key is destroyed, then its answers are purged. An answer
+        that is stored later is encrypted under a new key.
+
+        INVALID_ARGUMENT without a tenant; UNAVAILABLE when the store does not answer: then nothing is promised, and the caller must ask
+        again. Where nothing is encrypted it is a purge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """Tells what is no longer to be given, from a version on and as it happens, to callers that keep copies of answers.
+
+        The first message comes at once, then one at least every second, so that a caller knows within moments that it hears nothing
+        any more. The service ends the stream after less than a minute; the caller resumes from its last version. While the
+        stream is down (UNAVAILABLE, or silent for three seconds) a caller's copies may be wrong: it must not give them.
+        INVALID_ARGUMENT for an epoch that is too long.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteUse(self, request, context):
+        """Counts what callers answered out of their own copies, or out of a call that was running, for the statistics. The caller
+        does not wait for it and ignores errors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatistics(self, request, context):
         """Says how the cache is doing since the service started. UNAVAILABLE when the store does not answer, which has no
         effect on calls.
@@ -100,6 +162,26 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.Store,
                     request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.FromString,
                     response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.SerializeToString,
+            ),
+            'Purge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Purge,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeResponse.SerializeToString,
+            ),
+            'Shred': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shred,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.ShredRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.ShredResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchResponse.SerializeToString,
+            ),
+            'NoteUse': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteUse,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseResponse.SerializeToString,
             ),
             'GetStatistics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatistics,
@@ -163,6 +245,114 @@ class CacheService:
             '/runestone.cache.v1.CacheService/Store',
             runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.SerializeToString,
             runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Purge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/Purge',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shred(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/Shred',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.ShredRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.ShredResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/Watch',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.WatchRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/NoteUse',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.NoteUseResponse.FromString,
             options,
             channel_credentials,
             insecure,

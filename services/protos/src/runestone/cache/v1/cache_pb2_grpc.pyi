@@ -32,6 +32,32 @@ class CacheServiceStub:
     larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
     does not wait for it and ignores errors: a lost store is a later miss.
     """
+    Purge: _aio.UnaryUnaryMultiCallable[_cache_pb2.PurgeRequest, _cache_pb2.PurgeResponse]
+    """Forgets all answers that a selection fits, before it answers, and tells every watcher.
+
+    INVALID_ARGUMENT for a selection that says nothing; UNAVAILABLE when the store does not answer: the caller asks again, as part may
+    be purged already.
+    A replica whose store is its own memory purges that alone, so the caller must ask each.
+    """
+    Shred: _aio.UnaryUnaryMultiCallable[_cache_pb2.ShredRequest, _cache_pb2.ShredResponse]
+    """Makes everything kept for a tenant unreadable for ever: its data key is destroyed, then its answers are purged. An answer
+    that is stored later is encrypted under a new key.
+
+    INVALID_ARGUMENT without a tenant; UNAVAILABLE when the store does not answer: then nothing is promised, and the caller must ask
+    again. Where nothing is encrypted it is a purge.
+    """
+    Watch: _aio.UnaryStreamMultiCallable[_cache_pb2.WatchRequest, _cache_pb2.WatchResponse]
+    """Tells what is no longer to be given, from a version on and as it happens, to callers that keep copies of answers.
+
+    The first message comes at once, then one at least every second, so that a caller knows within moments that it hears nothing
+    any more. The service ends the stream after less than a minute; the caller resumes from its last version. While the
+    stream is down (UNAVAILABLE, or silent for three seconds) a caller's copies may be wrong: it must not give them.
+    INVALID_ARGUMENT for an epoch that is too long.
+    """
+    NoteUse: _aio.UnaryUnaryMultiCallable[_cache_pb2.NoteUseRequest, _cache_pb2.NoteUseResponse]
+    """Counts what callers answered out of their own copies, or out of a call that was running, for the statistics. The caller
+    does not wait for it and ignores errors.
+    """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetStatisticsRequest, _cache_pb2.GetStatisticsResponse]
     """Says how the cache is doing since the service started. UNAVAILABLE when the store does not answer, which has no
     effect on calls.
@@ -66,6 +92,56 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
         larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
         does not wait for it and ignores errors: a lost store is a later miss.
+        """
+
+    @_abc_1.abstractmethod
+    def Purge(
+        self,
+        request: _cache_pb2.PurgeRequest,
+        context: _aio.ServicerContext[_cache_pb2.PurgeRequest, _abc.Awaitable[_cache_pb2.PurgeResponse]],
+    ) -> _abc.Awaitable[_cache_pb2.PurgeResponse]:
+        """Forgets all answers that a selection fits, before it answers, and tells every watcher.
+
+        INVALID_ARGUMENT for a selection that says nothing; UNAVAILABLE when the store does not answer: the caller asks again, as part may
+        be purged already.
+        A replica whose store is its own memory purges that alone, so the caller must ask each.
+        """
+
+    @_abc_1.abstractmethod
+    def Shred(
+        self,
+        request: _cache_pb2.ShredRequest,
+        context: _aio.ServicerContext[_cache_pb2.ShredRequest, _abc.Awaitable[_cache_pb2.ShredResponse]],
+    ) -> _abc.Awaitable[_cache_pb2.ShredResponse]:
+        """Makes everything kept for a tenant unreadable for ever: its data key is destroyed, then its answers are purged. An answer
+        that is stored later is encrypted under a new key.
+
+        INVALID_ARGUMENT without a tenant; UNAVAILABLE when the store does not answer: then nothing is promised, and the caller must ask
+        again. Where nothing is encrypted it is a purge.
+        """
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _cache_pb2.WatchRequest,
+        context: _aio.ServicerContext[_cache_pb2.WatchRequest, _abc.AsyncIterator[_cache_pb2.WatchResponse]],
+    ) -> _abc.AsyncIterator[_cache_pb2.WatchResponse]:
+        """Tells what is no longer to be given, from a version on and as it happens, to callers that keep copies of answers.
+
+        The first message comes at once, then one at least every second, so that a caller knows within moments that it hears nothing
+        any more. The service ends the stream after less than a minute; the caller resumes from its last version. While the
+        stream is down (UNAVAILABLE, or silent for three seconds) a caller's copies may be wrong: it must not give them.
+        INVALID_ARGUMENT for an epoch that is too long.
+        """
+
+    @_abc_1.abstractmethod
+    def NoteUse(
+        self,
+        request: _cache_pb2.NoteUseRequest,
+        context: _aio.ServicerContext[_cache_pb2.NoteUseRequest, _abc.Awaitable[_cache_pb2.NoteUseResponse]],
+    ) -> _abc.Awaitable[_cache_pb2.NoteUseResponse]:
+        """Counts what callers answered out of their own copies, or out of a call that was running, for the statistics. The caller
+        does not wait for it and ignores errors.
         """
 
     @_abc_1.abstractmethod

@@ -35,6 +35,7 @@ class CallRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     STREAM_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    COALESCE_KEY_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -47,6 +48,12 @@ class CallRequest(_message.Message):
     """Whether the answer is a stream of events (true) or one document (false)."""
     body: _builtins.bytes
     """The client's JSON body, unchanged: an object without duplicate top-level keys."""
+    coalesce_key: _builtins.bytes
+    """Names the question, tenant included, where its answer may be shared: 32 bytes, or empty. Calls that carry the same key and
+    the same `stream` share one upstream call while it runs and for a moment after: the first begins it, the others
+    follow it from its first event. A call that leaves does not end it for the others; one that fails before its first event
+    is begun once more for those who followed.
+    """
     def __init__(
         self,
         *,
@@ -56,10 +63,11 @@ class CallRequest(_message.Message):
         model: _builtins.str = ...,
         stream: _builtins.bool = ...,
         body: _builtins.bytes = ...,
+        coalesce_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "dialect", b"dialect", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "dialect", b"dialect", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -198,6 +206,7 @@ class Accepted(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     UPSTREAM_STATUS_FIELD_NUMBER: _builtins.int
     UPSTREAM_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    COALESCED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -208,6 +217,8 @@ class Accepted(_message.Message):
     """The provider's HTTP status."""
     upstream_request_id: _builtins.str
     """The provider's own request id, where it sends one."""
+    coalesced: _builtins.bool
+    """Whether this subscriber shares a call that another one began."""
     def __init__(
         self,
         *,
@@ -216,10 +227,11 @@ class Accepted(_message.Message):
         attempt: _builtins.int = ...,
         upstream_status: _builtins.int = ...,
         upstream_request_id: _builtins.str = ...,
+        coalesced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
