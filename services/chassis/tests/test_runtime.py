@@ -11,7 +11,7 @@ from chassis.config import Settings
 from chassis.runtime import Place, start_service
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
 from chassis.testing import running, short_directory
-from runestone.cache.v1.cache_pb2 import LookUpRequest, LookUpResponse, Miss
+from runestone.cache.v1.cache_pb2 import LookUpRequest, LookUpResponse, Miss, StoreRequest, StoreResponse
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 
 MISS = LookUpResponse(miss=Miss())
@@ -202,3 +202,21 @@ async def test_a_door_that_fails_to_close_does_not_keep_the_rest_open(scripted):
         with pytest.raises(OSError, match="already closed"):
             await runtime.stop(0)
     assert notes == ["open store", "close store"]
+
+
+async def test_each_replica_of_a_peer_is_reached_by_itself(scripted):
+    """And the connections are those that calls to any of them take."""
+
+    def storing(does_store):
+        async def store(request, context):
+            return StoreResponse(stored=does_store)
+
+        return running(scripted(store=store), Settings())
+
+    async with storing(True) as (one, _), storing(False) as (other, _):
+        addresses = {one.place.listen: True, other.place.listen: False}
+        async with running(scripted(), Settings(), peers={"cache": ",".join(addresses)}) as (runtime, _):
+            anyone, each = runtime.connect("cache", timeout=5), runtime.connect_each("cache", timeout=5).current
+            answers = {address: await CacheServiceStub(each[address]).Store(StoreRequest()) for address in addresses}
+            assert {address: answer.stored for address, answer in answers.items()} == addresses
+            assert await CacheServiceStub(anyone).LookUp(LookUpRequest()) == MISS

@@ -11,8 +11,9 @@ import hashlib
 import ipaddress
 import random
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
+from chassis.bell import Bell
 from chassis.breaker import Breaker
 from chassis.client import Link
 from chassis.errors import Reason, RunestoneError
@@ -108,6 +109,7 @@ class ReplicaLink:
         self._addresses = addresses
         self._open_one = open_one
         self._replicas: dict[str, Replica] = {}
+        self.changed = Bell()  # rings when a replica has come or gone
         self._known = asyncio.Event()
         self._leaving: set[asyncio.Task[None]] = set()
         names = any(map(is_name, addresses))
@@ -145,6 +147,11 @@ class ReplicaLink:
                 tried = replica
             else:
                 return
+
+    @property
+    def replicas(self) -> Mapping[str, Replica]:
+        """Those that there are now, by address; none before the first name is resolved."""
+        return self._replicas
 
     @property
     def is_connected(self) -> bool:
@@ -201,6 +208,8 @@ class ReplicaLink:
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _settle(self, addresses: set[str]) -> None:
+        if addresses == self._replicas.keys():
+            return
         for address in self._replicas.keys() - addresses:
             task = asyncio.create_task(_see_off(self._replicas.pop(address)))
             self._leaving.add(task)
@@ -209,6 +218,7 @@ class ReplicaLink:
             self._replicas[address] = Replica(address, self._open_one(address))
         if self._replicas:
             self._known.set()
+        self.changed.ring()
 
     def __repr__(self) -> str:
         return f"ReplicaLink({', '.join(map(repr, self._replicas.values()))})"

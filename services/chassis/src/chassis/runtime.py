@@ -16,6 +16,7 @@ from chassis.clock import Clock, SystemClock
 from chassis.health import Facts
 from chassis.introspection import IntrospectionServicer
 from chassis.logs import get_logger
+from chassis.members import Members
 from chassis.metrics import Metrics
 from chassis.replicas import open_link
 from chassis.server import MAX_MESSAGE, AddServicer, Server
@@ -36,7 +37,7 @@ class Place:
 
 
 class Runtime:
-    """One running service. `build` reads the public attributes and calls `serve`, `connect`, `open` and `spawn`."""
+    """One running service. `build` reads the public attributes and calls `serve`, `connect`, `connect_each`, `open` and `spawn`."""
 
     def __init__(self, service: str, place: Place, snapshots: SnapshotFeed, *, clock: Clock | None = None) -> None:
         self.service = service
@@ -70,20 +71,14 @@ class Runtime:
     def connect(self, peer: str, *, timeout: float = 600.0, carries_version: bool = False) -> Channel:
         """A channel to another service; `timeout` (seconds) bounds every call on it. With `carries_version` the peer serves each
         call under the snapshot that it began with. Closed when the service stops."""
-        address = self.place.peers[peer]
-        link = self._links.get(peer)
-        if link is None:
-            link = self._links[peer] = open_link(address, MAX_MESSAGE)
-        channel = Channel(
-            address,
-            tracing=self.tracing,
-            timeout=timeout,
-            clock=self.clock,
-            link=link,
-            carries_version=carries_version,
+        return self._channel(self.place.peers[peer], self._link_to(peer), timeout, carries_version=carries_version)
+
+    def connect_each(self, peer: str, *, timeout: float = 600.0) -> Members:
+        """A channel to each replica of another service, over the connections that `connect` uses; `timeout` (seconds) bounds every
+        call. For what one replica cannot say for the others. Closed when the service stops."""
+        return Members(
+            self.place.peers[peer], self._link_to(peer), lambda address, link: self._channel(address, link, timeout)
         )
-        self._stack.push_async_callback(channel.close)
-        return channel
 
     async def open(self, resource: Any) -> Any:
         """Enters an async context manager; it is left, in reverse order, when the service stops."""
@@ -126,6 +121,24 @@ class Runtime:
             for stop in self._stops:
                 last_to_first.push_async_callback(stop, grace)
         self.log.debug("stopped")
+
+    def _link_to(self, peer: str) -> Link:
+        """The one link to a peer, however many channels are put on it."""
+        link = self._links.get(peer)
+        if link is None:
+            link = self._links[peer] = open_link(self.place.peers[peer], MAX_MESSAGE)
+            self._stack.push_async_callback(link.close)
+        return link
+
+    def _channel(self, address: str, link: Link, timeout: float, *, carries_version: bool = False) -> Channel:
+        return Channel(
+            address,
+            tracing=self.tracing,
+            timeout=timeout,
+            clock=self.clock,
+            link=link,
+            carries_version=carries_version,
+        )
 
     async def _end_background_work(self) -> None:
         for task in self._tasks:
