@@ -30,9 +30,10 @@ from gateway_edge.call import Call
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
 from gateway_edge.door.metrics import EdgeMetrics
-from gateway_edge.door.ways import Ways
+from gateway_edge.door.running import RunningCalls
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
+from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
@@ -184,17 +185,25 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         facts=runtime.facts,
         metrics=runtime.metrics,
     )
+    running = RunningCalls(clock=runtime.clock, tracing=runtime.tracing, metrics=stages, log=runtime.log)
+    inner = InnerCalls(
+        lambda: ways,
+        running,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
+        spawn=runtime.spawn,
+    )
     standing = Standing(
         record=Record(Sink(), runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(bounds, runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
+        inner=inner,
     )
     policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
-    ways = Ways(policy, lay_pipelines(policy, connect_peers(runtime), standing))
-    return Door(
-        lambda: ways, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing, metrics=stages, log=runtime.log
-    )
+    ways = lay_pipelines(policy, connect_peers(runtime), standing)
+    return Door(lambda: ways, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
 
 
 async def ask(door: Door, number: int) -> float:

@@ -47,7 +47,7 @@ class Anything:
 def routes_laid() -> set[tuple[str, str]]:
     policy = Policy.of(Snapshot("v1", Settings()), 0.0)
     anything: Any = Anything()
-    return set(lay_pipelines(policy, anything, anything))
+    return set(lay_pipelines(policy, anything, anything).table)
 
 
 def test_every_route_is_described_and_no_other() -> None:

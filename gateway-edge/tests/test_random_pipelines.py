@@ -19,6 +19,7 @@ from gateway_edge.call import Call
 from gateway_edge.containment.middleware import Contained
 from gateway_edge.door.door import Door
 from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
 from gateway_edge.http1.request import Request
 from gateway_edge.middleware.base import Middleware, Pipeline, Proceed
@@ -214,15 +215,10 @@ def contain(deed: Any, make_error: Callable[[], BaseException], on_error: str) -
 async def ask(steps: list[Middleware]) -> Answers:
     """One call through a real door, and what stands on its connection afterwards."""
     policy = Policy.of(Snapshot("v1", Settings()), 0.0)
-    ways = Ways(policy, {("*", "*"): Pipeline(steps)})
-    door = Door(
-        lambda: ways,
-        clock=FakeClock(),
-        new_id=lambda: "req_1",
-        tracing=Tracing("edge"),
-        metrics=EdgeMetrics(Metrics()),
-        log=Quiet(),
-    )
+    ways = Ways(policy, {("*", "*"): Pipeline(steps)}, Pipeline([]))
+    clock, tracing = FakeClock(), Tracing("edge")
+    running = RunningCalls(clock=clock, tracing=tracing, metrics=EdgeMetrics(Metrics()), log=Quiet())
+    door = Door(lambda: ways, running, clock=clock, new_id=lambda: "req_1", tracing=tracing)
     wire = Wire()
     async with asyncio.timeout(5):
         await door.handle(Request("POST", "/v1/chat/completions"), wire)

@@ -8,6 +8,7 @@ from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
 from gateway_edge.callers.revocation import Revocation
 from gateway_edge.callers.tenants import ADMIN, ANONYMOUS
 from gateway_edge.door.ways import Ways
+from gateway_edge.middleware.base import Pipeline
 from gateway_edge.policy import Policy
 
 KEY, OTHER, NEW = "acme-key-0123456789", "other-key-0123456789", "new-key-01234567890"
@@ -32,7 +33,7 @@ class Edge:
     def __init__(self, *running) -> None:
         self.running, self.ended = running, []
         self.feed = SnapshotFeed(snapshot_of(BOTH))
-        ways = self.feed.follow(lambda snapshot: Ways(Policy.of(snapshot, 0.0), {}))
+        ways = self.feed.follow(lambda snapshot: Ways(Policy.of(snapshot, 0.0), {}, Pipeline([])))
         self.feed.watch(Revocation(ways, self.end_where))
 
     def end_where(self, is_meant, error) -> None:

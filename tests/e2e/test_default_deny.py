@@ -6,7 +6,7 @@ The paths come from the source: one that is added fails this test until its row 
 import http.client
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from chassis.config import Settings
 from chassis.config.endpoints import ENDPOINTS
 from chassis.keys import generate_key, hash_key
 from chassis.snapshots import Snapshot
+from gateway_edge.door.ways import Way
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 
@@ -126,9 +127,9 @@ class Absent:
         return self
 
 
-def edge_routes() -> dict[tuple[str, str], Any]:
+def edge_routes() -> Mapping[tuple[str, str], Way]:
     absent: Any = Absent()
-    return lay_pipelines(Policy.of(Snapshot("v", Settings()), 0.0), absent, absent)
+    return lay_pipelines(Policy.of(Snapshot("v", Settings()), 0.0), absent, absent).table
 
 
 def admin_routes() -> set[tuple[str, str]]:
@@ -184,7 +185,7 @@ def test_every_path_of_the_source_has_its_row() -> None:
 
 def test_every_path_that_takes_a_key_can_be_named_in_a_scope() -> None:
     """And none is reached without finding out who calls."""
-    keyed = {path for (_, path), pipeline in edge_routes().items() if "identify" in pipeline.names}
+    keyed = {path for (_, path), way in edge_routes().items() if "identify" in way.pipeline.names}
     assert keyed == set(ENDPOINTS)
 
 

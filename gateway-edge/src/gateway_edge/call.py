@@ -69,7 +69,8 @@ class Question(Struct):
 class Call(Struct, kw_only=True, eq=False):
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
-    deadline passed, or the process stops."""
+    deadline passed, or the process stops. `body` is what is asked, which a middleware may have changed; `received` is what
+    the client sent."""
 
     id: str
     arrival: Arrival
@@ -85,6 +86,7 @@ class Call(Struct, kw_only=True, eq=False):
     pipeline: str = ""
     pipeline_version: bytes = b""
     body: bytes | None = None
+    received: bytes | None = None
     document: dict[str, Any] | None = None
 
     async def read_document(self) -> dict[str, Any]:
@@ -97,7 +99,7 @@ class Call(Struct, kw_only=True, eq=False):
     async def read_body(self) -> bytes:
         """The body, read once for all who ask. Raises BODY_TOO_LARGE, REQUEST_TIMEOUT."""
         if self.body is None:
-            self.body = await self.arrival.read_body()
+            self.body = self.received = await self.arrival.read_body()
         return self.body
 
     @property

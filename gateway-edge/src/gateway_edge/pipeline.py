@@ -1,7 +1,7 @@
 """A request's way through the edge, on one screen.
 
 Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls
-and whether there is room, and the pipeline is chosen. The pipelines are those in `BUILT_IN`, which the configuration may
+and whether there is room, and the pipeline is chosen. The edge's own calls begin so, too, but nobody has to be found out. The pipelines are those in `BUILT_IN`, which the configuration may
 redefine and add to; `call` is the last of each. `usage`, `audit` and `request_logger` name what is always there (settle,
 record, the door's log line).
 """
@@ -20,6 +20,8 @@ from chassis.config.transform import TransformOptions
 from chassis.config.units import Duration
 from gateway_edge.auth.table import lay_credentials
 from gateway_edge.containment.plugins import Plugins
+from gateway_edge.door.ways import Ways
+from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -58,16 +60,18 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The middleware that outlive a snapshot, because they count or keep something, and users' own."""
+    """The middleware that outlive a snapshot, because they count or keep something, and users' own; `inner` makes calls for
+    middleware that asks by itself."""
 
     record: Record
     settle: Settle
     admit: Admit
     plugins: Plugins
+    inner: InnerCalls
 
 
-def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tuple[str, str], Pipeline]:
-    """The pipeline of every method and path."""
+def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
+    """The pipeline of every method and path, and that of the edge's own calls."""
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
@@ -81,17 +85,19 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> dict[tupl
     choose = Choose(pipelines, policy.catalog, chosen)
 
     chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
+    inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
     preflight = {("OPTIONS", "*"): Pipeline([Preflight(policy.cors)])} if policy.cors else {}
-    return preflight | {
+    paths = {
         ("POST", "/v1/chat/completions"): chat,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
         ("GET", "/v1/openapi.json"): openapi,
         ("*", "*"): refusal,
     }
+    return Ways(policy, preflight | paths, inner)
 
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:

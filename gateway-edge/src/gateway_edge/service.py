@@ -9,7 +9,9 @@ from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
 from gateway_edge.door.listener import HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import follow_ways
+from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
@@ -38,29 +40,34 @@ async def build(runtime: Runtime) -> None:
     runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
 
     peers = connect_peers(runtime)
+    running = RunningCalls(
+        clock=runtime.clock, tracing=runtime.tracing, metrics=EdgeMetrics(runtime.metrics), log=runtime.log
+    )
+    inner = InnerCalls(
+        lambda: ways.current,
+        running,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
+        spawn=runtime.spawn,
+    )
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
+        inner=inner,
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
-    door = Door(
-        lambda: ways.current,
-        clock=runtime.clock,
-        new_id=new_call_id,
-        tracing=runtime.tracing,
-        metrics=EdgeMetrics(runtime.metrics),
-        log=runtime.log,
-    )
-    runtime.snapshots.watch(Revocation(ways, door.end_where))
+    door = Door(lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    runtime.snapshots.watch(Revocation(ways, running.end_where))
     bounds = ConnectionBounds(
         lambda: runtime.snapshots.current.settings.edge.protection,
         lambda: ways.current.policy.proxies,
         runtime.metrics,
         raise_descriptor_limit(),
     )
-    listener = await runtime.open(HttpListener(door, settings, bounds))
+    listener = await runtime.open(HttpListener(door, running, settings, bounds))
     runtime.on_stop(listener.drain)
     runtime.log.debug("listening", port=listener.port, worker=settings.worker)
 

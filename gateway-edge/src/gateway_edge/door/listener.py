@@ -5,6 +5,7 @@ import socket
 from typing import Protocol, Self
 
 from gateway_edge.door.door import Door
+from gateway_edge.door.running import RunningCalls
 from gateway_edge.http1.connections import Bounds, Connections
 from gateway_edge.http1.tls import HandshakeBounds, TlsServer, open_context
 from gateway_edge.settings import EdgeSettings
@@ -19,10 +20,10 @@ class DoorBounds(Bounds, HandshakeBounds, Protocol):
 
 
 class HttpListener:
-    """A listening socket around a door. It is open inside `async with`; `drain` first, to stop without cutting a call."""
+    """A listening socket around a door, for which calls are `running`. It is open inside `async with`; `drain` first, to stop without cutting a call."""
 
-    def __init__(self, door: Door, settings: EdgeSettings, bounds: DoorBounds) -> None:
-        self._door = door
+    def __init__(self, door: Door, running: RunningCalls, settings: EdgeSettings, bounds: DoorBounds) -> None:
+        self._running = running
         self._settings = settings
         self._bounds = bounds
         self._connections = Connections(door.handle, bounds)
@@ -50,9 +51,9 @@ class HttpListener:
         await asyncio.sleep(self._settings.drain_delay)
         self._server.close()
         self._connections.close_idle()
-        await self._door.wait_until_empty(grace)
-        self._door.end_running()
-        await self._door.wait_until_empty(LAST_WORDS)
+        await self._running.wait_until_empty(grace)
+        self._running.end_all()
+        await self._running.wait_until_empty(LAST_WORDS)
 
     async def __aexit__(self, *exception: object) -> None:
         self._server.close()

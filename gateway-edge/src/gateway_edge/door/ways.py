@@ -21,26 +21,27 @@ class Way:
 
 
 class Ways:
-    """The ways of one policy. Paths are known with and without `/v1`."""
+    """The ways of one policy. Paths are known with and without `/v1`; in `table`, by method and path, `*` stands for any. `inner` is that of the edge's own calls: it stands beside
+    the table, so that no request can come upon it."""
 
-    def __init__(self, policy: Policy, pipelines: Mapping[tuple[str, str], Pipeline]) -> None:
+    def __init__(self, policy: Policy, pipelines: Mapping[tuple[str, str], Pipeline], inner: Pipeline) -> None:
         self.policy = policy
-        self._ways = {key: Way(key[1], pipeline) for key, pipeline in pipelines.items()}
+        self.inner = inner
+        self.table: Mapping[tuple[str, str], Way] = {key: Way(key[1], way) for key, way in pipelines.items()}
 
     def find(self, method: str, path: str) -> Way:
         """The way of a request; for a path that nobody knows, the way that refuses it."""
         versioned = path if path.startswith("/v1/") else f"/v1{path}"
         names_model = versioned.startswith(MODEL) and versioned != MODEL
         template = f"{MODEL}{{id}}" if names_model else versioned
-        return self._ways.get((method, template)) or self._ways.get((method, "*")) or self._ways[ANY]
+        return self.table.get((method, template)) or self.table.get((method, "*")) or self.table[ANY]
 
 
-def follow_ways(runtime: Runtime, lay: Callable[[Policy], Mapping[tuple[str, str], Pipeline]]) -> Editions[Ways]:
+def follow_ways(runtime: Runtime, lay: Callable[[Policy], Ways]) -> Editions[Ways]:
     """The ways of each snapshot. A call keeps those that it began with; a snapshot whose pipelines cannot be laid, because the
     constructor of a user's middleware raises, is refused."""
 
     def make(snapshot: Snapshot) -> Ways:
-        policy = Policy.of(snapshot, runtime.clock.time())
-        return Ways(policy, lay(policy))
+        return lay(Policy.of(snapshot, runtime.clock.time()))
 
     return runtime.snapshots.follow(make)

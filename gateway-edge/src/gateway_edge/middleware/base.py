@@ -27,7 +27,7 @@ class Pipeline:
 
     def __init__(self, middleware: Sequence[Middleware], *, version: bytes = b"") -> None:
         self.version = version
-        self._names = tuple(step.name for step in middleware)
+        self.names = tuple(step.name for step in middleware)
         self._run: Proceed = _arrive
         for step in reversed(middleware):
             self._run = _timed(step, self._run)
@@ -37,7 +37,7 @@ class Pipeline:
         await self._run(call)
 
     def __repr__(self) -> str:
-        return f"Pipeline({' -> '.join(self._names)})"
+        return f"Pipeline({' -> '.join(self.names)})"
 
 
 def _timed(middleware: Middleware, proceed: Proceed) -> Proceed:
