@@ -1,6 +1,6 @@
 """What is no longer to be given: a log that those who keep copies of answers follow."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,7 @@ class ChangeLog(Protocol):
     async def add(self, selection: Selection) -> Mark:
         """Logs a change. Raises UNAVAILABLE."""
 
-    def follow(self, after: Mark | None) -> AsyncIterator[Changes]:
+    def follow(self, after: Mark | None) -> AsyncGenerator[Changes]:
         """What changes behind `after`, the first at once and then at least every second, empty when nothing has. Begins with a
-        reset where the log does not reach back to `after`. Raises UNAVAILABLE where it is no longer known what changes."""
+        reset where the log does not reach back to `after`. Raises UNAVAILABLE where it is no longer known what changes. Whoever
+        stops early closes it."""
