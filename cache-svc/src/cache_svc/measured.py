@@ -1,20 +1,22 @@
 """A store with counters around it."""
 
-from cache_svc.store import Entry, Holdings, Store
+from cache_svc.store import Entry, Holdings, Selection, Store
 from chassis.errors import RunestoneError
 from chassis.metrics import Metrics
 
 
 class MeasuredStore:
-    """Counts look-ups by outcome (`hit`, `miss`, `unavailable`) and answers stored, since the service's start."""
+    """Counts look-ups by outcome (`hit`, `miss`, `unavailable`), answers stored and answers purged, since the service's start."""
 
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._lookups = metrics.counter("cache_lookups", "Look-ups, by outcome", ("outcome",))
         self._stored = metrics.counter("cache_stores", "Answers stored")
+        self._purged = metrics.counter("cache_purged", "Answers purged")
         self.hits = 0
         self.misses = 0
         self.stores = 0
+        self.purged = 0
 
     async def look_up(self, fingerprint: bytes) -> bytes | None:
         """What the store has."""
@@ -37,6 +39,13 @@ class MeasuredStore:
             self.stores += 1
             self._stored.inc()
         return is_kept
+
+    async def purge(self, selection: Selection) -> int:
+        """How many entries the store forgot."""
+        purged = await self._store.purge(selection)
+        self.purged += purged
+        self._purged.inc(purged)
+        return purged
 
     async def take_stock(self) -> Holdings:
         """What the store holds."""

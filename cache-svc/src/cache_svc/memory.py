@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cache_svc.expiry import Calendar
-from cache_svc.store import Bounds, Entry, Holdings
+from cache_svc.store import Bounds, Entry, Holdings, Labels, Selection
 from chassis.clock import Clock
 
 STEP = 256  # entries that are dropped before other work gets a turn
@@ -17,6 +17,7 @@ class _Kept:
     body: bytes
     size: int
     expires_at: float
+    labels: Labels
 
 
 class MemoryStore:
@@ -53,11 +54,23 @@ class MemoryStore:
         if entry.fingerprint in self._entries:
             self._drop(entry.fingerprint)
         self._make_room(entry.size)
-        kept = _Kept(entry.body, entry.size, self._clock.monotonic() + entry.ttl)
+        kept = _Kept(entry.body, entry.size, self._clock.monotonic() + entry.ttl, entry.labels)
         self._entries[entry.fingerprint] = kept
         self._calendar.add(entry.fingerprint, kept.expires_at)
         self._bytes += kept.size
         return True
+
+    async def purge(self, selection: Selection) -> int:
+        """In steps, between which other work gets its turn. What is kept meanwhile may stay."""
+        purged = 0
+        for number, fingerprint in enumerate(list(self._entries), 1):
+            kept = self._entries.get(fingerprint)
+            if kept is not None and selection.fits(fingerprint, kept.labels):
+                self._drop(fingerprint)
+                purged += 1
+            if not number % STEP:
+                await asyncio.sleep(0)
+        return purged
 
     async def take_stock(self) -> Holdings:
         """Entries that are over but not swept yet still count: they still take their room."""

@@ -1,13 +1,23 @@
 """cache-svc, put together."""
 
+import random
+import secrets
+
+from cache_svc.answers import Answers
+from cache_svc.changes import ChangeLog
+from cache_svc.keys import NoKeys
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
+from cache_svc.memory_log import MemoryLog
 from cache_svc.redis_store import RedisStore
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
 from cache_svc.state.opening import open_state
 from cache_svc.state.servicer import MAX_WAITERS, StateServicer
+from cache_svc.statistics import Statistics
 from cache_svc.store import Store
+from cache_svc.uses import Uses
+from cache_svc.watches import LONGEST, SHORTEST, Watches
 from chassis.limiter import ConcurrencyLimiter
 from chassis.redis import RedisPool, open_pool
 from chassis.runtime import Runtime, Service
@@ -16,21 +26,39 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store, measures it, serves it; beside it what edges share."""
+    """Opens the store and its log, measures them, serves them; beside them what edges share."""
     settings = CacheSettings.of(runtime.settings)
     pool = await open_pool(runtime, settings.store_url) if settings.store_url is not None else None
-    store = MeasuredStore(_open_answers(runtime, settings, pool), runtime.metrics)
-    settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
-    runtime.serve(
-        cache_pb2_grpc.add_CacheServiceServicer_to_server,
-        CacheServicer(store, runtime.clock, default_ttl=lambda: settings_in_force.current.default_ttl),
-        cache_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name,
-    )
+    _serve_answers(runtime, MeasuredStore(_open_answers(runtime, settings, pool), runtime.metrics))
     runtime.serve(
         state_pb2_grpc.add_StateServiceServicer_to_server,
         StateServicer(await open_state(runtime, settings, pool), runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
+
+
+def _serve_answers(runtime: Runtime, store: MeasuredStore) -> None:
+    log, keys, uses = MemoryLog(secrets.token_hex(8)), NoKeys(), Uses(runtime.metrics)
+    watches = _open_watches(runtime, log)
+    settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
+    servicer = CacheServicer(
+        Answers(store, log),
+        watches,
+        Statistics(store, uses, watches, keys),
+        keys,
+        runtime.clock,
+        default_ttl=lambda: settings_in_force.current.default_ttl,
+        may_copy=lambda _tenant: not keys.are_used,
+    )
+    name = cache_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
+    runtime.serve(cache_pb2_grpc.add_CacheServiceServicer_to_server, servicer, name)
+
+
+def _open_watches(runtime: Runtime, log: ChangeLog) -> Watches:
+    watches = Watches(log, runtime.clock, span=lambda: random.uniform(SHORTEST, LONGEST))  # noqa: S311  jitter, not secrecy
+    runtime.metrics.gauge("cache_watchers", "Callers that watch now").set_function(lambda: watches.running)
+    runtime.on_stop(watches.close)
+    return watches
 
 
 def _open_answers(runtime: Runtime, settings: CacheSettings, pool: RedisPool | None) -> Store:
