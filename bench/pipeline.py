@@ -26,6 +26,7 @@ from chassis.ids import new_call_id
 from chassis.metadata import Metadata
 from chassis.runtime import Place, Runtime
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
+from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.call import Call
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
@@ -199,7 +200,7 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         settle=Settle(runtime.metrics),
         admit=Admit(bounds, runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
-        inner=inner,
+        revalidation=Revalidation(inner, runtime.spawn),
     )
     policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
     ways = lay_pipelines(policy, connect_peers(runtime), standing)

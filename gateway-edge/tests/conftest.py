@@ -229,7 +229,8 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             assert route is not None
             call.principal = Principal(tenant=tenant, key="ci", limits=limits)
             call.body, call.document = body, document
-            call.question = Question(body, document, chat, route)
+            call.received = body
+            call.question = Question(body, chat, route, decoded=document)
         return call
 
     return make

@@ -1,17 +1,36 @@
-"""The cache's part of a call: what is looked up, what is stored, and what happens without cache-svc."""
+"""The cache's part of a call: what is looked up, what is kept, and what happens without cache-svc."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import pytest
 
 from chassis.breaker import Breaker
+from chassis.config.pipelines import CacheOptions
+from chassis.config.schema import Cache as CacheSettings
 from chassis.errors import Reason, RunestoneError
+from chassis.metrics import Metrics
 from chassis.testing import FakeClock
-from gateway_edge.call import Call
-from gateway_edge.middleware.cache import MAX_ANSWER, Cache
-from runestone.cache.v1.cache_pb2 import LookUpRequest, LookUpResponse, Miss, StoreRequest, StoreResponse
+from gateway_edge.caching.near import NearCache
+from gateway_edge.caching.revalidation import Revalidation
+from gateway_edge.caching.shelf import Shelf
+from gateway_edge.caching.uses import Uses
+from gateway_edge.call import Call, Outcome
+from gateway_edge.callers.tenants import Principal
+from gateway_edge.middleware.cache import Cache
+from runestone.cache.v1.cache_pb2 import (
+    LookUpRequest,
+    LookUpResponse,
+    Mark,
+    Miss,
+    NoteUseRequest,
+    NoteUseResponse,
+    StoreRequest,
+    StoreResponse,
+)
+
+MARK = Mark(epoch="e", version=7)
 
 
 class FakeCache:
@@ -21,21 +40,58 @@ class FakeCache:
         self.answers: dict[bytes, StoreRequest] = {}
         self.is_down = False
         self.lookups = 0
+        self.told: list[NoteUseRequest] = []
 
     async def LookUp(self, request: LookUpRequest, *, metadata: Any) -> LookUpResponse:
         self.lookups += 1
         self._fail_if_down()
         kept = self.answers.get(request.fingerprint)
-        return LookUpResponse(hit=kept.answer) if kept else LookUpResponse(miss=Miss())
+        if kept is None:
+            return LookUpResponse(miss=Miss())
+        return LookUpResponse(hit=kept.answer, mark=MARK, may_copy=True)
 
     async def Store(self, request: StoreRequest, *, metadata: Any) -> StoreResponse:
         self._fail_if_down()
         self.answers[request.fingerprint] = request
-        return StoreResponse(stored=True)
+        return StoreResponse(stored=True, mark=MARK, may_copy=True)
+
+    async def NoteUse(self, request: NoteUseRequest) -> NoteUseResponse:
+        self.told.append(request)
+        return NoteUseResponse()
 
     def _fail_if_down(self) -> None:
         if self.is_down:
             raise RunestoneError(Reason.UNAVAILABLE, "down")
+
+
+class Answering:
+    """A `proceed` that answers as the provider would, in the form that is asked for, and counts how often it was asked."""
+
+    def __init__(
+        self, *parts: bytes, is_complete: bool = True, error: Exception | None = None, finish_reason: str = "stop"
+    ) -> None:
+        self.parts, self.is_complete, self.error = parts, is_complete, error
+        self.finish_reason = finish_reason
+        self.asked = 0
+
+    async def __call__(self, call: Call) -> None:
+        self.asked += 1
+        for part in self.parts if call.asked.is_stream else ():
+            await call.reply.write(part)
+        if self.error is not None:
+            raise self.error
+        outcome = call.outcome
+        outcome.is_complete, outcome.finish_reason = self.is_complete, self.finish_reason
+        outcome.attempts, outcome.provider, outcome.provider_model = 1, "sim", "simulated"
+        if not call.asked.is_stream:
+            await call.reply.send(b"".join(self.parts))
+        elif self.is_complete:
+            await call.reply.close()
+
+
+@pytest.fixture
+def answering() -> type[Answering]:
+    return Answering
 
 
 class Background:
@@ -49,6 +105,18 @@ class Background:
         await asyncio.gather(*self._tasks)
 
 
+class FakeAsker:
+    """Remembers what it was to ask."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Principal, bytes, Mapping[str, str]]] = []
+
+    async def make(self, principal: Principal, body: bytes, *, headers: Mapping[str, str], of: Call | None) -> Outcome:
+        self.asked.append((principal, body, headers))
+        await asyncio.sleep(0)
+        return Outcome()
+
+
 @pytest.fixture
 def fake_cache() -> FakeCache:
     return FakeCache()
@@ -60,8 +128,33 @@ def background() -> Background:
 
 
 @pytest.fixture
-def cache(fake_cache: FakeCache, background: Background, clock: FakeClock) -> Cache:
-    return Cache(fake_cache, Breaker(clock=clock), clock, background.spawn)
+def asker() -> FakeAsker:
+    return FakeAsker()
+
+
+@pytest.fixture
+def near() -> NearCache:
+    return NearCache(1 << 20)
+
+
+@pytest.fixture
+def make_cache(
+    fake_cache: FakeCache, background: Background, clock: FakeClock, asker: FakeAsker, near: NearCache
+) -> Callable[..., Cache]:
+    shelf = Shelf(fake_cache, near, Breaker(clock=clock), clock, background.spawn)
+    uses = Uses(fake_cache, Metrics())
+
+    def make(*, is_enabled: bool = True, **options: Any) -> Cache:
+        revalidation = Revalidation(asker, background.spawn)
+        settings = CacheSettings(enabled=is_enabled)
+        return Cache(shelf, clock, uses, revalidation, options=CacheOptions(**options), settings=settings)
+
+    return make
+
+
+@pytest.fixture
+def cache(make_cache: Callable[..., Cache]) -> Cache:
+    return make_cache()
 
 
 async def test_the_second_asker_gets_the_bytes_of_the_first(
@@ -106,16 +199,16 @@ async def test_an_answer_that_is_not_whole_is_never_stored(
 
 
 async def test_an_answer_above_the_bound_passes_but_is_not_stored(
-    cache: Cache,
+    make_cache: Callable[..., Cache],
     fake_cache: FakeCache,
     background: Background,
     make_call: Callable[..., Call],
     answering: Callable[..., Any],
 ) -> None:
     call = make_call()
-    await cache(call, answering(b"x" * MAX_ANSWER, b"y"))
+    await make_cache(max_answer=1000)(call, answering(b"x" * 1000, b"y"))
     await background.settle()
-    assert call.reply.bytes_sent == MAX_ANSWER + 1 and fake_cache.answers == {}
+    assert call.reply.bytes_sent == 1001 and fake_cache.answers == {}
 
 
 async def test_without_cache_svc_calls_are_answered_and_marked(
@@ -193,3 +286,250 @@ async def test_an_answer_older_than_the_client_takes_is_asked_for_anew(
     call = make_call(headers={"cache-control": f"max-age={oldest}"})
     await cache(call, answering(b"{}"))
     assert call.reply.headers["x-cache"] == outcome
+
+
+STREAM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0,"stream":true}'
+WARM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0.7}'
+
+
+class Asking:
+    """Calls through a cache, one after the other."""
+
+    def __init__(self, make_call: Callable[..., Call], background: Background) -> None:
+        self._make_call = make_call
+        self._background = background
+
+    async def __call__(self, cache: Cache, answer: Any, *arguments: Any, **changes: Any) -> Call:
+        call = self._make_call(*arguments, **changes)
+        try:
+            await cache(call, answer)
+        finally:
+            await self._background.settle()
+        return call
+
+
+@pytest.fixture
+def ask(make_call: Callable[..., Call], background: Background) -> Asking:
+    return Asking(make_call, background)
+
+
+def outcome_of(call: Call) -> str:
+    return str(call.reply.headers["x-cache"])
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "", "error"])
+async def test_what_did_not_end_by_itself_is_not_kept(ask, cache, fake_cache, answering, reason):
+    await ask(cache, answering(b"{}", finish_reason=reason))
+    assert fake_cache.answers == {}
+
+
+async def test_the_answer_of_another_target_is_not_kept_under_the_routes_key(ask, cache, fake_cache, answering):
+    """A fallback's answer is not what the route promises."""
+
+    async def fall_back(call: Call) -> None:
+        await answering(b"{}")(call)
+
+    class Fallback:
+        async def __call__(self, call: Call) -> None:
+            await call.reply.send(b"{}")
+
+    async def answer(call: Call) -> None:
+        call.outcome.is_complete, call.outcome.finish_reason = True, "stop"
+        call.outcome.provider, call.outcome.provider_model = "other", "simulated"
+        await call.reply.send(b"{}")
+
+    await ask(cache, answer)
+    assert fake_cache.answers == {}
+
+
+async def test_an_answer_to_a_failed_tool_is_not_kept(ask, cache, fake_cache, answering):
+    failed = b'{"role":"user","content":[{"type":"tool_result","is_error":true,"content":"no"}]}'
+    body = b'{"model":"simulated","temperature":0,"messages":[' + failed + b"]}"
+    await ask(cache, answering(b"{}"), body)
+    assert fake_cache.answers == {}
+    await ask(cache, answering(b"{}"), body.replace(b"true", b"false"))
+    assert len(fake_cache.answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "outcome"),
+    [
+        ({"models": ("gpt-*",)}, {}, "BYPASS"),
+        ({"tenants": ("other",)}, {}, "BYPASS"),
+        ({"only_tags": ("keep",)}, {}, "BYPASS"),
+        ({"only_tags": ("keep",)}, {"x-runestone-tags": "a, keep"}, "MISS"),
+        ({"unless_tags": ("private",)}, {"x-runestone-tags": "private"}, "BYPASS"),
+        ({"unless_tags": ("private",)}, {}, "MISS"),
+        ({"is_enabled": False}, {}, "BYPASS"),
+    ],
+)
+async def test_rules_of_a_pipeline(ask, make_cache, fake_cache, answering, options, headers, outcome):
+    call = await ask(make_cache(**options), answering(b"{}"), headers=headers)
+    assert outcome_of(call) == outcome
+    assert len(fake_cache.answers) == (outcome == "MISS")
+
+
+async def test_labels_are_kept_with_an_answer(ask, cache, fake_cache, answering):
+    await ask(cache, answering(b"{}"), headers={"x-runestone-tags": "b,a,b"})
+    (kept,) = fake_cache.answers.values()
+    labels = kept.answer.labels
+    assert (labels.tenant, labels.model, list(labels.tags)) == ("acme", "simulated", ["b", "a"])
+
+
+@pytest.mark.parametrize("tags", ["x" * 65, ",".join(map(str, range(17))), "a b"])
+async def test_tags_that_are_none_are_refused(ask, cache, answering, tags):
+    with pytest.raises(RunestoneError) as refusal:
+        await ask(cache, answering(b"{}"), headers={"x-runestone-tags": tags})
+    assert refusal.value.code == "invalid_tags"
+
+
+@pytest.mark.parametrize(
+    ("scope", "shared"), [("tenant", (True, False)), ("key", (False, False)), ("global", (True, True))]
+)
+async def test_who_shares_an_answer(ask, make_cache, answering, make_call, background, scope, shared):
+    """By scope: another key of the tenant, another tenant."""
+    cache, answer = make_cache(scope=scope), answering(b"{}")
+    await ask(cache, answer)
+    seen = []
+    for tenant, key in (("acme", "other"), ("rival", "ci")):
+        call = make_call()
+        call.principal = Principal(tenant=tenant, key=key)
+        await cache(call, answer)
+        await background.settle()
+        seen.append(outcome_of(call) == "HIT")
+    assert tuple(seen) == shared
+
+
+async def test_variants_are_given_in_turn(ask, make_cache, answering):
+    cache = make_cache(when="always", variants=2)
+    bodies = [b'{"n":1}', b'{"n":2}']
+    first = [await ask(cache, answering(body), WARM) for body in bodies]
+    later = [await ask(cache, answering(b"never"), WARM) for _ in range(4)]
+    assert [outcome_of(call) for call in first + later] == ["MISS"] * 2 + ["HIT"] * 4
+    assert [call.reply.body for call in later] == bodies * 2
+    keys = {call.reply.headers["x-cache-key"] for call in first}
+    assert len(keys) == 2 and len({key[:62] for key in keys}) == 1, "31 bytes name all variants"
+
+
+async def test_a_question_without_temperature_has_one_variant(ask, make_cache, answering):
+    cache = make_cache(variants=3)
+    calls = [await ask(cache, answering(b"{}")) for _ in range(3)]
+    assert [outcome_of(call) for call in calls] == ["MISS", "HIT", "HIT"]
+
+
+async def test_a_stale_answer_is_given_while_it_is_asked_anew(ask, make_cache, answering, clock, asker):
+    cache = make_cache(ttl=10.0, stale_while_revalidate=20.0)
+    await ask(cache, answering(b"{}"))
+    clock.advance(15)
+    stale = await ask(cache, answering(b"never"), headers={"authorization": "Bearer x", "x-y": "z"})
+    assert (outcome_of(stale), stale.reply.headers["age"]) == ("HIT", "15")
+    assert "detail=stale" in stale.reply.headers["cache-status"] and "ttl=-5" in stale.reply.headers["cache-status"]
+    ((principal, body, headers),) = asker.asked
+    assert principal.tenant == "acme" and b"simulated" in body
+    assert headers == {"x-y": "z", "cache-control": "no-cache"}
+    clock.advance(16)
+    assert outcome_of(await ask(cache, answering(b"{}"))) != "HIT"
+
+
+async def test_a_stale_answer_stands_in_for_a_failed_one(ask, make_cache, answering, clock):
+    cache = make_cache(ttl=10.0, stale_if_error=60.0)
+    await ask(cache, answering(b'{"a":1}'))
+    clock.advance(30)
+    failing = answering(error=RunestoneError(Reason.PROVIDER_FAILED, "no"))
+    spared = await ask(cache, failing)
+    assert failing.asked == 1, "asked first"
+    assert (outcome_of(spared), spared.reply.body, spared.outcome.is_complete) == ("HIT", b'{"a":1}', True)
+    with pytest.raises(RunestoneError):
+        await ask(cache, answering(error=RunestoneError(Reason.PROVIDER_REFUSED, "bad question", upstream_status=400)))
+    clock.advance(60)
+    with pytest.raises(RunestoneError):
+        await ask(cache, failing)
+
+
+async def test_what_a_client_has_seen_is_not_begun_anew_from_a_stale_answer(ask, make_cache, answering, clock):
+    cache = make_cache(ttl=10.0, stale_if_error=60.0)
+    await ask(cache, answering(b"data: 1\n\n"), STREAM)
+    clock.advance(30)
+    with pytest.raises(RunestoneError):
+        await ask(cache, answering(b"data: 2\n\n", error=RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut")), STREAM)
+
+
+@pytest.mark.parametrize(
+    ("control", "outcome"), [("max-stale", "HIT"), ("max-stale=5", "HIT"), ("max-stale=4", "REFRESH")]
+)
+async def test_a_client_may_take_stale_answers(ask, make_cache, answering, clock, control, outcome):
+    cache = make_cache(ttl=10.0, stale_if_error=60.0)
+    await ask(cache, answering(b"{}"))
+    clock.advance(15)
+    call = await ask(cache, answering(b"{}"), headers={"cache-control": control})
+    assert outcome_of(call) == ("HIT" if outcome == "HIT" else "MISS")
+
+
+async def test_refusals_are_kept_where_that_is_asked_for(ask, make_cache, answering, clock):
+    refusing = answering(error=RunestoneError(Reason.PROVIDER_REFUSED, "no such model", code="x", upstream_status=404))
+    for ttl, asked in ((0.0, 2), (30.0, 1)):
+        cache, refusing.asked = make_cache(negative_ttl=ttl), 0
+        for _ in range(2):
+            with pytest.raises(RunestoneError) as refusal:
+                await ask(cache, refusing)
+            assert (refusal.value.code, refusal.value.upstream_status) == ("x", 404)
+        assert refusing.asked == asked
+    clock.advance(31)
+    with pytest.raises(RunestoneError):
+        await ask(cache, refusing)
+    assert refusing.asked == 2
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_other_refusals_are_never_kept(ask, make_cache, fake_cache, answering, status):
+    with pytest.raises(RunestoneError):
+        await ask(
+            make_cache(negative_ttl=30.0),
+            answering(error=RunestoneError(Reason.PROVIDER_REFUSED, "no", upstream_status=status)),
+        )
+    assert fake_cache.answers == {}
+
+
+async def test_a_hit_costs_no_rpc_once_there_is_a_copy(ask, cache, near, fake_cache, answering):
+    near.begin(MARK, before="")
+    near.is_live = True
+    await ask(cache, answering(b"{}"))
+    assert fake_cache.lookups == 1
+    hits = [await ask(cache, answering(b"never")) for _ in range(3)]
+    assert {outcome_of(hit) for hit in hits} == {"HIT"} and fake_cache.lookups == 1
+    near.is_live = False
+    assert outcome_of(await ask(cache, answering(b"never"))) == "HIT" and fake_cache.lookups == 2
+
+
+async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_call):
+    """And no others: not one that wants a new answer, not one that is not kept."""
+    seen = []
+
+    class Look:
+        async def __call__(self, call: Call) -> None:
+            seen.append(call.coalesce_key)
+            await answering(b"{}")(call)
+
+    await ask(make_cache(), Look())
+    await ask(make_cache(), Look(), headers={"cache-control": "no-cache"})
+    await ask(make_cache(), Look(), headers={"cache-control": "no-store"})
+    await ask(make_cache(coalesce=False), Look(), WARM)
+    assert [len(key) for key in seen] == [32, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("bill", "is_billed"), [((), (True, False, False)), (("hit", "coalesced"), (True, True, True))]
+)
+async def test_what_is_billed_is_the_pipelines_to_say(ask, make_cache, fake_cache, answering, bill, is_billed):
+    """A miss, a hit, and an answer that somebody else asked for; who follows keeps nothing."""
+    cache = make_cache(bill=bill)
+
+    async def follow(call: Call) -> None:
+        call.outcome.cache = "COALESCED"
+        await answering(b"{}")(call)
+
+    first = await ask(cache, answering(b"{}"))
+    second = await ask(cache, answering(b"never"))
+    third = await ask(cache, follow, headers={"x-runestone-tags": "other"}, tenant="rival")
+    assert tuple(call.outcome.is_billed for call in (first, second, third)) == is_billed
+    assert len(fake_cache.answers) == 1

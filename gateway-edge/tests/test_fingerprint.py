@@ -29,7 +29,7 @@ def key_of(
     route: Route = ROUTE,
     pipeline: bytes = b"default",
 ) -> bytes:
-    return fingerprint(tenant=tenant, pipeline=pipeline, dialect=dialect, route=route, document=document)
+    return fingerprint(owner=("tenant", tenant), pipeline=pipeline, dialect=dialect, route=route, document=document)
 
 
 @given(st.text(min_size=1, max_size=8), values)
@@ -47,6 +47,36 @@ def test_a_denied_member_never_changes_the_key(name: str, value: Any) -> None:
 @given(st.permutations(list(BASE.items())), st.sampled_from([None, 1, 4]))
 def test_order_and_whitespace_do_not_change_the_key(members: list[tuple[str, Any]], indent: int | None) -> None:
     assert key_of(orjson.loads(json.dumps(dict(members), indent=indent))) == key_of(BASE)
+
+
+@given(values)
+def test_the_spelling_of_a_number_does_not_change_the_key(value: Any) -> None:
+    """`1.0`, `1` and `1e0` are one number (RFC 8259 leaves it to us); a text that looks like one is a text."""
+    texts = [orjson.dumps({**BASE, "x": [value, number]}) for number in (7, 7.0)]
+    texts.append(texts[0].replace(b"7]", b"7e0]"))
+    texts.append(texts[0].replace(b"7]", b"70.0e-1]"))
+    assert len({key_of(orjson.loads(text)) for text in texts}) == 1
+    assert key_of({**BASE, "x": [value, "7.0"]}) != key_of({**BASE, "x": [value, "7"]})
+    assert key_of({**BASE, "x": [value, 7.5]}) != key_of({**BASE, "x": [value, 7]})
+
+
+def test_numbers_inside_texts_stay_texts_where_another_is_spelled_anew() -> None:
+    assert key_of({**BASE, "x": "a,7.0,b", "y": 1.0}) != key_of({**BASE, "x": "a,7,b", "y": 1})
+    assert key_of({**BASE, "x": 2.0**60}) != key_of({**BASE, "x": 2.0**61})
+    assert key_of({**BASE, "x": True}) != key_of({**BASE, "x": 1})
+
+
+def test_ten_thousand_adversarial_pairs_of_tenants_never_meet() -> None:
+    """Names that are one another's parts, with every delimiter, and questions that hold names."""
+    parts = ["a", "b", "ab", "", ":", "/", "|", "\x00", "a:b", "a/b", "tenant", "key", "1", "\u0130", "i\u0307"]
+    names = [first + second for first in parts for second in parts][:142]
+    keys = {
+        key_of({**BASE, "x": other}, tenant=name, dialect="openai_chat") for name in set(names) for other in ("", name)
+    }
+    assert len(keys) == 2 * len(set(names)) - ("" in names)
+    pairs = [(one, other) for one in set(names) for other in set(names) if one != other][:10_000]
+    assert all(key_of(BASE, tenant=one) != key_of(BASE, tenant=other) for one, other in pairs)
+    assert len(pairs) == 10_000
 
 
 def test_an_answer_of_one_pipeline_is_not_found_by_another() -> None:

@@ -47,7 +47,11 @@ def test_no_two_tenants_share_an_answer(tenant, other, model, others_model):
     def key(name: str, asked: str) -> bytes:
         route = Route(asked, (Target(provider="sim", model=asked),))
         return fingerprint(
-            tenant=name, pipeline=b"default", dialect="openai_chat", route=route, document={"model": asked}
+            owner=("tenant", name, "", ""),
+            pipeline=b"default",
+            dialect="openai_chat",
+            route=route,
+            document={"model": asked},
         )
 
     assert (key(tenant, model) == key(other, others_model)) == ((tenant, model) == (other, others_model))

@@ -156,7 +156,11 @@ async def test_the_cache_keeps_answers_by_what_was_really_asked(send):
     async def key_of(**said: Any) -> bytes:
         asked = (await send(see, **said)).asked
         return fingerprint(
-            tenant="acme", pipeline=b"default", dialect="openai_chat", route=asked.route, document=asked.document
+            owner=("tenant", "acme"),
+            pipeline=b"default",
+            dialect="openai_chat",
+            route=asked.route,
+            document=asked.document,
         )
 
     changed = await key_of(request=[{"set": {"path": "seed", "value": 7}}])

@@ -3,14 +3,18 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import orjson
 from msgspec import Struct, field
 
 from chassis.config import Route, Settings
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
+from gateway_edge.caching.controls import NO_CONTROLS, Controls
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.question.body import decode_object
 from gateway_edge.question.chat import ChatRequest
+from gateway_edge.question.fingerprint import is_ambiguous
+from gateway_edge.question.tool_errors import holds_tool_error
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
 from runestone.common.v1.usage_pb2 import Usage
@@ -39,7 +43,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
-    kept answer was given."""
+    kept answer was given; what was used `is_billed` or was given for nothing."""
 
     cache: str = ""
     provider: str = ""
@@ -48,29 +52,56 @@ class Outcome(Struct):
     usage: Usage | None = None
     finish_reason: str = ""
     replay_of: str = ""
+    is_billed: bool = True
     is_complete: bool = False
     error: RunestoneError | None = None
 
 
 class Question(Struct):
-    """A validated request: the client's bytes, the same decoded, the typed view, and the route that its model names."""
+    """A validated request: the client's bytes, the typed view, the route that its model names, and what its `cache` member says.
+    The decoded document is there where it was needed. `notes` is what was worked out of the same bytes for the same caller,
+    each note under who made it: it is shared by all calls that ask the same."""
 
     body: bytes
-    document: dict[str, Any]
     chat: ChatRequest
     route: Route
+    controls: Controls = NO_CONTROLS
+    decoded: dict[str, Any] | None = None
+    notes: dict[object, Any] = field(default_factory=dict)
 
     @property
     def is_stream(self) -> bool:
         """Whether the client wants events."""
         return bool(self.chat.stream)
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body's object."""
+        if self.decoded is None:
+            self.decoded = orjson.loads(self.body)
+        return self.decoded
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether two readers could read the body differently, or more than its document says."""
+        return is_ambiguous(self.body, self.document)
+
+    @property
+    def holds_tool_error(self) -> bool:
+        """Whether it tells the model of a tool that failed."""
+        return b'"is_error"' in self.body and holds_tool_error(self.document.get("messages"))
+
+    def is_target(self, outcome: Outcome) -> bool:
+        """Whether what answered is one of the route's own targets."""
+        named = (outcome.provider, outcome.provider_model)
+        return any((target.provider, target.model) == named for target in self.route.targets)
+
 
 class Call(Struct, kw_only=True, eq=False):
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
-    deadline passed, or the process stops. `body` is what is asked, which a middleware may have changed; `received` is what
-    the client sent."""
+    deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
+    asked, which a middleware may have changed; `received` is what the client sent."""
 
     id: str
     arrival: Arrival
@@ -85,6 +116,7 @@ class Call(Struct, kw_only=True, eq=False):
     ending: RunestoneError | None = None
     pipeline: str = ""
     pipeline_version: bytes = b""
+    coalesce_key: bytes = b""
     body: bytes | None = None
     received: bytes | None = None
     document: dict[str, Any] | None = None

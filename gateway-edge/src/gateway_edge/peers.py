@@ -1,20 +1,24 @@
 """The services that the edge calls, and what it knows of each: stub, breaker, fallback."""
 
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from chassis.breaker import Breaker
+from chassis.client import Channel
 from chassis.clock import Clock
 from chassis.runtime import Runtime
 from gateway_edge.auth.key_sources import KeySources
 from gateway_edge.auth.nonces import NonceMemory
+from gateway_edge.caching.near import NearCache
+from gateway_edge.caching.shelf import Shelf
+from gateway_edge.caching.uses import Uses
+from gateway_edge.caching.watching import Watchers
 from gateway_edge.idempotency.claims import Claims
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.local import LocalLimits
 from gateway_edge.limits.metrics import LeaseMetrics
-from gateway_edge.middleware.cache import AnswerCache
 from gateway_edge.middleware.call_provider import Connection, Models
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
@@ -33,8 +37,8 @@ class Peers:
 
     models: Models
     provider: Connection
-    cache: AnswerCache
-    cache_breaker: Breaker
+    shelf: Shelf
+    uses: Uses
     claims: Claims
     nonces: NonceMemory
     key_sources: KeySources
@@ -50,8 +54,8 @@ def connect_peers(runtime: Runtime) -> Peers:
     return Peers(
         models=ProviderServiceStub(provider),
         provider=provider,
-        cache=CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT)),
-        cache_breaker=Breaker(clock=runtime.clock),
+        shelf=_open_shelf(runtime),
+        uses=_count_uses(runtime),
         claims=_open_claims(runtime),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
         key_sources=KeySources(runtime.clock, runtime.spawn, runtime.log),
@@ -60,6 +64,33 @@ def connect_peers(runtime: Runtime) -> Peers:
         clock=runtime.clock,
         spawn=runtime.spawn,
     )
+
+
+def _open_shelf(runtime: Runtime) -> Shelf:
+    """Copies are kept where the configuration wants it, and then every replica of cache-svc is watched."""
+    settings = runtime.settings.cache.near
+    near = NearCache(settings.max_bytes)
+    if settings.enabled:
+        runtime.spawn(Watchers(near).run(_each_cache(runtime)), "cache watches")
+    runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))
+    runtime.metrics.gauge("near_cache_bytes", "Bytes that they count for").set_function(lambda: near.held)
+    runtime.metrics.gauge("near_cache_live", "Whether copies may be given").set_function(lambda: near.is_live)
+    cache = CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT))
+    return Shelf(cache, near, Breaker(clock=runtime.clock), runtime.clock, runtime.spawn)
+
+
+async def _each_cache(runtime: Runtime) -> AsyncIterator[Iterable[CacheServiceStub]]:
+    """The replicas of cache-svc, as they come and go; each is the same stub as long as it stays."""
+    stubs: dict[Channel, CacheServiceStub] = {}
+    async for members in runtime.connect_each("cache").changes():
+        stubs = {channel: stubs.get(channel) or CacheServiceStub(channel) for channel in members.values()}
+        yield stubs.values()
+
+
+def _count_uses(runtime: Runtime) -> Uses:
+    uses = Uses(CacheServiceStub(runtime.connect("cache")), runtime.metrics)
+    runtime.spawn(uses.tell(), "cache uses")
+    return uses
 
 
 def _open_claims(runtime: Runtime) -> Claims:

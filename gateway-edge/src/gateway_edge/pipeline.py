@@ -12,16 +12,15 @@ from typing import Any
 
 import orjson
 
-from chassis.config.pipelines import STEPS, IdempotencyOptions, step_name, step_options
+from chassis.config.pipelines import STEPS, CacheOptions, IdempotencyOptions, step_name, step_options
 from chassis.config.schema import PipelineStep
 from chassis.config.shapes import convert
 from chassis.config.shared_state import is_state_shared
 from chassis.config.transform import TransformOptions
-from chassis.config.units import Duration
 from gateway_edge.auth.table import lay_credentials
+from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.ways import Ways
-from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -60,14 +59,22 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The middleware that outlive a snapshot, because they count or keep something, and users' own; `inner` makes calls for
-    middleware that asks by itself."""
+    """The middleware that outlive a snapshot, because they count or keep something, and what does for middleware; users' own."""
 
     record: Record
     settle: Settle
     admit: Admit
     plugins: Plugins
-    inner: InnerCalls
+    revalidation: Revalidation
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a step is made of, beside its own options."""
+
+    policy: Policy
+    peers: Peers
+    standing: Standing
 
 
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
@@ -75,11 +82,9 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
+    parts = Parts(policy, peers, standing)
     pipelines = {
-        name: Pipeline(
-            [*_make_steps(steps[name], policy, peers, standing.plugins), call], version=_version(name, steps[name])
-        )
-        for name in steps
+        name: Pipeline([*_make_steps(steps[name], parts), call], version=_version(name, steps[name])) for name in steps
     }
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose(pipelines, policy.catalog, chosen)
@@ -104,51 +109,50 @@ def _version(name: str, steps: list[PipelineStep]) -> bytes:
     return hash_parts((name.encode(), orjson.dumps(steps, option=orjson.OPT_SORT_KEYS)))
 
 
-def _make_steps(steps: list[PipelineStep], policy: Policy, peers: Peers, plugins: Plugins) -> list[Middleware]:
+def _make_steps(steps: list[PipelineStep], parts: Parts) -> list[Middleware]:
     named = [(step_name(step), step_options(step)) for step in steps]
     return [
-        MAKERS[name](policy, peers, options) if name in STEPS else plugins.make(name, options)
+        MAKERS[name](parts, options) if name in STEPS else parts.standing.plugins.make(name, options)
         for name, options in named
         if name not in ALWAYS_THERE
     ]
 
 
-def _transform(policy: Policy, _peers: Peers, options: Options) -> Middleware:
+def _transform(parts: Parts, options: Options) -> Middleware:
     known = chat_shape(is_strict=False)  # what an operator adds behind a strict `validate` is meant
-    return Transform(convert(options, TransformOptions), Validate(policy.catalog, known).ask)
+    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, known).ask)
 
 
-def _rate_limit(policy: Policy, peers: Peers, options: Options) -> Middleware:
+def _rate_limit(parts: Parts, options: Options) -> Middleware:
     return RateLimit(
-        peers.leases,
-        peers.local_limits,
-        when_down=policy.settings.ratelimit.when_down,
+        parts.peers.leases,
+        parts.peers.local_limits,
+        when_down=parts.policy.settings.ratelimit.when_down,
         requests_per_minute=options.get("requests_per_minute"),
     )
 
 
-def _idempotency(policy: Policy, peers: Peers, options: Options) -> Middleware:
-    if not is_state_shared(policy.settings):
+def _idempotency(parts: Parts, options: Options) -> Middleware:
+    if not is_state_shared(parts.policy.settings):
         return RefuseKeys()
-    return Idempotency(peers.claims, peers.clock, convert(options, IdempotencyOptions))
+    return Idempotency(parts.peers.claims, parts.peers.clock, convert(options, IdempotencyOptions))
 
 
-def _cache(policy: Policy, peers: Peers, options: Options) -> Middleware:
+def _cache(parts: Parts, options: Options) -> Middleware:
     return Cache(
-        peers.cache,
-        peers.cache_breaker,
-        peers.clock,
-        peers.spawn,
-        is_enabled=policy.settings.cache.enabled,
-        when=policy.settings.cache.when,
-        ttl=Duration.parse(options["ttl"]) if "ttl" in options else policy.settings.cache.default_ttl,
+        parts.peers.shelf,
+        parts.peers.clock,
+        parts.peers.uses,
+        parts.standing.revalidation,
+        options=convert(options, CacheOptions),
+        settings=parts.policy.settings.cache,
     )
 
 
-MAKERS: dict[str, Callable[[Policy, Peers, Options], Middleware]] = {
-    "authenticate": lambda _policy, _peers, options: Authenticate(admin=options.get("admin", False)),
-    "validate": lambda policy, _peers, options: Validate(
-        policy.catalog, chat_shape(is_strict=options.get("strict", False))
+MAKERS: dict[str, Callable[[Parts, Options], Middleware]] = {
+    "authenticate": lambda _parts, options: Authenticate(admin=options.get("admin", False)),
+    "validate": lambda parts, options: Validate(
+        parts.policy.catalog, chat_shape(is_strict=options.get("strict", False))
     ),
     "transform": _transform,
     "idempotency": _idempotency,

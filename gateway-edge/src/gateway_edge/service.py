@@ -4,6 +4,7 @@ import asyncio
 
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
+from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
@@ -56,7 +57,7 @@ async def build(runtime: Runtime) -> None:
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
-        inner=inner,
+        revalidation=Revalidation(inner, runtime.spawn),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
     door = Door(lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)

@@ -55,8 +55,8 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
         peers = Peers(
             models=unused,
             provider=unused,
-            cache=unused,
-            cache_breaker=unused,
+            shelf=unused,
+            uses=unused,
             claims=unused,
             nonces=nonces,
             key_sources=KeySources(clock, spawn, get_logger("edge")),

@@ -6,13 +6,12 @@ The header is that of draft-ietf-httpapi-idempotency-key-header, taken as it sta
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.call import Call
-from gateway_edge.question.fingerprint import hash_parts, is_ambiguous
+from gateway_edge.call import Call, Question
+from gateway_edge.question.fingerprint import hash_parts
 
 HEADER = "idempotency-key"
 SCHEMA_VERSION = b"1"
@@ -50,11 +49,11 @@ def fingerprint_call(call: Call) -> bytes:
     its members; no other header."""
     arrival = call.arrival
     named = (arrival.method.encode(), arrival.template.encode(), call.pipeline.encode())
-    return hash_parts((SCHEMA_VERSION, *named, *_canonical(call.body or b"", call.document or {})))
+    return hash_parts((SCHEMA_VERSION, *named, *_canonical(call.asked)))
 
 
-def _canonical(body: bytes, document: Mapping[str, Any]) -> tuple[bytes, bytes]:
+def _canonical(question: Question) -> tuple[bytes, bytes]:
     """The document in its canonical form; a body that says more than its document is compared byte for byte."""
-    if is_ambiguous(body, document):
-        return b"bytes", body
-    return b"json", orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    if question.is_ambiguous:
+        return b"bytes", question.body
+    return b"json", orjson.dumps(question.document, option=orjson.OPT_SORT_KEYS)

@@ -1,205 +1,207 @@
-"""Whether the answer is already known: a look-up before the call, the whole answer stored after it."""
+"""Whether the answer is already known: a look-up before the call, the whole answer kept after it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Literal, Protocol
+from msgspec import Struct
 
-from chassis.breaker import Breaker
 from chassis.clock import Clock
-from chassis.errors import Reason, RunestoneError
-from chassis.metadata import ROUTE_KEY, Metadata
-from gateway_edge.blame import is_part_down
-from gateway_edge.call import Call
+from chassis.config.pipelines import CacheOptions
+from chassis.config.schema import Cache as CacheSettings
+from chassis.errors import Reason, RunestoneError, from_message
+from gateway_edge.caching.answers import describe, describe_refusal, make_request
+from gateway_edge.caching.forms import Form, Shown
+from gateway_edge.caching.freshness import Verdict, age_of, judge
+from gateway_edge.caching.keeping import Keeping
+from gateway_edge.caching.near import Copy
+from gateway_edge.caching.replaying import send
+from gateway_edge.caching.revalidation import Revalidation
+from gateway_edge.caching.rules import FOLLOWED, Rules, refuse_answer
+from gateway_edge.caching.shelf import Shelf
+from gateway_edge.caching.uses import Uses
+from gateway_edge.caching.wishes import Wish, Wishes
+from gateway_edge.call import Call, Question
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.question.fingerprint import fingerprint, is_ambiguous
-from gateway_edge.recording import RecordingReply
-from runestone.cache.v1.cache_pb2 import Answer, LookUpRequest, LookUpResponse, StoreRequest, StoreResponse
+from gateway_edge.recording import Recording, RecordingReply
+from runestone.cache.v1.cache_pb2 import Answer, Labels
 
 HIT, MISS, BYPASS, REFRESH = "HIT", "MISS", "BYPASS", "REFRESH"
-MAX_ANSWER = 8 << 20
-MAX_STORING = 256  # answers on their way to the cache; above it they are not kept
+
+# Failures in whose place a stale answer is better; a refusal speaks of the question.
+SPARED = frozenset({
+    Reason.UNAVAILABLE,
+    Reason.OVERLOADED,
+    Reason.PROVIDER_RATE_LIMITED,
+    Reason.PROVIDER_OVERLOADED,
+    Reason.PROVIDER_FAILED,
+    Reason.PROVIDER_CREDENTIALS_REFUSED,
+    Reason.PROVIDER_UNREACHABLE,
+    Reason.PROVIDER_TIMEOUT,
+    Reason.PROVIDER_INVALID_ANSWER,
+    Reason.PROVIDER_STREAM_CUT,
+})  # fmt: skip
+NEGATIVE = frozenset({400, 404})  # of the provider
 
 
-class AnswerCache(Protocol):
-    """What this middleware needs of cache-svc: `CacheServiceStub`."""
+class Offer(Struct, frozen=True):
+    """What there is for it: what `x-cache` says, and an answer, to be given now, or with `is_spare` where asking fails. `is_kept` says
+    that some answer was there."""
 
-    def LookUp(self, request: LookUpRequest, /, *, metadata: Metadata) -> Awaitable[LookUpResponse]:  # noqa: N802  the rpc's name
-        """Looks an answer up."""
-
-    def Store(self, request: StoreRequest, /, *, metadata: Metadata) -> Awaitable[StoreResponse]:  # noqa: N802  the rpc's name
-        """Keeps an answer."""
+    outcome: str
+    copy: Copy | None = None
+    shown: Shown | None = None
+    age: float = 0.0
+    is_near: bool = False
+    is_stale: bool = False
+    is_spare: bool = False
+    is_kept: bool = False
 
 
 class Cache:
-    """Answers from cache-svc, and stores what the provider answered when it is whole.
+    """Answers out of this process or cache-svc, and keeps what the provider answered when it is whole.
 
-    `x-cache` says what happened: HIT; MISS (asked, and stored if whole); REFRESH (`cache-control: no-cache`: asked anew);
-    BYPASS (not a question that is kept, `no-store`, or cache-svc does not answer: the call goes on without it).
+    `x-cache` says what happened: HIT; MISS (asked, and kept if the rules say so); COALESCED (shared with somebody who was asking);
+    REFRESH (asked anew, as the client wanted); BYPASS (not a question that is kept, or cache-svc does not answer: the call goes on
+    without it).
     """
 
     name = "cache"
 
     def __init__(
         self,
-        cache: AnswerCache,
-        breaker: Breaker,
+        shelf: Shelf,
         clock: Clock,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        uses: Uses,
+        revalidation: Revalidation,
         *,
-        is_enabled: bool = True,
-        when: Literal["deterministic", "always"] = "deterministic",
-        ttl: float = 0.0,
+        options: CacheOptions,
+        settings: CacheSettings,
     ) -> None:
-        self._cache = cache
-        self._breaker = breaker
+        self._shelf = shelf
         self._clock = clock
-        self._spawn = spawn
-        self._is_enabled = is_enabled
-        self._when = when
-        self._ttl = ttl
-        self._storing: dict[bytes, asyncio.Event] = {}
+        self._uses = uses
+        self._revalidation = revalidation
+        self._rules = Rules.of(options, settings)
+        self._keeping = Keeping.of(options, settings)
+        self._wishes = Wishes(self._rules, self._keeping, options.variants)
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
-        """Answers a hit; otherwise watches the answer go by and stores it."""
-        directives = _directives(call.arrival.headers.get("cache-control", ""))
-        key = _key_of(call) if "no-store" not in directives and self._may_keep(call) else None
-        outcome, answer = await self._find(key, directives)
-        self._mark(call, outcome)
-        if answer is not None:
-            await self._replay(call, answer)
-        elif "only-if-cached" in directives:
-            raise RunestoneError(
-                Reason.DEADLINE_EXCEEDED, "`only-if-cached`, and the answer is not cached", code="not_cached"
-            )
-        elif key is None or outcome == BYPASS:
+        """Answers a hit; otherwise watches the answer go by and keeps it. Raises DEADLINE_EXCEEDED for `only-if-cached` and nothing
+        there."""
+        wish = self._wishes.read(call)
+        offer = Offer(BYPASS) if wish.why else await self._look(call, wish)
+        self._mark(call, wish, offer)
+        if offer.copy is not None and not offer.is_spare:
+            await self._give(call, offer)
+        elif wish.controls.only_if_cached:
+            message = "`only-if-cached`, and the answer is not cached"
+            raise RunestoneError(Reason.DEADLINE_EXCEEDED, message, code="not_cached")
+        elif wish.why:
             await proceed(call)
         else:
-            await self._ask_and_store(call, proceed, key)
+            await self._ask(call, proceed, wish, offer)
 
-    def _may_keep(self, call: Call) -> bool:
-        chat = call.asked.chat
-        return (
-            self._is_enabled
-            and call.asked.document.get("store") is not False
-            and (self._when == "always" or chat.is_deterministic)
-        )
+    async def _look(self, call: Call, wish: Wish) -> Offer:
+        if wish.controls.no_cache:
+            return Offer(REFRESH, is_kept=True)
+        found = await self._shelf.find(wish.key, self._keeping.tenant_of(call.caller))
+        if found.copy is None:
+            return Offer(BYPASS if found.is_down else MISS)
+        answer = found.copy.answer
+        is_refusal = answer.HasField("error")
+        shown = None if is_refusal else found.copy.show(_form_of(call.asked))
+        if shown is None and not is_refusal:
+            return Offer(MISS, is_kept=True)
+        age = age_of(answer, self._clock.time())
+        verdict = judge(answer, age, wish.controls, self._keeping.spans)
+        if verdict is Verdict.UNWANTED:
+            return Offer(REFRESH, is_kept=True)
+        if verdict is Verdict.REVALIDATE:
+            self._revalidation.begin(call, wish.key)
+        is_spare = verdict is Verdict.SPARE
+        outcome = MISS if is_spare else HIT
+        is_stale = verdict is not Verdict.FRESH
+        return Offer(outcome, found.copy, shown, age, found.is_near, is_stale, is_spare, is_kept=True)
 
-    async def _find(self, key: bytes | None, directives: Mapping[str, str]) -> tuple[str, Answer | None]:
-        """What `x-cache` says, and the answer when there is one that the client takes."""
-        if key is None:
-            return BYPASS, None
-        if "no-cache" in directives:
-            return REFRESH, None
-        outcome, answer = await self._look_up(key)
-        oldest = _seconds(directives.get("max-age", ""))
-        if answer is not None and oldest is not None and (oldest == 0 or self._age(answer) > oldest):
-            return REFRESH, None
-        return outcome, answer
-
-    def _age(self, answer: Answer) -> int:
-        return max(0, int(self._clock.time() - answer.stored_at.ToMicroseconds() / 1e6))
-
-    async def _look_up(self, key: bytes) -> tuple[str, Answer | None]:
-        if not self._breaker.admits():
-            return BYPASS, None
-        if (storing := self._storing.get(key)) is not None:
-            await storing.wait()  # who saw the answer and asks again gets it; storing has a deadline of its own
-        try:
-            response = await self._cache.LookUp(LookUpRequest(fingerprint=key), metadata=_route(key))
-        except RunestoneError as error:
-            if not is_part_down(error, self._clock):
-                raise
-            self._breaker.failed()
-            return BYPASS, None
-        self._breaker.succeeded()
-        return (HIT, response.hit) if response.HasField("hit") else (MISS, None)
-
-    async def _replay(self, call: Call, answer: Answer) -> None:
-        """Sends the bytes that the first asker was sent."""
-        outcome = call.outcome
+    async def _give(self, call: Call, offer: Offer) -> None:
+        """Sends a kept answer. Raises the refusal that was kept."""
+        assert offer.copy is not None
+        answer, outcome = offer.copy.answer, call.outcome
         outcome.provider, outcome.provider_model = answer.provider, answer.model
-        outcome.finish_reason = answer.finish_reason
+        outcome.finish_reason, outcome.attempts = answer.finish_reason, 0
         outcome.usage = answer.usage if answer.HasField("usage") else None
-        age = self._age(answer)
-        call.reply.headers |= {
-            "age": str(age),
-            "x-runestone-provider": answer.provider,
-            "x-runestone-model": answer.model,
-        }
-        if call.asked.is_stream:
-            await call.reply.write(answer.body)
-            await call.reply.close()
-        else:
-            await call.reply.send(answer.body, answer.content_type)
+        outcome.is_billed = "hit" in self._keeping.bills
+        call.reply.headers.update(_provenance(answer, offer))
+        self._uses.save(outcome.usage, is_near=offer.is_near)
+        if offer.shown is None:
+            raise from_message(answer.error)
+        await send(call.reply, offer.shown, _form_of(call.asked), is_paced=self._keeping.is_paced)
         outcome.is_complete = True
 
-    async def _ask_and_store(self, call: Call, proceed: Proceed, key: bytes) -> None:
-        async def keep(body: bytes, content_type: str) -> None:
-            if call.outcome.is_complete and key not in self._storing and len(self._storing) < MAX_STORING:
-                self._storing[key] = asyncio.Event()
-                self._spawn(self._store(key, _answer(call, body, content_type)), "cache store")
+    async def _ask(self, call: Call, proceed: Proceed, wish: Wish, offer: Offer) -> None:
+        """Asks the provider; what it answers is kept, and where it fails the spare answer is given."""
+        is_reachable = offer.outcome != BYPASS
 
+        async def keep(recording: Recording) -> None:
+            if is_reachable:
+                self._keep(call, wish, recording, replaces=offer.is_kept)
+
+        if self._keeping.coalesces and offer.outcome != REFRESH:
+            call.coalesce_key = wish.key
         plain = call.reply
-        call.reply = RecordingReply(plain, MAX_ANSWER, keep)
+        call.reply = recorder = RecordingReply(plain, self._rules.max_answer, keep)
         try:
             await proceed(call)
+        except RunestoneError as error:
+            call.reply = plain
+            if offer.copy is None or error.reason not in SPARED or recorder.has_passed:
+                if is_reachable:
+                    self._keep_refusal(call, wish, error)
+                raise
+            self._mark(call, wish, Offer(HIT))
+            await self._give(call, offer)
         finally:
             call.reply = plain
+        if call.outcome.cache == FOLLOWED:
+            call.outcome.is_billed = "coalesced" in self._keeping.bills
+            self._uses.follow(call.outcome.usage)
 
-    async def _store(self, key: bytes, answer: Answer) -> None:
-        request = StoreRequest(fingerprint=key, answer=answer)
-        if self._ttl:
-            request.ttl.FromMilliseconds(int(self._ttl * 1000))
-        try:
-            await self._cache.Store(request, metadata=_route(key))
-        except RunestoneError as error:
-            if is_part_down(error, self._clock):
-                self._breaker.failed()  # a lost store is a later miss
-        finally:
-            self._storing.pop(key).set()
+    def _keep(self, call: Call, wish: Wish, recording: Recording, *, replaces: bool) -> None:
+        size = sum(map(len, recording.parts))
+        if not refuse_answer(self._rules, call.asked, call.outcome, size):
+            answer = describe(call, recording, is_paced=self._keeping.is_paced)
+            ttl = self._keeping.ttl if wish.controls.ttl is None else min(wish.controls.ttl, self._keeping.ttl)
+            self._store(call, wish, answer, ttl, replaces=replaces)
 
-    @staticmethod
-    def _mark(call: Call, outcome: str) -> None:
-        call.outcome.cache = call.reply.headers["x-cache"] = outcome
+    def _keep_refusal(self, call: Call, wish: Wish, error: RunestoneError) -> None:
+        if error.reason is Reason.PROVIDER_REFUSED and error.upstream_status in NEGATIVE:
+            self._store(call, wish, describe_refusal(call, error), self._keeping.negative_ttl, replaces=False)
 
+    def _store(self, call: Call, wish: Wish, answer: Answer, ttl: float, *, replaces: bool) -> None:
+        if not ttl:
+            return
+        keeping = self._keeping
+        labels = Labels(tenant=keeping.tenant_of(call.caller), model=call.asked.chat.model, tags=wish.tags)
+        stale_for = 0.0 if answer.HasField("error") else keeping.spans.longest
+        now = self._clock.time()
+        request = make_request(wish.key, answer, labels, now=now, ttl=ttl, stale_for=stale_for, replaces=replaces)
+        self._shelf.store(wish.key, request)
 
-def _route(key: bytes) -> Metadata:
-    """The same question always asks the same replica."""
-    return ((ROUTE_KEY, key),)
-
-
-def _key_of(call: Call) -> bytes | None:
-    """The question's fingerprint; None for a body that two readers could read differently, which is never kept."""
-    question = call.asked
-    if is_ambiguous(question.body, question.document):
-        return None
-    return fingerprint(
-        tenant=call.caller.tenant,
-        pipeline=call.pipeline_version,
-        dialect="openai_chat",
-        route=question.route,
-        document=question.document,
-    )
+    def _mark(self, call: Call, wish: Wish, offer: Offer) -> None:
+        call.outcome.cache = call.reply.headers["x-cache"] = offer.outcome
+        self._uses.note(offer.outcome)
+        if wish.key:
+            call.reply.headers["x-cache-key"] = wish.key.hex()
 
 
-def _answer(call: Call, body: bytes, content_type: str) -> Answer:
-    outcome = call.outcome
-    return Answer(
-        body=body,
-        content_type=content_type,
-        provider=outcome.provider,
-        model=outcome.provider_model,
-        usage=outcome.usage,
-        finish_reason=outcome.finish_reason,
-    )
+def _form_of(question: Question) -> Form:
+    return Form(is_stream=question.is_stream, wants_usage=question.is_stream and question.chat.wants_usage)
 
 
-def _seconds(text: str) -> int | None:
-    """A number of seconds (RFC 9111, section 1.2.2); None for what is none."""
-    return int(text[:9]) if text.isascii() and text.isdigit() else None
-
-
-def _directives(header: str) -> dict[str, str]:
-    """The directives of a request's `Cache-Control` and their values (RFC 9111, section 5.2.1)."""
-    pairs = (directive.strip().partition("=") for directive in header.split(","))
-    return {name.lower(): value for name, _, value in pairs if name}
+def _provenance(answer: Answer, offer: Offer) -> dict[str, str]:
+    """How old an answer is and where it comes from; `cache-status` is that of RFC 9211."""
+    left = int(answer.fresh_for.seconds - offer.age)
+    return {
+        "age": str(int(offer.age)),
+        "cache-status": f"runestone; hit; ttl={left}; detail={'stale' if offer.is_stale else 'fresh'}",
+        "x-runestone-provider": answer.provider,
+        "x-runestone-model": answer.model,
+        "x-runestone-original-request-id": answer.request_id,
+    }

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from chassis.client import closing
 from chassis.errors import Reason, RunestoneError, from_message
+from chassis.metadata import ROUTE_KEY, Metadata
+from gateway_edge.caching.rules import FOLLOWED
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Proceed
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
@@ -16,7 +18,7 @@ PATIENCE = 2.0  # a provider-svc that was killed is back within this
 class Models(Protocol):
     """What this middleware needs of provider-svc: `ProviderServiceStub`."""
 
-    def Call(self, request: CallRequest, /) -> AsyncIterable[CallResponse]:  # noqa: N802  the rpc's name
+    def Call(self, request: CallRequest, /, *, metadata: Metadata = ()) -> AsyncIterable[CallResponse]:  # noqa: N802  the rpc's name
         """Begins a call; leaving its events cancels it."""
 
 
@@ -45,7 +47,7 @@ class CallProvider:
         if not await self._connection.is_connected_within(PATIENCE):
             raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
         relay = _Relay(call)
-        async with closing(self._models.Call(_request(call))) as responses:
+        async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
             async for response in responses:
                 for event in response.events:
                     await relay.take(event)
@@ -61,7 +63,13 @@ def _request(call: Call) -> CallRequest:
         model=question.chat.model,
         stream=question.is_stream,
         body=question.body,
+        coalesce_key=call.coalesce_key,
     )
+
+
+def _route(call: Call) -> Metadata:
+    """Calls that may share one meet at the same replica."""
+    return ((ROUTE_KEY, call.coalesce_key),) if call.coalesce_key else ()
 
 
 class _Relay:
@@ -82,6 +90,8 @@ class _Relay:
                 self._document += event.data.body
             case "accepted":
                 self._note_target(event.accepted)
+                if event.accepted.coalesced:
+                    self._note_followed()
             case "completed":
                 self._complete(event.completed)
             case "failed":
@@ -101,6 +111,12 @@ class _Relay:
         headers["x-runestone-provider"] = said.provider
         headers["x-runestone-model"] = said.model
         headers["x-runestone-attempts"] = str(said.attempt)
+
+    def _note_followed(self) -> None:
+        """The call is somebody else's: nothing was attempted for this one."""
+        outcome, headers = self._call.outcome, self._call.reply.headers
+        outcome.cache = headers["x-cache"] = FOLLOWED
+        outcome.attempts, headers["x-runestone-attempts"] = 0, "0"
 
     def _complete(self, completed: Completed) -> None:
         outcome = self._call.outcome

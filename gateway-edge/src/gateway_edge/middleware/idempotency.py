@@ -10,7 +10,7 @@ from gateway_edge.call import Call
 from gateway_edge.idempotency.claims import Claim, Claims
 from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.recording import RecordingReply
+from gateway_edge.recording import Recording, RecordingReply
 from runestone.state.v1.state_pb2 import KeptAnswer
 
 REPLAYED, ORIGINAL = "idempotency-replayed", "x-runestone-original-request-id"
@@ -81,8 +81,8 @@ class Idempotency:
         return max(0.001, min(left, LONGEST_WAIT))
 
     async def _make(self, call: Call, proceed: Proceed, claim: Claim) -> None:
-        async def keep(body: bytes, content_type: str) -> None:
-            await claim.keep(_describe(call, body, content_type), self._options.ttl)
+        async def keep(recording: Recording) -> None:
+            await claim.keep(_describe(call, recording.body, recording.content_type), self._options.ttl)
 
         plain = call.reply
         call.reply = RecordingReply(plain, self._options.max_answer, keep)

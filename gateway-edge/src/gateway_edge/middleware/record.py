@@ -76,6 +76,7 @@ class Record:
             snapshot_version=call.snapshot_version,
             client_address=_printable(arrival.client_address),
             replay_of=outcome.replay_of,
+            unbilled=not outcome.is_billed,
         )
         if call.question is not None:
             record.model, record.stream = call.question.chat.model, call.question.is_stream

@@ -1,6 +1,7 @@
 """What the operator wants changed, of requests before they are asked and of answers before they are read."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 import orjson
@@ -77,5 +78,11 @@ def _facts_of(call: Call) -> Facts:
         request_id=call.id,
         metadata=caller.metadata if caller else {},
         headers=call.arrival.headers,
-        document=call.document or {},
+        document=_document_of(call),
     )
+
+
+def _document_of(call: Call) -> dict[str, Any]:
+    if call.document is not None:
+        return call.document
+    return call.question.document if call.question else {}

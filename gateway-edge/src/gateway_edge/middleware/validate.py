@@ -1,6 +1,9 @@
 """What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route."""
 
+import msgspec
+
 from chassis.config import Catalog
+from gateway_edge.caching.controls import FIELD, NO_CONTROLS, Controls, read_field
 from gateway_edge.call import Call, Question
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.openapi.fault import check
@@ -8,26 +11,52 @@ from gateway_edge.openapi.shape import Shape
 from gateway_edge.question.body import read_as
 from gateway_edge.question.chat import ChatRequest
 from gateway_edge.question.routing import require_route
+from gateway_edge.question.seen import SeenQuestions
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Validate:
-    """Turns the body into a question, or refuses with 400, 404, 408 or 413. `shape` is what the OpenAPI document says of it."""
+    """Turns the body into a question, or refuses with 400, 404, 408 or 413. `shape` is what the OpenAPI document says of it.
+
+    A body that the same caller sent before, byte for byte, is neither decoded nor checked again.
+    """
 
     name = "validate"
 
     def __init__(self, catalog: Catalog, shape: Shape) -> None:
         self._catalog = catalog
         self._shape = shape
+        self._seen = SeenQuestions()
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
-        await self.ask(call)
+        body, caller = await call.read_body(), call.principal
+        known = None if caller is None else self._seen.find(caller, body)
+        if known is not None:
+            call.question = known
+        else:
+            await self.ask(call)
+            if caller is not None and call.body is body:
+                self._seen.note(caller, call.asked)
         await proceed(call)
 
     async def ask(self, call: Call) -> None:
         """Sets `call.question` by what the call's document says now."""
         document = await call.read_document()
         check(document, self._shape)
+        controls = _take_controls(call, document)
         chat = read_as(document, ChatRequest)
         route = require_route(self._catalog, call.principal, chat.model)
-        call.question = Question(call.body or b"", document, chat, route)
+        call.question = Question(call.body or b"", chat, route, controls, document)
+
+
+def _take_controls(call: Call, document: dict[str, object]) -> Controls:
+    """What the body's `cache` says. It is for the gateway and goes no further: every other member stays as it was written."""
+    if FIELD not in document:
+        return call.question.controls if call.question else NO_CONTROLS
+    controls = read_field(document.pop(FIELD))
+    members = _members.decode(call.body or b"")
+    del members[FIELD]
+    call.body = msgspec.json.encode(members)
+    return controls

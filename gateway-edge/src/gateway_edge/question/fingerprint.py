@@ -1,13 +1,14 @@
 """The cache key of a question: SHA-256 over everything that may change its answer.
 
-The whole canonical body counts, minus a short deny-list: an allow-list forgets a parameter sooner or later. Tenant,
-dialect and route are part of it, so that no tenant finds another's answer and a changed route finds none of the old
-ones. Parts are length-prefixed: no choice of names makes two questions collide.
+The whole canonical body counts, minus a short deny-list: an allow-list forgets a parameter sooner or later. Whose it is, dialect and
+route are part of it, so that no tenant finds another's answer and a changed route finds none of the old ones. Parts are
+length-prefixed: no choice of names makes two questions collide. The canonical form has its keys sorted and no whitespace, and a
+whole number is written as one (`0.0` is `0`).
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,29 +16,64 @@ import orjson
 from chassis.config import Route
 from gateway_edge.question.body import is_compact
 
-SCHEMA_VERSION = b"2"
+SCHEMA_VERSION = b"3"
 MAX_DEPTH = 200  # orjson writes 254 levels
 
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"([ \t\r\n]*:)?')  # and whether it is a key
 
-# Members that name the asker or label the call and cannot change what the model says.
-DENIED = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key"})
+_WHOLE_FLOAT = re.compile(rb"\d\.0[,\]}]|\de\d")  # what a float that is a whole number is written as
+EXACT = float(1 << 53)  # up to here a float that is a whole number is that number
+
+# Members that cannot change what the model says: they name the asker, label the call, or say in which form the answer goes out and
+# whether it is kept.
+DENIED = frozenset({
+    "cache",
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "store",
+    "stream",
+    "stream_options",
+    "user",
+})  # fmt: skip
 
 
-def fingerprint(*, tenant: str, pipeline: bytes, dialect: str, route: Route, document: Mapping[str, Any]) -> bytes:
-    """The 32 bytes under which the answer to `document` is kept. `pipeline` names one and what it consists of: another may
-    change answers before they are kept, or behind that."""
+def fingerprint(
+    *, owner: Sequence[str], pipeline: bytes, dialect: str, route: Route, document: Mapping[str, Any]
+) -> bytes:
+    """The 32 bytes under which the answer to `document` is kept. `owner` is who shares it: of what kind, and its names.
+    `pipeline` names one and what it consists of: another may change answers before they are kept, or behind that."""
     question = {name: value for name, value in document.items() if name not in DENIED}
     parts = (
         SCHEMA_VERSION,
-        tenant.encode(),
+        hash_parts(map(str.encode, owner)),
         pipeline,
         dialect.encode(),
-        *_route_parts(route),
-        orjson.dumps(question, option=orjson.OPT_SORT_KEYS),
+        hash_parts(_route_parts(route)),
+        write_canonical(question),
     )
     return hash_parts(parts)
+
+
+def write_canonical(question: Mapping[str, Any]) -> bytes:
+    """A question's one spelling. Few have a number that has to be looked for."""
+    canonical = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
+    if _WHOLE_FLOAT.search(canonical):
+        return orjson.dumps(_spell(question), option=orjson.OPT_SORT_KEYS)
+    return canonical
+
+
+def _spell(value: object) -> object:
+    """A value with every float that is a whole number as that number."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < EXACT else value
+    if isinstance(value, Mapping):
+        return {name: _spell(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_spell(inner) for inner in value]
+    return value
 
 
 def is_ambiguous(body: bytes, document: Mapping[str, Any]) -> bool:

@@ -1,0 +1,116 @@
+"""Copies of answers in this process: bounded in bytes, never given once they may be wrong.
+
+A copy is kept only when nothing was dropped in cache-svc since it was read there, as far as this process has heard (`Mark`); what
+is dropped later is heard of. While some replica of cache-svc is not heard, no copy is given.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from gateway_edge.caching.forms import Form, Shown, show
+from runestone.cache.v1.cache_pb2 import Answer, Mark, Selection
+
+KEY_SIZE = 32
+OVERHEAD = 1_500  # bytes that a copy takes beside its body, its forms shared with it; measured, CPython 3.11
+LARGEST_SHARE = 8
+
+
+class Copy(Struct, eq=False):
+    """An answer, the log that tells of its end, and the forms it was shown in."""
+
+    answer: Answer
+    epoch: str
+    size: int
+    forms: dict[Form, Shown | None]
+
+    def show(self, form: Form) -> Shown | None:
+        """The answer in a form, made once."""
+        if form not in self.forms:
+            self.forms[form] = show(self.answer, form)
+        return self.forms[form]
+
+
+def copy_of(answer: Answer, epoch: str = "") -> Copy:
+    """An answer as it can be shown."""
+    return Copy(answer, epoch, 2 * answer.ByteSize() + OVERHEAD, {})
+
+
+class NearCache:
+    """The copies used last, as many as `max_bytes` hold, of which one takes an eighth at the most. Says nothing of freshness."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._copies: OrderedDict[bytes, Copy] = OrderedDict()
+        self._heard: dict[str, int] = {}
+        self.held = 0
+        self.is_live = False
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def find(self, key: bytes) -> Copy | None:
+        """The copy under a key; None while not everything is heard."""
+        if not self.is_live:
+            return None
+        copy = self._copies.get(key)
+        if copy is not None:
+            self._copies.move_to_end(key)
+        return copy
+
+    def keep(self, key: bytes, answer: Answer, mark: Mark) -> None:
+        """Keeps a copy of what was read or stored when the log stood at `mark`, unless more was heard since."""
+        if not self.is_live or self._heard.get(mark.epoch, mark.version + 1) > mark.version:
+            return
+        copy = copy_of(answer, mark.epoch)
+        self._drop(key)
+        if copy.size > self._max_bytes // LARGEST_SHARE:
+            return
+        self._copies[key] = copy
+        self.held += copy.size
+        while self.held > self._max_bytes:
+            self._drop(next(iter(self._copies)))
+
+    def hear(self, mark: Mark, dropped: Iterable[Selection]) -> None:
+        """Drops what is no longer to be given."""
+        self._heard[mark.epoch] = mark.version
+        for selection in dropped:
+            self._drop_all(selection)
+
+    def begin(self, mark: Mark, before: str) -> None:
+        """Begins to hear a log at `mark`, in place of the one `before`: no copy from either is sure any more."""
+        for epoch in (before, mark.epoch):
+            self.forget(epoch)
+        self._heard[mark.epoch] = mark.version
+
+    def forget(self, epoch: str) -> None:
+        """Drops every copy that a log would have told of."""
+        self._heard.pop(epoch, None)
+        for key in [key for key, copy in self._copies.items() if copy.epoch == epoch]:
+            self._drop(key)
+
+    def _drop_all(self, selection: Selection) -> None:
+        if len(selection.key_prefix) == KEY_SIZE:
+            self._drop(selection.key_prefix)
+            return
+        for key in [key for key, copy in self._copies.items() if _fits(selection, key, copy.answer)]:
+            self._drop(key)
+
+    def _drop(self, key: bytes) -> None:
+        copy = self._copies.pop(key, None)
+        if copy is not None:
+            self.held -= copy.size
+
+    def __repr__(self) -> str:
+        return f"NearCache({len(self)} copies, {self.held}/{self._max_bytes} bytes, live: {self.is_live})"
+
+
+def _fits(selection: Selection, key: bytes, answer: Answer) -> bool:
+    labels = answer.labels
+    return (
+        key.startswith(selection.key_prefix)
+        and selection.tenant in ("", labels.tenant)
+        and selection.model in ("", labels.model)
+        and (not selection.tag or selection.tag in labels.tags)
+    )

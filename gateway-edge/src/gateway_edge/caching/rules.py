@@ -1,0 +1,89 @@
+"""What is looked up and what is kept: two tables. Pure.
+
+Each row is a reason and the test that finds it. What no row refuses is looked up, or kept.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from chassis.config.pipelines import CacheOptions
+from chassis.config.schema import Cache
+from chassis.globs import Globs
+from gateway_edge.caching.controls import Controls
+from gateway_edge.call import Outcome, Question
+from gateway_edge.callers.tenants import Principal
+
+FOLLOWED = "COALESCED"
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What one `cache` step of a pipeline keeps."""
+
+    is_enabled: bool
+    always: bool
+    max_answer: int
+    models: Globs
+    tenants: Globs
+    only_tags: frozenset[str]
+    unless_tags: frozenset[str]
+    finish_reasons: frozenset[str]
+
+    @classmethod
+    def of(cls, options: CacheOptions, cache: Cache) -> "Rules":
+        """Of a step's options, and of the configuration's `cache` where they leave something out."""
+        when = cache.when if not isinstance(options.when, str) else options.when
+        return cls(
+            is_enabled=cache.enabled,
+            always=when == "always",
+            max_answer=options.max_answer,
+            models=Globs(options.models),
+            tenants=Globs(options.tenants),
+            only_tags=frozenset(options.only_tags),
+            unless_tags=frozenset(options.unless_tags),
+            finish_reasons=frozenset(options.finish_reasons),
+        )
+
+
+class Asked(Struct, frozen=True):
+    """A question as the rules see it."""
+
+    question: Question
+    caller: Principal
+    controls: Controls
+    tags: tuple[str, ...]
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Rules, Asked], bool]], ...] = (
+    ("disabled", lambda rules, _: not rules.is_enabled),
+    ("no-store", lambda _, asked: asked.controls.no_store),
+    ("store-false", lambda _, asked: asked.question.chat.store is False),
+    (
+        "not-deterministic",
+        lambda rules, asked: not (rules.always or asked.controls.uses_cache or asked.question.chat.is_deterministic),
+    ),
+    ("model", lambda rules, asked: asked.question.chat.model not in rules.models),
+    ("tenant", lambda rules, asked: asked.caller.tenant not in rules.tenants),
+    ("tags", lambda rules, asked: bool(rules.only_tags) and rules.only_tags.isdisjoint(asked.tags)),
+    ("tags", lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags)),
+    ("ambiguous", lambda _, asked: asked.question.is_ambiguous),
+)
+
+ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...] = (
+    ("not-whole", lambda _r, _q, outcome, _size: not outcome.is_complete or outcome.error is not None),
+    ("followed", lambda _r, _q, outcome, _size: outcome.cache == FOLLOWED),  # the one who leads keeps it
+    ("size", lambda rules, _q, _o, size: not 0 < size <= rules.max_answer),
+    ("finish-reason", lambda rules, _q, outcome, _size: outcome.finish_reason not in rules.finish_reasons),
+    ("other-target", lambda _r, question, outcome, _size: not question.is_target(outcome)),
+    ("tool-error", lambda _r, question, _o, _size: question.holds_tool_error),
+)
+
+
+def refuse_question(rules: Rules, asked: Asked) -> str:
+    """Why the answer to a question is neither looked up nor kept; "" where it is."""
+    return next((reason for reason, refuses in QUESTIONS if refuses(rules, asked)), "")
+
+
+def refuse_answer(rules: Rules, question: Question, outcome: Outcome, size: int) -> str:
+    """Why an answer of `size` bytes is not kept; "" where it is."""
+    return next((reason for reason, refuses in ANSWERS if refuses(rules, question, outcome, size)), "")

@@ -1,0 +1,64 @@
+"""What was answered without asking a provider: counted, and told to cache-svc for its statistics."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+from chassis.errors import RunestoneError
+from chassis.metrics import Metrics
+from runestone.cache.v1.cache_pb2 import NoteUseRequest, NoteUseResponse
+from runestone.common.v1.usage_pb2 import Usage
+
+INTERVAL = 1.0  # seconds
+
+
+class UseListener(Protocol):
+    """What is needed of cache-svc: `CacheServiceStub`."""
+
+    def NoteUse(self, request: NoteUseRequest, /) -> Awaitable[NoteUseResponse]:  # noqa: N802  the rpc's name
+        """Counts."""
+
+
+class Uses:
+    """Counters of this process, in its metrics at once and told every second."""
+
+    def __init__(self, listener: UseListener, metrics: Metrics) -> None:
+        self._listener = listener
+        self._since_told = NoteUseRequest()
+        answers = metrics.counter("cache_answers", "Calls by how the cache took part", ("outcome",))
+        self._answers = answers
+        tokens = metrics.counter("cache_saved_tokens", "Tokens that no provider read or wrote", ("direction",))
+        self._input, self._output = tokens.labels("input"), tokens.labels("output")
+
+    def note(self, outcome: str) -> None:
+        """A call that was answered, or goes on: `HIT`, `MISS`, `REFRESH`, `BYPASS`. One that then shares another's counts again."""
+        self._answers.labels(outcome).inc()
+
+    def follow(self, usage: Usage | None) -> None:
+        """A call that shared another's."""
+        self._since_told.coalesced += 1
+        self.note("COALESCED")
+        self.save(usage)
+
+    def save(self, usage: Usage | None, *, is_near: bool = False) -> None:
+        """An answer that no provider gave again, and what it used the first time, where that is known."""
+        told = self._since_told
+        told.near_hits += is_near
+        if usage is None:
+            return
+        told.saved_input_tokens += usage.input_tokens
+        told.saved_output_tokens += usage.output_tokens
+        self._input.inc(usage.input_tokens)
+        self._output.inc(usage.output_tokens)
+
+    async def tell(self) -> None:
+        """Tells cache-svc every second, when there is something to tell, until cancelled. What it does not hear is lost to its
+        statistics, not to the metrics."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            told, self._since_told = self._since_told, NoteUseRequest()
+            if told.ByteSize():
+                try:
+                    await self._listener.NoteUse(told)
+                except RunestoneError:
+                    continue

@@ -1,0 +1,63 @@
+"""What a call wants of the cache: under which key, and whether its answer is looked up and kept at all."""
+
+from msgspec import Struct
+
+from gateway_edge.caching.controls import Controls, read_header
+from gateway_edge.caching.keeping import Keeping
+from gateway_edge.caching.rules import Asked, Rules, refuse_question
+from gateway_edge.caching.tags import read_tags
+from gateway_edge.caching.turns import Turns
+from gateway_edge.call import Call, Question
+from gateway_edge.question.fingerprint import fingerprint
+
+DIALECT = "openai_chat"
+
+
+class Wish(Struct, frozen=True):
+    """What one call wants of the cache. With `why` its answer is neither looked up nor kept."""
+
+    key: bytes
+    why: str
+    controls: Controls
+    tags: tuple[str, ...]
+
+
+class Wishes:
+    """Reads the wishes of calls; remembers those that the same bytes of the same caller have, where no header says more."""
+
+    def __init__(self, rules: Rules, keeping: Keeping, variants: int) -> None:
+        self._rules = rules
+        self._keeping = keeping
+        self._turns = Turns(variants) if variants > 1 else None
+
+    def read(self, call: Call) -> Wish:
+        """What a validated call wants. Raises INVALID_REQUEST for tags that are none."""
+        question, headers = call.asked, call.arrival.headers
+        said, tags = headers.get("cache-control"), read_tags(headers)
+        is_plain = said is None and not tags
+        wish: Wish | None = question.notes.get(self) if is_plain else None
+        if wish is None:
+            controls = question.controls if said is None else read_header(said, question.controls)
+            wish = self._make(call, controls, tags)
+            if is_plain:
+                question.notes[self] = wish
+        return self._take_turn(question, wish)
+
+    def _make(self, call: Call, controls: Controls, tags: tuple[str, ...]) -> Wish:
+        question = call.asked
+        why = refuse_question(self._rules, Asked(question, call.caller, controls, tags))
+        if why:
+            return Wish(b"", why, controls, tags)
+        key = fingerprint(
+            owner=self._keeping.owner_of(call.caller, controls.namespace),
+            pipeline=call.pipeline_version,
+            dialect=DIALECT,
+            route=question.route,
+            document=question.document,
+        )
+        return Wish(key, why, controls, tags)
+
+    def _take_turn(self, question: Question, wish: Wish) -> Wish:
+        if self._turns is None or wish.why or question.chat.is_deterministic:
+            return wish
+        return Wish(self._turns.take(wish.key), wish.why, wish.controls, wish.tags)
