@@ -64,13 +64,13 @@ class NearCache:
         if not self.is_live or self._heard.get(mark.epoch, mark.version + 1) > mark.version:
             return
         copy = copy_of(answer, mark.epoch)
-        self._drop(key)
+        self.drop(key)
         if copy.size > self._max_bytes // LARGEST_SHARE:
             return
         self._copies[key] = copy
         self.held += copy.size
         while self.held > self._max_bytes:
-            self._drop(next(iter(self._copies)))
+            self.drop(next(iter(self._copies)))
 
     def hear(self, mark: Mark, dropped: Iterable[Selection]) -> None:
         """Drops what is no longer to be given."""
@@ -88,16 +88,17 @@ class NearCache:
         """Drops every copy that a log would have told of."""
         self._heard.pop(epoch, None)
         for key in [key for key, copy in self._copies.items() if copy.epoch == epoch]:
-            self._drop(key)
+            self.drop(key)
 
     def _drop_all(self, selection: Selection) -> None:
         if len(selection.key_prefix) == KEY_SIZE:
-            self._drop(selection.key_prefix)
+            self.drop(selection.key_prefix)
             return
         for key in [key for key, copy in self._copies.items() if _fits(selection, key, copy.answer)]:
-            self._drop(key)
+            self.drop(key)
 
-    def _drop(self, key: bytes) -> None:
+    def drop(self, key: bytes) -> None:
+        """Forgets a copy, if there is one."""
         copy = self._copies.pop(key, None)
         if copy is not None:
             self.held -= copy.size

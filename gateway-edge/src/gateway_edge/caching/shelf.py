@@ -57,10 +57,6 @@ class Shelf:
         self._spawn = spawn
         self._storing: dict[bytes, asyncio.Event] = {}
 
-    def find_near(self, key: bytes) -> Copy | None:
-        """The copy in this process, without waiting."""
-        return self._near.find(key)
-
     async def find(self, key: bytes, tenant: str) -> Found:
         """The answer under a key, fresh or stale. Raises what a call's own deadline does to a look-up; a cache-svc that is down is
         no error."""
@@ -85,6 +81,7 @@ class Shelf:
     def store(self, key: bytes, request: StoreRequest) -> None:
         """Keeps an answer, dated by the caller, soon; one that cannot be kept is a later miss."""
         if key not in self._storing and len(self._storing) < MAX_STORING:
+            self._near.drop(key)
             self._storing[key] = asyncio.Event()
             self._spawn(self._store(key, request), "cache store")
 
