@@ -218,7 +218,7 @@ def test_the_largest_body_fits_into_a_message_of_the_mesh():
         ("cache: {store: memcached}", "cache.store: 'memcached' is not one of: memory, redis://, rediss://"),
         (
             "ratelimit: {store: redis+cluster://h}",
-            "ratelimit.store: 'redis+cluster' is not one of: memory, redis://, rediss://",
+            "ratelimit.store: 'redis+cluster' is not one of: memory, redis://, rediss://; a cluster has no one server",
         ),
         ("audit: {store: postgresql://h}", "audit.store: 'postgresql' is not one of: sqlite"),
         ("providers: [{name: a, kind: openai, base_url: ftp://h}]", "must begin with http:// or https://"),

@@ -7,6 +7,8 @@ from chassis.config.shared_state import find_unshared_state, is_state_shared
 
 STEP = "pipelines: {mine: [authenticate, validate, idempotency]}\n"
 REDIS = "cache: {store: 'redis://127.0.0.1/0'}\n"
+CLUSTER = "cache: {store: 'redis+cluster://a:7000,b:7000'}\n"
+STATE_IN_CLUSTER = "cache: {state: {store: 'rediss+cluster://a'}}\n"
 STATE_IN_REDIS = "cache: {state: {store: 'redis://127.0.0.1/0'}}\n"
 STATE_IN_MEMORY = "cache: {store: 'redis://127.0.0.1/0', state: {store: memory}}\n"
 REPLICAS = "mesh: {cache: {replicas: 2}}\n"
@@ -23,8 +25,26 @@ def problems_of(text):
 
 @pytest.mark.parametrize(
     "text",
-    [STEP, STEP + REDIS + REPLICAS, STEP + REDIS + ENDPOINTS, STEP + STATE_IN_REDIS + REPLICAS, REPLICAS, ENDPOINTS],
-    ids=["one memory", "redis", "redis endpoints", "state in redis", "only answers", "only answers, endpoints"],
+    [
+        STEP,
+        STEP + REDIS + REPLICAS,
+        STEP + REDIS + ENDPOINTS,
+        STEP + STATE_IN_REDIS + REPLICAS,
+        STEP + CLUSTER + REPLICAS,
+        STEP + STATE_IN_CLUSTER + REPLICAS,
+        REPLICAS,
+        ENDPOINTS,
+    ],
+    ids=[
+        "one memory",
+        "redis",
+        "redis endpoints",
+        "state in redis",
+        "cluster",
+        "state in cluster",
+        "only answers",
+        "only answers, endpoints",
+    ],
 )
 def test_what_holds_is_accepted(text):
     assert problems_of(text) == []

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.config import Duration, Secret, Settings, Size, decode, encode, parse_settings
+from chassis.config.units import StoreUrl
 from chassis.snapshots import snapshot_version
 
 CANARY = "canary-0123456789"
@@ -93,6 +94,19 @@ def test_no_secret_is_in_what_is_shown():
     assert CANARY not in repr(settings)
     assert CANARY not in encode(settings, reveal=False).decode()
     assert b'"redis://user:***@h:6379/0"' in encode(settings, reveal=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        (f"redis+cluster://user:{CANARY}@a:1,b:2", "redis+cluster://user:***@a:1,b:2"),
+        (f"rediss+cluster://:{CANARY}@a,b", "rediss+cluster://:***@a,b"),
+        (f"redis+cluster://:{CANARY}@{CANARY}@a,b", "redis+cluster://:***@a,b"),
+        ("redis+cluster://a,b", "redis+cluster://a,b"),
+    ],
+)
+def test_a_clusters_password_is_masked_and_its_hosts_are_not(url, masked):
+    assert StoreUrl(url).masked == masked
 
 
 def test_every_secret_is_in_what_services_are_sent():

@@ -105,6 +105,20 @@ async def test_more_questions_than_connections_wait_for_one(redis_url):
         assert len(connections) == 2
 
 
+async def test_a_pipeline_is_answered_in_its_order_in_one_round_trip(pool):
+    assert await pool.pipeline([("SET", "a", 1), ("INCR", "a"), ("GET", "a"), ("GET", "b")]) == [True, 2, b"2", None]
+    before = await pool.ask("INFO", "stats")
+    await pool.pipeline([("GET", "a")] * 100)
+    after = await pool.ask("INFO", "stats")
+    assert after["total_reads_processed"] - before["total_reads_processed"] < 10
+
+
+async def test_a_pipeline_with_a_refusal_is_unavailable_and_the_rest_is_done(pool):
+    error = await assert_unavailable(pool.pipeline([("SET", "text", "value"), ("INCR", "text"), ("SET", "b", "2")]))
+    assert "not an integer" in error.message
+    assert await pool.ask("GET", "b") == b"2"
+
+
 async def test_cancelled_questions_never_leave_their_answer_to_the_next(redis_url):
     """Callers hang up at every possible moment: no connection is lost, and nobody reads another's answer."""
     chance = random.Random(7)
@@ -112,6 +126,7 @@ async def test_cancelled_questions_never_leave_their_answer_to_the_next(redis_ur
 
         async def ask(number):
             assert await pool.ask("ECHO", number) == str(number).encode()
+            assert await pool.pipeline([("ECHO", number), ("ECHO", -number)]) == [b"%d" % number, b"%d" % -number]
 
         for round_number in range(40):
             tasks = [asyncio.create_task(ask(round_number * 100 + n)) for n in range(12)]

@@ -1,147 +1,45 @@
-"""A shared store on Redis or Valkey: bounded connections, milliseconds of patience, and a breaker.
+"""A shared store on Redis or Valkey, one server or a cluster: milliseconds of patience, and a breaker.
 
-The only place that knows the client library. Whatever goes wrong is UNAVAILABLE within the deadline, and at once while
-the breaker is open: callers have a rule for a store that does not answer, none for one that is slow.
+Whatever goes wrong is UNAVAILABLE within the deadline, and at once while a breaker is open: callers have a rule for a store that
+does not answer, none for one that is slow.
 """
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from importlib import resources
-from typing import Any, Self
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from chassis.breaker import Breaker
-from chassis.config import ConfigError, Problem
-from chassis.errors import Reason, RunestoneError
 from chassis.health import Facts
+from chassis.redis_cluster import ClusterPool
+from chassis.redis_layout import Survey
+from chassis.redis_pool import DEADLINE, Argument, Command, RedisPool, Script
+from chassis.redis_url import is_cluster
 from chassis.runtime import Runtime
 
-DEADLINE = 0.050
-MAX_CONNECTIONS = 32
-
-Argument = bytes | str | int
+__all__ = ["DEADLINE", "ClusterPool", "RedisClient", "RedisPool", "Script", "open_client", "open_pool"]
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Lua script and the SHA-1 that Redis knows it by."""
-
-    source: str
-    sha: str
-
-    @classmethod
-    def load(cls, package: str, name: str) -> Self:
-        """The script in the file `name` of an installed package."""
-        source = resources.files(package).joinpath(name).read_text()
-        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-class RedisPool:
-    """Connections to one Redis, opened when needed, never more than `max_connections`.
-
-    `deadline` (seconds) bounds each question with everything it needs: a free connection, connecting, the answer.
-    Questions are never asked twice, so that nothing is counted twice. A question that is given up closes its connection;
-    the next one cannot read its answer. Use as a context, which closes all connections.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        deadline: float = DEADLINE,
-        max_connections: int = MAX_CONNECTIONS,
-        breaker: Breaker | None = None,
-    ) -> None:
-        self._deadline = deadline
-        self._breaker = breaker or Breaker()
-        self._pool = _read_url(url, deadline, max_connections)
-        self._client = Redis(connection_pool=self._pool)
-        self._execute: Callable[..., Awaitable[Any]] = self._client.execute_command
-        self._asking = 0
+class RedisClient(Protocol):
+    """What one Redis (`RedisPool`) and a cluster (`ClusterPool`) both answer. A cluster wants a key in every command, and keys of
+    one slot in a script."""
 
     @property
     def is_up(self) -> bool:
-        """Whether questions are let through: False while the breaker is open."""
-        return not self._breaker.is_open
+        """Whether questions are let through."""
 
     async def ask(self, command: str, *arguments: Argument) -> Any:
-        """The answer to one command, as the client library reads it; strings are bytes. Raises UNAVAILABLE."""
-        async with self._guarded():
-            return await self._execute(command, *arguments)
+        """The answer to one command. Raises UNAVAILABLE."""
 
     async def run(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> Any:
-        """What the script returns; it is sent along when Redis does not know it (any more). Raises UNAVAILABLE."""
-        inputs = (len(keys), *keys, *arguments)
-        async with self._guarded():
-            try:
-                return await self._execute("EVALSHA", script.sha, *inputs)
-            except NoScriptError:
-                return await self._execute("EVAL", script.source, *inputs)
+        """What a script returns. Raises UNAVAILABLE."""
+
+    async def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to several commands, sent together. Raises UNAVAILABLE; then some may have been done."""
+
+    async def survey(self) -> Survey[RedisPool]:
+        """The servers that keep all keys between them. Raises UNAVAILABLE."""
 
     async def wait(self, pause: float = 0.2) -> None:
-        """Returns when Redis answers; asks every `pause` seconds for as long as it takes."""
-        while True:
-            try:
-                await self.ask("PING")
-            except RunestoneError:
-                await asyncio.sleep(pause)
-            else:
-                return
-
-    @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        """Around one question. A caller that goes away says nothing about Redis: the breaker hears of answers only."""
-        if not self._breaker.admits():
-            raise RunestoneError(Reason.UNAVAILABLE, "the store did not answer lately and is left alone for a moment")
-        self._asking += 1
-        try:
-            async with asyncio.timeout(self._deadline):
-                yield
-        except TimeoutError as error:
-            self._breaker.failed()
-            raise RunestoneError(
-                Reason.UNAVAILABLE, f"the store did not answer within {self._deadline * 1000:.0f} ms"
-            ) from error
-        except (RedisError, OSError) as error:
-            self._breaker.failed()
-            raise RunestoneError(Reason.UNAVAILABLE, f"the store failed: {type(error).__name__}: {error}") from error
-        finally:
-            self._asking -= 1
-        self._breaker.succeeded()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._client.aclose()
-        await self._pool.aclose()
-
-    def __repr__(self) -> str:
-        return f"RedisPool({self._asking} asking, {self._pool.max_connections} connections at most, {self._breaker!r})"
-
-
-def _read_url(url: str, deadline: float, max_connections: int) -> BlockingConnectionPool:
-    """The URL may hold a password, so no message quotes it."""
-    try:
-        return BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_connections,
-            timeout=deadline,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=None,
-        )
-    except ValueError:
-        problem = "the store's address is not a URL such as redis://host:6379/0"
-        raise ConfigError([Problem((), problem)]) from None
+        """Returns when the store answers."""
 
 
 async def open_pool(runtime: Runtime, url: str, name: str = "store") -> RedisPool:
@@ -153,14 +51,28 @@ async def open_pool(runtime: Runtime, url: str, name: str = "store") -> RedisPoo
     """
     pool = RedisPool(url, deadline=DEADLINE, breaker=Breaker(clock=runtime.clock))
     await runtime.open(pool)
-    runtime.facts.declare(name, detail="Redis has not answered yet")
-    runtime.metrics.gauge(f"{name}_up", "Whether the shared store answers (1) or is left alone (0)").set_function(
-        lambda: pool.is_up
-    )
-    runtime.spawn(_say_when_up(pool, runtime.facts, name), name)
+    _tell_of(runtime, pool, name)
     return pool
 
 
-async def _say_when_up(pool: RedisPool, facts: Facts, name: str) -> None:
-    await pool.wait()
+async def open_client(runtime: Runtime, url: str, name: str = "store") -> RedisClient:
+    """As `open_pool`, for stores that a cluster may keep."""
+    if not is_cluster(url):
+        return await open_pool(runtime, url, name)
+    cluster = ClusterPool(url, deadline=DEADLINE, clock=runtime.clock)
+    await runtime.open(cluster)
+    _tell_of(runtime, cluster, name)
+    return cluster
+
+
+def _tell_of(runtime: Runtime, client: RedisClient, name: str) -> None:
+    runtime.facts.declare(name, detail="Redis has not answered yet")
+    runtime.metrics.gauge(f"{name}_up", "Whether the shared store answers (1) or is left alone (0)").set_function(
+        lambda: client.is_up
+    )
+    runtime.spawn(_say_when_up(client, runtime.facts, name), name)
+
+
+async def _say_when_up(client: RedisClient, facts: Facts, name: str) -> None:
+    await client.wait()
     facts.say(name, holds=True)

@@ -15,8 +15,10 @@ from chassis.config.unbuilt import find_unkept_promises
 
 LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
 NEEDS_BASE_URL = ("openai_compatible",)
+CLUSTERS = ("redis+cluster://", "rediss+cluster://")
+NO_CLUSTER = "a cluster has no one server that could charge all limits of a call in one step"
 STORES = {
-    "cache": ("memory", "redis://", "rediss://"),
+    "cache": ("memory", "redis://", "rediss://", *CLUSTERS),
     "ratelimit": ("memory", "redis://", "rediss://"),
     "audit": ("sqlite",),
 }
@@ -110,7 +112,8 @@ def _check_stores(settings: Settings) -> Iterator[Finding]:
     for section, known in STORES.items():
         store = getattr(settings, section).store
         if not any(store == name or (name.endswith("://") and store.startswith(name)) for name in known):
-            yield (section, "store"), f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
+            message = f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
+            yield (section, "store"), message + (f"; {NO_CLUSTER}" if store.startswith(CLUSTERS) else "")
 
 
 def _check_state_store(settings: Settings) -> Iterator[Finding]:

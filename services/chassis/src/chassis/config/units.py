@@ -55,7 +55,7 @@ class MaskedUrl(str):
 
 
 class StoreUrl(MaskedUrl):
-    """Where a store is: `memory`, `redis://user:password@host`."""
+    """Where a store is: `memory`, `redis://user:password@host`, `redis+cluster://user:password@host,host`."""
 
     __slots__ = ()
 
