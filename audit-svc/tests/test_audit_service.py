@@ -36,6 +36,7 @@ async def test_a_record_comes_back_whole(audit, make_record):
         usage=Usage(input_tokens=3, output_tokens=0),
         cache="HIT",
         client_address="192.0.2.1",
+        question=b'{"model": "m", "content": "\\ud83d\\ude00"}' + b"\0" * 65_000,
     )
     record.MergeFromString(newer_field)
     await audit.Append(AppendRequest(records=[record]))

@@ -21,6 +21,7 @@ HEARTS = {
     "gateway_edge": [
         "question/fingerprint.py",
         "question/body.py",
+        "question/capture.py",
         "limits/account.py",
         "limits/book.py",
         "limits/limit.py",

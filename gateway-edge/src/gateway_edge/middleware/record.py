@@ -8,6 +8,7 @@ from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.door.errors import http_status
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.question.capture import question_to_keep
 from runestone.audit.v1.audit_pb2 import AuditRecord
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED
 
@@ -80,6 +81,8 @@ class Record:
         )
         if call.question is not None:
             record.model, record.stream = call.question.chat.model, call.question.is_stream
+            if call.settings.audit.capture == "questions":
+                record.question = question_to_keep(call.received, arrival.headers.get("cache-control", ""))
         record.started_at.FromMicroseconds(int(arrival.started_at * 1e6))
         record.duration.FromMicroseconds(int((self._clock.monotonic() - arrival.received_at) * 1e6))
         if call.reply.first_byte_at is not None:

@@ -8,6 +8,7 @@ from chassis.config import Settings
 
 # Read from each snapshot. A section stands for all that is in it; what is not named here needs a restart.
 CHANGEABLE = frozenset({
+    "audit.capture",
     "auth",
     "authentication",
     "edge.admin.key",
