@@ -47,7 +47,7 @@ def read_answer(answer: messages.Answer) -> messages.Answer:
         raise _refusal("answer.error", "stands beside a body: one of them is the answer")
     if answer.ends and not _are_borders(answer.ends, len(answer.body)):
         raise _refusal("answer.ends", "must rise up to the length of the body")
-    if len(answer.offsets) != len(answer.ends):
+    if answer.offsets and len(answer.offsets) != len(answer.ends):
         raise _refusal("answer.offsets", f"has {len(answer.offsets)} members beside {len(answer.ends)} ends")
     return answer
 

@@ -181,7 +181,7 @@ class Answer(_message.Message):
 
     @_builtins.property
     def offsets(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
-        """Of a stream: when each event came, counted from the first one. As many as `ends`."""
+        """Of a stream: when each event came, counted from the first one: as many as `ends`, or none where nobody asks for its pace."""
 
     @_builtins.property
     def fresh_for(self) -> _duration_pb2.Duration:
