@@ -1,7 +1,8 @@
 """Calls over several replicas: who gets which, and what happens when one comes, goes or is sick."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -141,7 +142,7 @@ async def test_with_no_replica_a_call_is_refused_not_hung() -> None:
 
 @pytest.mark.parametrize(
     ("text", "addresses"),
-    [("unix:/a", ["unix:/a"]), ("unix:/a,unix:/b", ["unix:/a", "unix:/b"]), ("ipv4:1.2.3.4:5,1.2.3.5:5", ["1.2.3.4:5", "1.2.3.5:5"]), ("dns:///cache:1", ["cache:1"])],
+    [("unix:/a", ["unix:/a"]), ("unix:/a,unix:/b", ["unix:/a", "unix:/b"]), ("ipv4:1.2.3.4:5,1.2.3.5:5", ["1.2.3.4:5", "1.2.3.5:5"]), ("dns:///cache:1", ["cache:1"]), ("10.0.0.1:1, dns:///cache:1", ["10.0.0.1:1", "cache:1"])],
 )  # fmt: skip
 def test_addresses_are_read(text: str, addresses: list[str]) -> None:
     assert split_address(text) == addresses
@@ -153,3 +154,36 @@ def test_names_are_told_from_addresses() -> None:
 
 async def test_a_name_is_resolved_to_all_its_addresses() -> None:
     assert await resolve(["localhost:7", "10.0.0.1:7"]) >= {"127.0.0.1:7", "10.0.0.1:7"}
+
+
+async def test_a_name_that_cannot_be_resolved_takes_nothing_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at first nor when it could be before."""
+    rounds = asyncio.Semaphore(0)
+    answers: dict[str, set[str]] = {}
+
+    async def resolve(addresses: Sequence[str]) -> set[str]:
+        (name,) = addresses
+        if name == "b.test:1":
+            rounds.release()
+        if name not in answers:
+            raise OSError("no such name")
+        return answers[name]
+
+    async def wait_for_a_round() -> None:
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                await rounds.acquire()
+
+    monkeypatch.setattr("chassis.replicas.resolve", resolve)
+    monkeypatch.setattr("chassis.replicas.RESOLVE_INTERVAL", 0.001)
+    link = ReplicaLink(["a.test:1", "b.test:1"], FakeReplica)
+    answers["b.test:1"] = {NAMES[1]}
+    await wait_for_a_round()
+    assert set(link.replicas) == {NAMES[1]}
+    answers["a.test:1"] = {NAMES[0]}
+    await wait_for_a_round()
+    assert set(link.replicas) == set(NAMES[:2])
+    answers.clear()
+    await wait_for_a_round()
+    assert set(link.replicas) == set(NAMES[:2])
+    await link.close()

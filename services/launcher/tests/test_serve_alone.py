@@ -42,7 +42,7 @@ def test_it_listens_where_the_configuration_says(name, text, address):
     [
         ("", "127.0.0.1:50051"),
         ("mesh: {cache: {endpoints: [cache.mesh]}}", "cache.mesh:50051"),
-        ("mesh: {cache: {endpoints: [10.0.0.1, 10.0.0.2]}}", "ipv4:10.0.0.1:50051,10.0.0.2:50051"),
+        ("mesh: {cache: {endpoints: [10.0.0.1, 10.0.0.2]}}", "10.0.0.1:50051,10.0.0.2:50051"),
     ],
 )
 def test_it_finds_its_peers_by_their_endpoints(text, address):

@@ -37,10 +37,8 @@ def open_link(address: str, max_message: int) -> Link:
 
 
 def split_address(address: str) -> list[str]:
-    """The addresses in gRPC's list form `ipv4:a,b` or in plain commas."""
-    for scheme in ("ipv4:", "ipv6:", "dns:///", "dns:"):
-        address = address.removeprefix(scheme)
-    return [one.strip() for one in address.split(",")]
+    """The addresses in a text with commas between, without the schemes that gRPC would have (`ipv4:a,b`, `dns:///name:port`)."""
+    return [_without_scheme(one.strip()) for one in address.split(",")]
 
 
 def is_name(address: str) -> bool:
@@ -201,9 +199,13 @@ class ReplicaLink:
         return first if first.running <= second.running else second
 
     async def _keep_resolving(self) -> None:
+        found: dict[str, set[str]] = {}
         while True:
-            with contextlib.suppress(OSError):  # a name server that is away changes nothing
-                self._settle(await resolve(self._addresses))
+            for address in self._addresses:
+                # A name server that is away changes nothing, and nothing for the other names.
+                with contextlib.suppress(OSError):
+                    found[address] = await resolve([address])
+                    self._settle(set().union(*found.values()))
             pause = RESOLVE_INTERVAL if self._replicas else 0.2
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
 
@@ -235,6 +237,12 @@ def find_route_key(metadata: Metadata) -> bytes | None:
 def rendezvous_weight(key: bytes, address: str) -> bytes:
     """The weight of a replica for a key: the highest wins (Thaler and Ravishankar, 1998)."""
     return hashlib.blake2b(key, key=hashlib.sha256(address.encode()).digest(), digest_size=8).digest()
+
+
+def _without_scheme(address: str) -> str:
+    for scheme in ("ipv4:", "ipv6:", "dns:///", "dns:"):
+        address = address.removeprefix(scheme)
+    return address
 
 
 async def _see_off(replica: Replica) -> None:

@@ -29,8 +29,8 @@ class HttpAddress(msgspec.Struct, frozen=True):
 
 class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
-    `control` and `services` are gRPC targets, by the process's name (`cache`, `edge-0`). `config` is the file that it was
-    started with, None for every default; `model` a public name for a first call."""
+    `control` and `services` are addresses as `chassis.replicas.open_link` reads them, by the service's or the process's name
+    (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call."""
 
     pid: int
     version: str

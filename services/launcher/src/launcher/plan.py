@@ -1,13 +1,12 @@
 """From the topology and the configuration to the processes to run: each one's name, address and peers. Pure."""
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.config import Settings
 from chassis.config.schema import Peer
-from launcher.errors import LaunchError
+from chassis.replicas import split_address
 from launcher.topology import Node, list_stages
 
 DEFAULT_PORTS = {"cache": 50051, "ratelimit": 50052, "provider": 50053, "audit": 50054}
@@ -15,7 +14,7 @@ DEFAULT_PORTS = {"cache": 50051, "ratelimit": 50052, "provider": 50053, "audit":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One running copy of a service: `edge-0` of `edge`. Addresses are gRPC targets."""
+    """One running copy of a service: `edge-0` of `edge`. Addresses are as `chassis.replicas.open_link` reads them."""
 
     name: str
     node: Node
@@ -40,7 +39,7 @@ class Plan:
 def make_plan(nodes: Sequence[Node], settings: Settings, run_dir: Path) -> Plan:
     """The processes of the mesh. A service with `mesh.<name>.endpoints` runs elsewhere: it is called there, not started.
 
-    Raises LaunchError for a topology or for endpoints that cannot be.
+    Raises LaunchError for a topology that cannot be.
     """
     addresses = {node.name: address_for_callers(node, settings, run_dir) for node in nodes if not node.has_door}
     stages = [
@@ -78,24 +77,14 @@ def copy_names(node: Node, settings: Settings) -> list[str]:
 
 
 def join_endpoints(service: str, endpoints: Sequence[str]) -> str:
-    """One address text for all of a service's endpoints; `chassis.replicas` spreads calls over them.
-
-    Raises LaunchError for several that are not IP addresses: gRPC takes one name, which may stand for many addresses.
-    """
-    addresses = [with_port(endpoint, service) for endpoint in endpoints]
-    if len(addresses) == 1:
-        return addresses[0]
-    kinds = {_ip_version(address) for address in addresses}
-    if len(kinds) != 1 or None in kinds:
-        raise LaunchError(
-            f"mesh.{service}.endpoints: several must be IP addresses of one kind; or give one DNS name that stands for all"
-        )
-    return f"ipv{kinds.pop()}:{','.join(addresses)}"
+    """One address text for all of a service's endpoints, IP addresses and DNS names alike; `chassis.replicas` resolves the names and
+    spreads calls over all that they stand for."""
+    return ",".join(with_port(one, service) for endpoint in endpoints for one in split_address(endpoint))
 
 
 def with_port(address: str, service: str) -> str:
     """`address` with the service's default port where it has none: `10.0.0.7` becomes `10.0.0.7:50051`."""
-    if address.startswith(("unix:", "dns:")) or service not in DEFAULT_PORTS:
+    if address.startswith("unix:") or service not in DEFAULT_PORTS:
         return address
     host_end = address.rfind("]") + 1
     return address if ":" in address[host_end:] else f"{address}:{DEFAULT_PORTS[service]}"
@@ -110,13 +99,6 @@ def as_loopback(address: str) -> str:
 def socket_address(run_dir: Path, name: str) -> str:
     """The unix socket of one process."""
     return f"unix:{run_dir}/{name}.sock"
-
-
-def _ip_version(address: str) -> int | None:
-    try:
-        return ipaddress.ip_address(address.rpartition(":")[0].strip("[]")).version
-    except ValueError:
-        return None
 
 
 def _peer(node: Node, settings: Settings) -> Peer:
