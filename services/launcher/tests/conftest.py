@@ -81,11 +81,14 @@ class FakeMesh:
         (self.data_dir / "draft").write_text(f"{self._first_text}\n{section}\n")
         (self.data_dir / "draft").replace(path)
 
-    def ask_admin(self, path: str, key: str | None = None, method: str = "POST") -> tuple[int, dict]:
+    def ask_admin(
+        self, path: str, key: str | None = None, method: str = "POST", body: bytes | None = None
+    ) -> tuple[int, dict]:
         """An answer of the admin port; with its own key unless one is given."""
         key = (self.data_dir / "admin.key").read_text() if key is None else key
         url = f"http://127.0.0.1:{self.facts['admin']['port']}{path}"
-        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        request = urllib.request.Request(url, body, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)

@@ -1,4 +1,4 @@
-"""`audit search` and `cache stats`: what a script reads."""
+"""`audit search`: what a script reads."""
 
 import json
 from datetime import UTC, datetime
@@ -11,11 +11,9 @@ from chassis.runtime import Runtime, Service
 from chassis.testing import running
 from launcher.cli.audit_record import describe_record
 from launcher.cli.audit_search import Wanted, make_request, read_pages, read_time
-from launcher.cli.cache_statistics import describe_statistics
 from launcher.errors import LaunchError
 from runestone.audit.v1 import audit_pb2_grpc
 from runestone.audit.v1.audit_pb2 import AuditRecord, SearchRequest, SearchResponse
-from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 
 class Shelf(audit_pb2_grpc.AuditServiceServicer):
@@ -94,8 +92,3 @@ def test_a_time_that_is_none_is_refused():
 def test_conditions_that_are_not_given_are_not_set():
     wanted = Wanted(tenant="", since="", until="", model="m", status=0, request_id="", limit=5)
     assert make_request(wanted, now=0) == SearchRequest(model="m")
-
-
-def test_the_share_of_hits_is_null_before_the_first_look_up():
-    assert describe_statistics(GetStatisticsResponse())["hit_ratio"] is None
-    assert describe_statistics(GetStatisticsResponse(hits=1, misses=2))["hit_ratio"] == 0.3333

@@ -8,11 +8,14 @@ from typing import Self
 from aiohttp import web
 
 from chassis.config.schema import AdminDoor as AdminSettings
+from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.reload.reloader import Reloader
 from chassis.snapshots import Snapshot
 from launcher.admin_api import AdminApi, AdminKey
 from launcher.api_description import add_description
+from launcher.cache_api import CacheApi
+from launcher.cache_desk import CacheDesk
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
 from launcher.merge import LastWords, merge_expositions
@@ -24,7 +27,8 @@ TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 class AdminPort:
     """Serves `/health/*`, `/metrics`, `/docs` and `/openapi.json` to everybody, and `/admin` to who has the admin key, while its
-    context is open. Every answer comes within the inspector's patience, that to a reload within the reloader's.
+    context is open. Every answer comes within the inspector's patience, that to a reload within the reloader's, what concerns the
+    cache within the desk's.
 
     `snapshot` gives the one in force; `metrics` are the launcher's own. Entering raises LaunchError when the port
     is taken. `address` is where it listens, known once entered.
@@ -35,6 +39,7 @@ class AdminPort:
         settings: AdminSettings,
         inspector: Inspector,
         reloader: Reloader | None,
+        cache: CacheDesk,
         *,
         snapshot: Callable[[], Snapshot],
         metrics: Metrics,
@@ -43,6 +48,7 @@ class AdminPort:
         self._inspector = inspector
         self._snapshot = snapshot
         self._api = AdminApi(reloader, lambda: snapshot().version)
+        self._cache = CacheApi(cache, get_logger("launcher"))
         self._metrics = metrics
         self._answering = metrics.gauge("part_answers", "Whether the part gave its metrics when last asked", ("part",))
         self._last_words = LastWords()
@@ -66,6 +72,7 @@ class AdminPort:
     def _make_app(self) -> web.Application:
         app = web.Application(middlewares=[AdminKey(self._snapshot), answer_in_json])
         self._api.add_to(app.router)
+        self._cache.add_to(app.router)
         app.router.add_get("/health/liveness", self._show_liveness)
         app.router.add_get("/health/liveliness", self._show_liveness)
         app.router.add_get("/health/readiness", self._show_readiness)

@@ -34,7 +34,7 @@ class AdminApi:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds them."""
         if self._reloader is not None:
-            router.add_post(f"{PREFIX}/v1/reload", self._reload)
+            router.add_post("/admin/v1/reload", self._reload)
 
     async def _reload(self, _request: web.Request) -> web.Response:
         assert self._reloader is not None, "the route is there only with one"

@@ -21,6 +21,7 @@ from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
+from launcher.cache_desk import CacheDesk
 from launcher.configuration import Configuration
 from launcher.control import serving_control
 from launcher.defaults import model_to_try
@@ -92,7 +93,10 @@ async def launch(order: Launch, board: Board) -> None:
         plan = make_plan(order.topology, _fit(order), run_dir)
         inspector = await stack.enter_async_context(Inspector(plan.parts))
         reloader = _make_reloader(order, Rollout(publisher, plan.parts, patience=order.reload_patience), metrics)
-        admin = AdminPort(edge.admin, inspector, reloader, snapshot=lambda: publisher.current, metrics=metrics)
+        services = plan.addresses | {part.name: part.address for part in plan.parts}
+        admin = AdminPort(
+            edge.admin, inspector, reloader, CacheDesk(services), snapshot=lambda: publisher.current, metrics=metrics
+        )
         await stack.enter_async_context(admin)
         ground = _Ground(plan=plan, control=control, doors=doors, metrics=metrics, inspector=inspector)
         runner = _make_runner(order, ground, ending)
@@ -110,7 +114,7 @@ async def launch(order: Launch, board: Board) -> None:
             control=control,
             http=HttpAddress(edge.http.host, doors.port, "https" if edge.http.tls else "http"),
             admin=admin.address,
-            services=plan.addresses | {part.name: part.address for part in plan.parts},
+            services=services,
             started_at=time.time(),
             config=str(order.config) if order.config else None,
             model=model_to_try(order.settings),

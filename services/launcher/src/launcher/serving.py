@@ -18,6 +18,7 @@ from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
 from chassis.runtime import Runtime, Service
 from launcher.admin import AdminPort
+from launcher.cache_desk import CacheDesk
 from launcher.configuration import Configuration, find_config, find_data_dir, open_source
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
@@ -123,9 +124,15 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
     async def build(runtime: Runtime) -> None:
         part = Part(name=node.name, node=node, worker=runtime.place.worker, address=runtime.place.listen, peers={})
         inspector = await runtime.open(Inspector([part]))
-        settings = runtime.settings.edge.admin
         await runtime.open(
-            AdminPort(settings, inspector, reloader, snapshot=lambda: runtime.snapshots.current, metrics=metrics)
+            AdminPort(
+                runtime.settings.edge.admin,
+                inspector,
+                reloader,
+                CacheDesk(runtime.place.peers),
+                snapshot=lambda: runtime.snapshots.current,
+                metrics=metrics,
+            )
         )
         await service.build(runtime)
 
