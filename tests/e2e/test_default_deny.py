@@ -75,6 +75,7 @@ BODY = json.dumps({"model": "simulated", "messages": [{"role": "user", "content"
 Row = dict[str, int]
 ALL_MODELS = {"plain key": 200, "admin key": 200, "key for models only": 200, "key of a tenant for models only": 200}
 EVERYBODY: Row = dict.fromkeys(KEYS, 200)
+ONLY_ADMIN: Row = {**dict.fromkeys(KEYS, 403), "nobody": 401, "admin key": 200}
 EDGE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/chat/completions"): {
         "plain key": 200,
@@ -106,6 +107,10 @@ ADMIN: dict[tuple[str, str], Row] = {
     ("GET", "/metrics"): EVERYBODY,
     ("GET", "/docs"): EVERYBODY,
     ("GET", "/openapi.json"): EVERYBODY,
+    ("POST", "/admin/v1/reload"): ONLY_ADMIN,
+    ("GET", "/admin/v1/cache"): ONLY_ADMIN,
+    ("POST", "/admin/v1/cache/purge"): {**ONLY_ADMIN, "admin key": 400},  # `BODY` is not what it takes
+    ("POST", "/admin/v1/cache/shred"): {**ONLY_ADMIN, "admin key": 400},
 }
 REFUSED = {400, 401, 403, 404, 405}
 
@@ -115,6 +120,7 @@ LOOKALIKES = (
     *("/v1/v1/chat/completions", "/v1/./chat/completions", "/v1/x/../chat/completions", "/v1/chat/completions;x"),
     *("/v1/models/", "/v1/models/../chat/completions", "/v1/model", "/v1/chat", "/v1", "/", "/admin", "/admin/v1"),
     *("/admin/v1/keys", "/v1/files", "/v1/embeddings", "/.env", "/debug", "/health"),
+    *("/admin/v1/cache/", "/admin/v1/cache/stats", "/admin/v1//cache", "/admin/v1/cache/purge/"),
 )
 
 
