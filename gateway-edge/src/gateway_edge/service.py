@@ -4,6 +4,7 @@ import asyncio
 
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
+from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
 from gateway_edge.containment.plugins import Plugins
@@ -11,12 +12,13 @@ from gateway_edge.door.door import Door
 from gateway_edge.door.listener import HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
-from gateway_edge.door.ways import follow_ways
+from gateway_edge.door.ways import Ways, follow_ways
 from gateway_edge.inner.calls import InnerCalls
+from gateway_edge.inner.warming import Warming
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
-from gateway_edge.peers import connect_peers
+from gateway_edge.peers import Peers, connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
@@ -70,6 +72,8 @@ async def build(runtime: Runtime) -> None:
     )
     listener = await runtime.open(HttpListener(door, running, settings, bounds))
     runtime.on_stop(listener.drain)
+    if runtime.settings.cache.warm_on_startup and settings.worker == 0:
+        _warm_cache(runtime, inner, peers, ways)
     runtime.log.debug("listening", port=listener.port, worker=settings.worker)
 
 
@@ -83,6 +87,24 @@ def _bound_calls(runtime: Runtime) -> CallBounds:
         facts=runtime.facts,
         metrics=runtime.metrics,
     )
+
+
+def _warm_cache(runtime: Runtime, inner: InnerCalls, peers: Peers, ways: Editions[Ways]) -> None:
+    """In one worker only: what is kept, all workers have. It stops asking before the doors close."""
+    warming = Warming(
+        runtime.settings.cache.warm,
+        inner,
+        lambda: ways.current.policy.authority,
+        [peers.provider, runtime.connect("cache")],
+        longest=runtime.settings.edge.http.max_body,
+        clock=runtime.clock,
+        log=runtime.log,
+        outcomes=runtime.metrics.counter(
+            "cache_warmed", "Questions asked at start, by what came of them", ("outcome",)
+        ),
+    )
+    runtime.on_stop(warming.stop)
+    runtime.spawn(warming.run(), "cache warming")
 
 
 SERVICE = Service("edge", build)

@@ -55,7 +55,6 @@ REFUSED = {
 
 NOTICED = {
     "edge: {websocket: {port: 4006}}": "edge.websocket",
-    "cache: {warm_on_startup: true}": "cache.warm_on_startup",
     "models: [{name: a, targets: [{provider: p, model: m}], fallbacks: [a]}]\nproviders: [{name: p, kind: simulated}]": (
         "models[].fallbacks"
     ),

@@ -93,10 +93,10 @@ def test_check_in_json_is_one_object(tmp_path):
 
 
 def test_check_of_a_good_file_says_what_has_no_effect_yet(tmp_path):
-    (tmp_path / "good.yaml").write_text("cache: {warm_on_startup: true}")
+    (tmp_path / "good.yaml").write_text("edge: {websocket: {port: 4006}}")
     result = run("config", "check", "--config", "good.yaml")
     assert result.exit_code == 0
-    assert "good.yaml: cache.warm_on_startup: accepted, but without effect" in result.stdout
+    assert "good.yaml: edge.websocket: accepted, but without effect" in result.stdout
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]])

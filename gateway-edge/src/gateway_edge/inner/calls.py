@@ -63,7 +63,7 @@ class InnerCalls:
         """
         if self._count >= self._most:
             message = f"{self._most} calls of the edge's own run already, as many as may"
-            return Outcome(error=RunestoneError(Reason.OVERLOADED, message))
+            return Outcome(error=RunestoneError(Reason.OVERLOADED, message, retry_after=1.0))
         self._count += 1
         around = context.current()
         try:

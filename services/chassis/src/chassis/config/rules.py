@@ -12,6 +12,7 @@ from chassis.config.pipelines import check_pipelines
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
+from chassis.config.warming import check_warming
 
 LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
 NEEDS_BASE_URL = ("openai_compatible",)
@@ -40,6 +41,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         check_authentication,
         check_pipelines,
         check_idempotency,
+        check_warming,
         find_unkept_promises,
     ):
         yield from check(settings)

@@ -20,7 +20,6 @@ BUILT_DIALECTS = ("chat",)
 # Settings that are accepted and do nothing yet.
 UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
-    ("cache.warm_on_startup", lambda s: s.cache.warm_on_startup),
     ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
     ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
 )
