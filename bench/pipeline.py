@@ -193,7 +193,6 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         clock=runtime.clock,
         new_id=new_call_id,
         tracing=runtime.tracing,
-        spawn=runtime.spawn,
     )
     standing = Standing(
         record=Record(Sink(), runtime.clock),

@@ -78,7 +78,7 @@ class Provider:
 class Edge:
     """Inner calls through real steps to a fake provider."""
 
-    def __init__(self, clock, catalog, leases, spawn) -> None:
+    def __init__(self, clock, catalog, leases) -> None:
         self.spool, self.provider = Spool(), Provider()
         steps: list[Middleware] = [
             Record(self.spool, clock),
@@ -97,7 +97,6 @@ class Edge:
             clock=clock,
             new_id=lambda: next(ids),
             tracing=tracing,
-            spawn=spawn,
             most=2,
         )
 
@@ -108,8 +107,8 @@ class Edge:
 
 
 @pytest.fixture
-async def edge(clock, catalog, leases, spawn) -> Edge:
-    edge = Edge(clock, catalog, leases, spawn)
+async def edge(clock, catalog, leases) -> Edge:
+    edge = Edge(clock, catalog, leases)
     edge.provider.go_on.set()
     return edge
 
@@ -170,17 +169,9 @@ async def test_above_the_bound_it_is_refused_at_once_and_nothing_is_asked(edge):
     await edge.until(asked=2)
     refused = await edge.inner.make(ACME, QUESTION)
     assert refused.error.reason is Reason.OVERLOADED
-    assert not edge.inner.begin(ACME, QUESTION)
     edge.provider.go_on.set()
     assert [outcome.error for outcome in await asyncio.gather(first, second)] == [None, None]
     assert len(edge.provider.calls) == len(edge.spool.records) == 2
-
-
-async def test_one_that_is_begun_runs_by_itself(edge):
-    assert edge.inner.begin(ACME, QUESTION)
-    await edge.until(asked=1)
-    await edge.running.wait_until_empty(5)
-    assert edge.spool.records[0].status == 200
 
 
 async def test_the_end_of_the_process_ends_it_and_it_is_on_record(edge):

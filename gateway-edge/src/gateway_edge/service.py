@@ -52,7 +52,6 @@ async def build(runtime: Runtime) -> None:
         clock=runtime.clock,
         new_id=new_call_id,
         tracing=runtime.tracing,
-        spawn=runtime.spawn,
     )
     standing = Standing(
         record=Record(spool, runtime.clock),

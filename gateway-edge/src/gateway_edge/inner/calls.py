@@ -1,9 +1,8 @@
 """Calls that the edge makes of its own accord, for a tenant: a question that is asked anew or ahead, and no client's."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from chassis import context
 from chassis.clock import Clock
@@ -40,7 +39,6 @@ class InnerCalls:
         clock: Clock,
         new_id: NewId,
         tracing: Tracing,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
         most: int = MOST,
     ) -> None:
         self._ways = ways
@@ -48,7 +46,6 @@ class InnerCalls:
         self._clock = clock
         self._new_id = new_id
         self._tracing = tracing
-        self._spawn = spawn
         self._most = most
         self._count = 0
 
@@ -71,19 +68,6 @@ class InnerCalls:
         finally:
             context.bind(around)
             self._count -= 1
-
-    def begin(
-        self, principal: Principal, body: bytes, *, headers: Mapping[str, str] = NO_HEADERS, of: Call | None = None
-    ) -> bool:
-        """Makes the call in the background, for who does not need its outcome. Says whether there was room."""
-        if self._count >= self._most:
-            return False
-
-        async def work() -> None:
-            await self.make(principal, body, headers=headers, of=of)
-
-        self._spawn(work(), "inner call")
-        return True
 
     async def _make(self, principal: Principal, body: bytes, headers: Mapping[str, str], of: Call | None) -> Outcome:
         ways = self._ways()
