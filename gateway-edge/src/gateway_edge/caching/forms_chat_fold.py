@@ -7,7 +7,7 @@ import orjson
 from msgspec import Raw
 
 from gateway_edge.caching.forms_chat_usage import CHUNK, NAMELESS, write_usage
-from gateway_edge.caching.forms_events import Unshowable, read_chunks
+from gateway_edge.caching.forms_events import UNREADABLE, Unshowable, read_chunks
 from gateway_edge.caching.forms_pieces import (
     NULL,
     SILENT,
@@ -39,10 +39,21 @@ def fold(events: Sequence[bytes], usage: Usage | None) -> bytes:
     """
     completion = Completion()
     for data in read_chunks(events):
-        completion.add(decode_members(data))
+        completion.add(data)
     document = msgspec.json.encode(completion.whole(usage))
     orjson.loads(document)  # it was put together out of slices, of which nobody has read the inside
     return document
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """What nearly every chunk says behind what all say. Read apart, the rest is not read again in each."""
+
+    choices: list[Members]
+    usage: None = None
+    obfuscation: str = ""
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
 class Completion:
@@ -54,16 +65,32 @@ class Completion:
         self._silent: Members = {}
         self._choices = Indexed(_choice)
         self._usage = NULL
+        self._begin: bytes | None = b""  # of the first chunk; None when others are not like it
 
-    def add(self, chunk: Members) -> None:
-        """Takes the next chunk, decoded."""
+    def add(self, data: bytes) -> None:
+        """Takes the next chunk."""
+        if not self._begin or not data.startswith(self._begin):
+            self._take(data)
+            return
+        try:
+            plain = _decode_plain(b"{" + data[len(self._begin) :])
+        except msgspec.ValidationError:
+            self._begin = None
+            self._take(data)
+        else:
+            self._choices.take(plain.choices)
+
+    def _take(self, data: bytes) -> None:
+        chunk = decode_members(data)
         choices = decode_entries(chunk.pop("choices", NULL))
-        if chunk.get("object", CHUNK) not in _OBJECTS or ("error" in chunk and chunk.pop("error") != NULL):
+        if chunk.get("object", CHUNK) not in _OBJECTS or chunk.pop("error", NULL) != NULL:
             raise Unshowable("not a chunk of a chat completion")
         if (usage := chunk.pop("usage", NULL)) != NULL:
             self._usage = usage
         self._choices.take(choices)
         self._note(chunk, self._head if choices else self._aside)
+        if choices and self._begin == b"":
+            self._begin = _find_begin(data)
 
     def whole(self, usage: Usage | None) -> dict[str, object]:
         """The document, to be encoded."""
@@ -80,6 +107,16 @@ class Completion:
         for name, value in chunk.items():
             if name not in said and name not in _PADDING:
                 (self._silent if bytes(value) in SILENT else said)[name] = value
+
+
+def _find_begin(data: bytes) -> bytes | None:
+    """What stands before the choices of a chunk, where that is whole members; None where it is not."""
+    begin, _, _ = data.partition(b'"choices"')
+    try:
+        decode_members(begin.rstrip(b", ") + b"}")
+    except UNREADABLE:
+        return None
+    return begin
 
 
 def _finish(index: int, choice: dict[str, object]) -> dict[str, object]:

@@ -83,7 +83,7 @@ def read_chunks(events: Sequence[bytes]) -> Iterator[bytes]:
 def read_data(event: bytes) -> bytes:
     """An event's data lines, joined by LF; empty for comments. Raises Unshowable for an event with a name, or one that
     holds a field that there is not."""
-    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and event.find(b"\r") < 0:
         return event[6:-2]  # the shape of nearly every event
     data = []
     for line in _LINE_END.split(event):
