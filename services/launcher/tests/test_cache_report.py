@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from launcher.cache_desk import Asked
-from launcher.cache_report import COUNTS, STOCK, add_up, describe_cache, describe_statistics
+from launcher.cache_report import COUNTS, STOCK, add_up, describe_cache, divide_hits, list_counts
 from launcher.cli.cache_commands import spell_counts
 from launcher.cli.cache_table import draw_cache, spell_size
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
@@ -54,14 +54,14 @@ def test_answers_of_some_are_encrypted_when_one_replica_says_so():
 )
 def test_the_share_of_hits_is_over_all_look_ups_and_null_before_the_first(counts, ratio):
     """A coalesced answer was looked up and missed."""
-    assert describe_statistics(GetStatisticsResponse(**counts))["hit_ratio"] == ratio
+    assert divide_hits(GetStatisticsResponse(**counts)) == ratio
 
 
 def test_a_script_reads_the_sum_each_replica_and_who_is_missing():
     asked = Asked({"cache-0": statistics("memory", 1)}, {"cache-1": "gone"})
     said = describe_cache(asked)
     assert {field.name for field in GetStatisticsResponse.DESCRIPTOR.fields} < set(said)
-    assert said["replicas"] == {"cache-0": describe_statistics(asked.answers["cache-0"])}
+    assert said["replicas"] == {"cache-0": list_counts(asked.answers["cache-0"])}
     assert said["failures"] == {"cache-1": "gone"}
 
 

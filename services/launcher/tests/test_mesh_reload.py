@@ -89,7 +89,9 @@ def test_reloads_and_the_version_in_force_are_metrics(mesh):
     assert 'runestone_snapshot_reloads_total{outcome="changed",service="launcher"} 1.0' in text
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/v1/reload", "/admin/v1/cache/purge", "/admin/v1/nothing", "/admin/../admin/v1/reload"])
+@pytest.mark.parametrize(
+    "path", ["/admin", "/admin/v1/reload", "/admin/v1/cache/purge", "/admin/v1/nothing", "/admin/../admin/v1/reload"]
+)
 def test_everything_below_admin_needs_the_admin_key(start_mesh, path):
     """Whether it is there is nobody else's business."""
     mesh = start_mesh("--one-process").wait_ready()

@@ -14,10 +14,13 @@ MEMORY = "memory"
 
 
 def describe_cache(asked: Asked[GetStatisticsResponse]) -> dict[str, object]:
-    """The sums, each replica's own under `replicas`, and why one is missing under `failures`. At least one has answered."""
+    """The sums and the share of hits, each replica's own counts under `replicas`, and why one is missing under `failures`. At least one
+    has answered."""
+    total = add_up(list(asked.answers.values()))
     return {
-        **describe_statistics(add_up(list(asked.answers.values()))),
-        "replicas": {name: describe_statistics(one) for name, one in asked.answers.items()},
+        **list_counts(total),
+        "hit_ratio": divide_hits(total),
+        "replicas": {name: list_counts(one) for name, one in asked.answers.items()},
         "failures": dict(asked.failures),
     }
 
@@ -32,9 +35,14 @@ def add_up(replicas: Sequence[GetStatisticsResponse]) -> GetStatisticsResponse:
     return total
 
 
-def describe_statistics(statistics: GetStatisticsResponse) -> dict[str, object]:
-    """Every field by name, and the share of look-ups that were hits, out of edges' copies too (null before the first)."""
-    hits = statistics.hits + statistics.near_hits
-    looked_up = hits + statistics.misses
-    fields: dict[str, object] = {field.name: getattr(statistics, field.name) for field in FIELDS}
-    return {**fields, "hit_ratio": round(hits / looked_up, 4) if looked_up else None}
+def divide_hits(total: GetStatisticsResponse) -> float | None:
+    """The share of look-ups that were hits, those out of edges' copies among them; None before the first. Makes sense of the sums only: an
+    edge tells any one replica what it answered itself."""
+    hits = total.hits + total.near_hits
+    looked_up = hits + total.misses
+    return round(hits / looked_up, 4) if looked_up else None
+
+
+def list_counts(statistics: GetStatisticsResponse) -> dict[str, object]:
+    """Every field by name."""
+    return {field.name: getattr(statistics, field.name) for field in FIELDS}

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group
 from rich.table import Table
 
+from launcher.cache_report import divide_hits
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-COLUMNS = ("entries", "bytes", "hits", "near_hits", "misses", "stores", "evictions", "purged", "watchers")
+# What an edge answered itself it tells to any one replica: that says nothing of this one.
+COLUMNS = ("entries", "bytes", "hits", "misses", "stores", "evictions", "purged", "watchers")
 
 
 def draw_cache(total: GetStatisticsResponse, replicas: Mapping[str, GetStatisticsResponse]) -> Group:
@@ -31,9 +33,9 @@ def _describe_kind(total: GetStatisticsResponse, replicas: int) -> str:
 
 
 def _describe_total(total: GetStatisticsResponse) -> Iterator[tuple[str, str]]:
-    found = total.hits + total.near_hits
-    asked = found + total.misses
-    yield "hit rate", f"{found / asked:.1%} of {asked:,} look-ups" if asked else "nobody has asked yet"
+    found, ratio = total.hits + total.near_hits, divide_hits(total)
+    look_ups = f"{found + total.misses:,} look-ups"
+    yield "hit rate", "nobody has asked yet" if ratio is None else f"{ratio:.1%} of {look_ups}"
     yield "hits", f"{found:,}, {total.near_hits:,} of them out of edges' copies"
     yield "coalesced", f"{total.coalesced:,}"
     yield "saved tokens", f"{total.saved_input_tokens:,} in, {total.saved_output_tokens:,} out"
