@@ -107,7 +107,7 @@ async def test_every_question_is_asked_for_the_tenant_and_counted_by_what_came_o
     bench = bench()
     said = await bench.run(*asked("HIT", 2), *asked("MISS"), *asked("COALESCED"), *asked("BYPASS"), "nonsense")
     assert bench.log.lines[-1][0] == "the cache is warmed"
-    counts = {"asked": 5, "hit": 2, "miss": 2, "not_kept": 1, "failed": 0, "bad_line": 1}
+    counts = {"asked": 5, "hits": 2, "misses": 2, "not_kept": 1, "failed": 0, "bad_lines": 1}
     assert said == {"file": str(bench.path), **counts}
     assert {(principal.tenant, principal.key) for _, principal, _ in bench.calls.asked} == {("acme", "ci")}
     assert b'runestone_cache_warmed_total{outcome="miss"} 2.0' in bench.metrics.exposition()
@@ -129,7 +129,7 @@ async def test_slow_answers_do_not_pile_up(bench):
         while bench.calls.running < MOST:
             await asyncio.sleep(0.001)
     bench.calls.gate.set()
-    assert (await running)["miss"] == MOST + 5
+    assert (await running)["misses"] == MOST + 5
     assert bench.calls.most_running == MOST
 
 
@@ -144,13 +144,13 @@ async def test_bad_lines_are_told_with_their_numbers_but_not_without_end(bench):
     said = await bench.run("nonsense", *asked("MISS"), *["[]"] * (TOLD + 5))
     told = [fields["line"] for event, fields in bench.log.lines if event == "a line is no question"]
     assert told == [1, *range(3, TOLD + 2)]
-    assert (said["bad_line"], said["miss"]) == (TOLD + 6, 1)
+    assert (said["bad_lines"], said["misses"]) == (TOLD + 6, 1)
 
 
 async def test_a_refusal_that_says_when_is_waited_for(bench):
     bench = bench()
     bench.calls.refusals = [RunestoneError(Reason.RATE_LIMITED, "x", retry_after=7.5)]
-    assert (await bench.run(*asked("MISS")))["miss"] == 1
+    assert (await bench.run(*asked("MISS")))["misses"] == 1
     assert 7.5 in bench.slept
 
 
@@ -166,7 +166,7 @@ async def test_another_failure_is_counted_and_passed_over(bench):
     bench = bench()
     bench.calls.refusals = [RunestoneError(Reason.PROVIDER_REFUSED, "x")]
     said = await bench.run(*asked("MISS", 2))
-    assert (said["failed"], said["miss"], len(bench.calls.asked)) == (1, 1, 2)
+    assert (said["failed"], said["misses"], len(bench.calls.asked)) == (1, 1, 2)
 
 
 async def test_it_says_how_it_goes(bench):

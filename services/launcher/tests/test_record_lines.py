@@ -67,8 +67,17 @@ def test_a_record_is_one_flat_object_that_begins_with_its_request_id():
 
 def test_every_member_of_a_record_is_there():
     names = {field.name for field in AuditRecord.DESCRIPTOR.fields}
-    shown = {name.removesuffix("_ms") for name in describe_record(AuditRecord())}
+    shown = {
+        name.removesuffix("_ms") if name != "question_bytes" else "question" for name in describe_record(AuditRecord())
+    }
     assert shown == names
+
+
+def test_of_a_question_only_its_size_is_shown():
+    """The search's output ends up in tickets and logs."""
+    described = describe_record(AuditRecord(question=b"canary"))
+    assert described["question_bytes"] == 6
+    assert "canary" not in repr(described)
 
 
 @pytest.mark.parametrize(

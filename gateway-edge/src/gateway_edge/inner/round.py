@@ -85,9 +85,15 @@ class Round:
         self.is_stopped = True
 
     def describe(self) -> dict[str, int]:
-        """The counts by name, each of them, and `asked`: all but the bad lines."""
-        counts = {str(came): self.counts[came] for came in Came}
-        return {"asked": self.counts.total() - self.counts[Came.BAD_LINE], **counts}
+        """The counts for people and scripts, each of them; `asked` are all but the bad lines."""
+        return {
+            "asked": self.counts.total() - self.counts[Came.BAD_LINE],
+            "hits": self.counts[Came.HIT],
+            "misses": self.counts[Came.MISS],
+            "not_kept": self.counts[Came.NOT_KEPT],
+            "failed": self.counts[Came.FAILED],
+            "bad_lines": self.counts[Came.BAD_LINE],
+        }
 
     async def _ask_one(self, line: Line) -> None:
         try:

@@ -8,11 +8,12 @@ from runestone.audit.v1.audit_pb2 import AuditRecord
 from runestone.common.v1.usage_pb2 import Usage
 
 # Members that are written otherwise than they stand in the message.
-TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage"}
+TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question"}
 
 
 def describe_record(record: AuditRecord) -> dict[str, object]:
-    """The record, `request_id` first. Times in milliseconds, the start in ISO 8601 (UTC)."""
+    """The record, `request_id` first. Times in milliseconds, the start in ISO 8601 (UTC). Of a question only its size: what
+    people asked is not to stand wherever a search is piped to."""
     plain = {
         field.name: getattr(record, field.name)
         for field in AuditRecord.DESCRIPTOR.fields
@@ -26,6 +27,7 @@ def describe_record(record: AuditRecord) -> dict[str, object]:
         **plain,
         "error_reason": Reason.of_number(record.error_reason).value if record.error_reason else None,
         "usage": _describe_usage(record.usage) if record.HasField("usage") else None,
+        "question_bytes": len(record.question),
     }
 
 

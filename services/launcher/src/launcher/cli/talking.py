@@ -36,10 +36,13 @@ class Gateway:
         return f"Gateway({self.url})"
 
 
-def find_gateway(data_dir: Path | None) -> Gateway:
-    """The running mesh and a key for it. Raises LaunchError when there is no mesh, or no key."""
+def find_gateway(data_dir: Path | None, key_file: Path | None = None) -> Gateway:
+    """The running mesh and a key for it: the one in `key_file`, the environment's, or the development key. Raises LaunchError
+    when there is no mesh, or no key."""
     where = find_data_dir(data_dir)
     mesh = find_mesh(where)
+    if key_file is not None:
+        return Gateway(mesh.http.url, read_key(key_file), mesh.model)
     if key := os.environ.get(KEY_VARIABLE):
         return Gateway(mesh.http.url, key, mesh.model)
     if not (where / DEVELOPMENT_KEY).is_file():
