@@ -127,9 +127,9 @@ def is_running(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.fixture
-def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
-    """Starts a fake mesh on the test's data directory; the options are those of `fakes/fake_mesh.py`, and of Popen."""
+@contextmanager
+def starting_meshes(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
+    """Starts fake meshes on a data directory; they are closed at the end."""
     started = []
 
     def start(*options: str, **process: object) -> FakeMesh:
@@ -139,6 +139,25 @@ def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
     yield start
     for mesh in started:
         mesh.close()
+
+
+@pytest.fixture
+def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
+    """Starts a fake mesh on the test's data directory; the options are those of `fakes/fake_mesh.py`, and of Popen."""
+    with starting_meshes(data_dir) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def lasting_mesh() -> Iterator[Callable[[str], FakeMesh]]:
+    """Starts a fake mesh, in one process and with a configuration, that serves all tests of a file."""
+    with short_directory() as directory, starting_meshes(directory) as start:
+
+        def configure_and_start(config: str) -> FakeMesh:
+            (directory / "runestone.yaml").write_text(config)
+            return start("--one-process").wait_ready()
+
+        yield configure_and_start
 
 
 @pytest.fixture

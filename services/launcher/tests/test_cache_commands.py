@@ -16,10 +16,16 @@ TWO = "edge: {http: {port: 0}, admin: {port: 0}, drain: {grace: 2s}}\nmesh: {cac
 KEY = "0f" * 32
 
 
+@pytest.fixture(scope="module")
+def both(lasting_mesh):
+    return lasting_mesh(TWO)
+
+
 @pytest.fixture
-def mesh(start_mesh, data_dir):
-    (data_dir / "runestone.yaml").write_text(TWO)
-    return start_mesh("--one-process").wait_ready()
+def mesh(both):
+    """A mesh of two replicas that were told nothing yet."""
+    (both.data_dir / "orders").unlink(missing_ok=True)
+    return both
 
 
 @pytest.fixture
