@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from hypothesis import settings
 
 from cache_svc.memory import MemoryStore
 from cache_svc.redis_store import RedisStore
 from cache_svc.store import Bounds, Store
 from chassis.clock import SystemClock
-from chassis.redis import RedisPool
-from chassis.testing import find_redis, redis_server
+from chassis.redis import ClusterPool, RedisPool
+from chassis.testing import RedisProcess, cluster_url, find_redis, redis_cluster, redis_server
 
 PATIENT = 20.0  # seconds; more than any answer takes on a busy machine
 BOUNDS = Bounds(max_entries=100, max_bytes=80_000)
@@ -19,12 +20,16 @@ settings.register_profile("unhurried", deadline=None)  # a busy machine is not a
 settings.load_profile("unhurried")
 
 
-@pytest.fixture
-async def redis_url() -> AsyncIterator[str]:
+@pytest.fixture(scope="session")
+def redis_is_there() -> None:
     try:
         find_redis()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+async def redis_url(redis_is_there) -> AsyncIterator[str]:
     async with redis_server() as url:
         yield url
 
@@ -35,8 +40,30 @@ async def redis_pool(redis_url) -> AsyncIterator[RedisPool]:
         yield pool
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def masters(redis_is_there) -> AsyncIterator[list[RedisProcess]]:
+    """One cluster for all tests, as it takes seconds to come up."""
+    async with redis_cluster() as masters:
+        yield masters
+
+
+@pytest.fixture
+async def cluster(masters) -> AsyncIterator[ClusterPool]:
+    """Empty."""
+    for master in masters:
+        await master.tell("FLUSHALL")
+    async with ClusterPool(cluster_url(masters), deadline=PATIENT) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["redis_pool", "cluster"])
+def client(request) -> RedisPool | ClusterPool:
+    """One Redis, and a cluster of them."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["memory", "redis_pool", "cluster"])
 def store(request) -> Store:
     if request.param == "memory":
         return MemoryStore(BOUNDS, SystemClock())
-    return RedisStore(request.getfixturevalue("redis_pool"), BOUNDS)
+    return RedisStore(request.getfixturevalue(request.param), BOUNDS)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_svc.changes import Changes, Mark
-from cache_svc.memory_log import LETTER, MemoryLog
+from cache_svc.history import LETTER
+from cache_svc.memory_log import MemoryLog
 from cache_svc.store import Selection
 
 KEPT = 5
@@ -99,7 +100,7 @@ async def test_a_slow_follower_is_reset_and_takes_no_memory():
     await anext(letters)
     for number in range(1000):
         await log.add(change(number))
-    assert len(log._changes) == KEPT
+    assert len(log._history._changes) == KEPT
     assert await anext(letters) == Changes(Mark("now", 1000), is_reset=True)
     await letters.aclose()
 

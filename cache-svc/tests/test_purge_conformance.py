@@ -10,8 +10,6 @@ ACME, OTHER = "acme", "ac"
 @pytest.fixture
 async def filled(store):
     """Three tenants' answers, named by their first byte."""
-    if not hasattr(store, "purge"):
-        pytest.xfail("this store cannot forget yet")
     labels = {
         b"a": Labels(ACME, "fast", ("red", "round")),
         b"b": Labels(ACME, "smart", ("red",)),
@@ -73,8 +71,6 @@ async def test_an_answer_that_is_kept_again_after_a_purge_stays(filled):
 
 
 async def test_a_purge_of_more_than_a_step_forgets_all(store):
-    if not hasattr(store, "purge"):
-        pytest.xfail("this store cannot forget yet")
     for number in range(100):
         assert await store.keep(
             Entry(number.to_bytes(32), b"body", ttl=60, labels=Labels(ACME if number % 2 else OTHER))

@@ -22,14 +22,14 @@ SCOPE = digest("scope", "tests")
 keys = (digest("call", "tests", str(number)) for number in itertools.count())
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_pool", "cluster"])
 def replicas(request):
-    """Two replicas of one truth: the same memory, or two clients of one Redis."""
+    """Two replicas of one truth: the same memory, or two who ask one Redis, or one cluster."""
     if request.param == "memory":
         state = Settings().cache.state
         return [MemoryState(Bounds(max_entries=state.max_size, max_bytes=state.max_bytes), SystemClock())] * 2
-    pool = request.getfixturevalue("redis_pool")
-    return [RedisState(pool, LARGEST), RedisState(pool, LARGEST)]
+    client = request.getfixturevalue(request.param)
+    return [RedisState(client, LARGEST), RedisState(client, LARGEST)]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from cache_svc.keys import NoKeys
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
 from cache_svc.memory_log import MemoryLog
+from cache_svc.redis_log import PATIENCE, RedisLog
 from cache_svc.redis_store import RedisStore
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
@@ -19,7 +20,7 @@ from cache_svc.store import Store
 from cache_svc.uses import Uses
 from cache_svc.watches import LONGEST, SHORTEST, Watches
 from chassis.limiter import ConcurrencyLimiter
-from chassis.redis import RedisPool, open_pool
+from chassis.redis import RedisClient, make_client, open_client
 from chassis.runtime import Runtime, Service
 from runestone.cache.v1 import cache_pb2, cache_pb2_grpc
 from runestone.state.v1 import state_pb2, state_pb2_grpc
@@ -28,17 +29,18 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 async def build(runtime: Runtime) -> None:
     """Opens the store and its log, measures them, serves them; beside them what edges share."""
     settings = CacheSettings.of(runtime.settings)
-    pool = await open_pool(runtime, settings.store_url) if settings.store_url is not None else None
-    _serve_answers(runtime, MeasuredStore(_open_answers(runtime, settings, pool), runtime.metrics))
+    client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
+    store = MeasuredStore(_open_answers(runtime, settings, client), runtime.metrics)
+    _serve_answers(runtime, store, await _open_log(runtime, settings, client))
     runtime.serve(
         state_pb2_grpc.add_StateServiceServicer_to_server,
-        StateServicer(await open_state(runtime, settings, pool), runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
+        StateServicer(await open_state(runtime, settings, client), runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
 
 
-def _serve_answers(runtime: Runtime, store: MeasuredStore) -> None:
-    log, keys, uses = MemoryLog(secrets.token_hex(8)), NoKeys(), Uses(runtime.metrics)
+def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog) -> None:
+    keys, uses = NoKeys(), Uses(runtime.metrics)
     watches = _open_watches(runtime, log)
     settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
     servicer = CacheServicer(
@@ -61,10 +63,20 @@ def _open_watches(runtime: Runtime, log: ChangeLog) -> Watches:
     return watches
 
 
-def _open_answers(runtime: Runtime, settings: CacheSettings, pool: RedisPool | None) -> Store:
-    if pool is not None:
-        return RedisStore(pool, settings.bounds)
+def _open_answers(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> Store:
+    if client is not None:
+        return RedisStore(client, settings.bounds)
     return _open_memory(runtime, settings)
+
+
+async def _open_log(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> ChangeLog:
+    """Where the answers are: who shares them shares it."""
+    if client is None or settings.store_url is None:
+        return MemoryLog(secrets.token_hex(8))
+    reader = make_client(settings.store_url, runtime.clock, deadline=PATIENCE, max_connections=1)
+    log = RedisLog(client, await runtime.open(reader))
+    runtime.spawn(log.read(), "log")
+    return log
 
 
 def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryStore:

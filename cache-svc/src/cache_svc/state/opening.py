@@ -7,18 +7,18 @@ from cache_svc.state.redis_state import RedisState
 from cache_svc.state.store import StateStore
 from chassis.errors import RunestoneError
 from chassis.logs import Logger
-from chassis.redis import RedisPool, open_pool
+from chassis.redis import RedisClient, open_client
 from chassis.runtime import Runtime
 
 
-async def open_state(runtime: Runtime, settings: CacheSettings, pool: RedisPool | None) -> StateStore:
-    """The store that the settings name; `pool` is the answers' own, used for both where both are in one Redis."""
+async def open_state(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> StateStore:
+    """The store that the settings name; `client` is the answers' own, used for both where both are in one Redis."""
     if settings.state_url is None:
         return _open_memory(runtime, settings)
-    if pool is None or settings.state_url != settings.store_url:
-        pool = await open_pool(runtime, settings.state_url, "state")
-    state = RedisState(pool, settings.state_answer)
-    runtime.spawn(warn_of_eviction(pool, runtime.log), "state policy")
+    if client is None or settings.state_url != settings.store_url:
+        client = await open_client(runtime, settings.state_url, "state")
+    state = RedisState(client, settings.state_answer)
+    runtime.spawn(warn_of_eviction(client, runtime.log), "state policy")
     runtime.on_stop(lambda _grace: stop_waiting(state.changes))
     return state
 
@@ -41,14 +41,14 @@ async def stop_waiting(changes: Changes) -> None:
     changes.close()
 
 
-async def warn_of_eviction(pool: RedisPool, log: Logger) -> None:
-    """Says once, in the log, that this Redis may forget a nonce or an answer before its time."""
-    await pool.wait()
+async def warn_of_eviction(client: RedisClient, log: Logger) -> None:
+    """Says once, in the log, that this Redis, or a server of this cluster, may forget a nonce or an answer before its time."""
+    await client.wait()
     try:
-        memory = await pool.ask("INFO", "memory")
+        memories = [await master.ask("INFO", "memory") for master in (await client.survey()).masters]
     except RunestoneError:
         return
-    policy = memory.get("maxmemory_policy", "noeviction")
-    if memory.get("maxmemory") and policy != "noeviction":
+    policies = [memory.get("maxmemory_policy", "noeviction") for memory in memories if memory.get("maxmemory")]
+    for policy in sorted({policy for policy in policies if policy != "noeviction"}):
         advice = "give it one with `maxmemory-policy noeviction` (cache.state.store)"
         log.warning("shared state may be forgotten early", maxmemory_policy=policy, advice=advice)

@@ -8,14 +8,25 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chassis.breaker import Breaker
+from chassis.clock import Clock
 from chassis.health import Facts
 from chassis.redis_cluster import ClusterPool
 from chassis.redis_layout import Survey
-from chassis.redis_pool import DEADLINE, Argument, Command, RedisPool, Script
+from chassis.redis_pool import DEADLINE, MAX_CONNECTIONS, Argument, Command, RedisPool, Script
 from chassis.redis_url import is_cluster
 from chassis.runtime import Runtime
 
-__all__ = ["DEADLINE", "ClusterPool", "RedisClient", "RedisPool", "Script", "open_client", "open_pool"]
+__all__ = [
+    "DEADLINE",
+    "ClusterPool",
+    "Command",
+    "RedisClient",
+    "RedisPool",
+    "Script",
+    "make_client",
+    "open_client",
+    "open_pool",
+]
 
 
 class RedisClient(Protocol):
@@ -57,12 +68,18 @@ async def open_pool(runtime: Runtime, url: str, name: str = "store") -> RedisPoo
 
 async def open_client(runtime: Runtime, url: str, name: str = "store") -> RedisClient:
     """As `open_pool`, for stores that a cluster may keep."""
-    if not is_cluster(url):
-        return await open_pool(runtime, url, name)
-    cluster = ClusterPool(url, deadline=DEADLINE, clock=runtime.clock)
-    await runtime.open(cluster)
-    _tell_of(runtime, cluster, name)
-    return cluster
+    client: RedisClient = await runtime.open(make_client(url, runtime.clock, deadline=DEADLINE))
+    _tell_of(runtime, client, name)
+    return client
+
+
+def make_client(
+    url: str, clock: Clock, *, deadline: float, max_connections: int = MAX_CONNECTIONS
+) -> RedisPool | ClusterPool:
+    """A client of what the address names. The caller opens and closes it."""
+    if is_cluster(url):
+        return ClusterPool(url, deadline=deadline, max_connections=max_connections, clock=clock)
+    return RedisPool(url, deadline=deadline, max_connections=max_connections, breaker=Breaker(clock=clock))
 
 
 def _tell_of(runtime: Runtime, client: RedisClient, name: str) -> None:
