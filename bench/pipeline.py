@@ -42,6 +42,7 @@ from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.policy import Policy
 from gateway_edge.protection.call_bounds import CallBounds
+from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.stopwatch import OUTSIDE
 from runestone.cache.v1.cache_pb2 import LookUpResponse, Miss, StoreResponse
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallResponse, Completed, Data
@@ -202,8 +203,22 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         revalidation=Revalidation(inner, runtime.spawn),
     )
     policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
-    ways = lay_pipelines(policy, connect_peers(runtime), standing)
-    return Door(lambda: ways, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    peers = connect_peers(runtime)
+    ways = lay_pipelines(policy, peers, standing)
+    repeats = Repeats(
+        Means(
+            near=peers.near,
+            leases=peers.leases,
+            spool=Sink(),
+            uses=peers.uses,
+            metrics=stages,
+            clock=runtime.clock,
+            new_id=new_call_id,
+            tracing=runtime.tracing,
+            log=runtime.log,
+        )
+    )
+    return Door(lambda: ways, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
 
 
 async def ask(door: Door, number: int) -> float:

@@ -11,6 +11,7 @@ from chassis.context import TraceContext
 from chassis.errors import RunestoneError
 from gateway_edge.caching.controls import NO_CONTROLS, Controls
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.limits.limit import RequestLimit
 from gateway_edge.question.body import decode_object
 from gateway_edge.question.chat import ChatRequest
 from gateway_edge.question.fingerprint import is_ambiguous
@@ -97,11 +98,23 @@ class Question(Struct):
         return any((target.provider, target.model) == named for target in self.route.targets)
 
 
+class Given(Struct, frozen=True):
+    """A kept answer out of this process' own copies, as it was sent: under which key, when it stops to be fresh (seconds since the
+    epoch), its bytes."""
+
+    key: bytes
+    copy: object
+    stored_at: float
+    fresh_until: float
+    body: bytes
+
+
 class Call(Struct, kw_only=True, eq=False):
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
     deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
-    asked, which a middleware may have changed; `received` is what the client sent."""
+    asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
+    copy of a kept answer that it got."""
 
     id: str
     arrival: Arrival
@@ -116,7 +129,10 @@ class Call(Struct, kw_only=True, eq=False):
     ending: RunestoneError | None = None
     pipeline: str = ""
     pipeline_version: bytes = b""
+    is_repeatable: bool = False
     coalesce_key: bytes = b""
+    limits: tuple[RequestLimit, ...] = ()
+    given: Given | None = None
     body: bytes | None = None
     received: bytes | None = None
     document: dict[str, Any] | None = None

@@ -37,6 +37,7 @@ class Peers:
 
     models: Models
     provider: Connection
+    near: NearCache
     shelf: Shelf
     uses: Uses
     claims: Claims
@@ -51,10 +52,12 @@ class Peers:
 def connect_peers(runtime: Runtime) -> Peers:
     """Channels to all services; none has to be up yet."""
     provider = runtime.connect("provider", carries_version=True)
+    near = _open_near_cache(runtime)
     return Peers(
         models=ProviderServiceStub(provider),
         provider=provider,
-        shelf=_open_shelf(runtime),
+        near=near,
+        shelf=_open_shelf(runtime, near),
         uses=_count_uses(runtime),
         claims=_open_claims(runtime),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
@@ -66,7 +69,7 @@ def connect_peers(runtime: Runtime) -> Peers:
     )
 
 
-def _open_shelf(runtime: Runtime) -> Shelf:
+def _open_near_cache(runtime: Runtime) -> NearCache:
     """Copies are kept where the configuration wants it, and then every replica of cache-svc is watched."""
     settings = runtime.settings.cache.near
     near = NearCache(settings.max_bytes)
@@ -75,6 +78,10 @@ def _open_shelf(runtime: Runtime) -> Shelf:
     runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))
     runtime.metrics.gauge("near_cache_bytes", "Bytes that they count for").set_function(lambda: near.held)
     runtime.metrics.gauge("near_cache_live", "Whether copies may be given").set_function(lambda: near.is_live)
+    return near
+
+
+def _open_shelf(runtime: Runtime, near: NearCache) -> Shelf:
     cache = CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT))
     return Shelf(cache, near, Breaker(clock=runtime.clock), runtime.clock, runtime.spawn)
 

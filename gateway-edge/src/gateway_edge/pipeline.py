@@ -52,6 +52,9 @@ BUILT_IN: dict[str, list[PipelineStep]] = {
     "cached": ["authenticate", "validate", "idempotency", "cache", "rate_limit"],
     "admin": [{"authenticate": {"admin": True}}, "validate"],
 }
+# What they do for the same bytes of the same caller is the same, but for what they count. Not so for what may read a clock or draw
+# lots, as users' own may.
+REPEATABLE = frozenset({Authenticate, Validate, Idempotency, RefuseKeys, RateLimit, Cache, CallProvider})
 ALWAYS_THERE = ("usage", "audit", "request_logger")
 
 Options = Mapping[str, Any]
@@ -83,9 +86,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     call = CallProvider(peers.models, peers.provider)
     steps = BUILT_IN | policy.settings.pipelines
     parts = Parts(policy, peers, standing)
-    pipelines = {
-        name: Pipeline([*_make_steps(steps[name], parts), call], version=_version(name, steps[name])) for name in steps
-    }
+    pipelines = {name: _make_pipeline(name, [*_make_steps(steps[name], parts), call], steps[name]) for name in steps}
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose(pipelines, policy.catalog, chosen)
 
@@ -107,6 +108,11 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:
     return hash_parts((name.encode(), orjson.dumps(steps, option=orjson.OPT_SORT_KEYS)))
+
+
+def _make_pipeline(name: str, middleware: list[Middleware], steps: list[PipelineStep]) -> Pipeline:
+    is_repeatable = all(type(one) in REPEATABLE for one in middleware)
+    return Pipeline(middleware, version=_version(name, steps), is_repeatable=is_repeatable)
 
 
 def _make_steps(steps: list[PipelineStep], parts: Parts) -> list[Middleware]:

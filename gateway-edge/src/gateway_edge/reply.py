@@ -2,6 +2,12 @@
 
 from typing import Protocol
 
+STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # nginx would hold events back
+}
+
 
 class Reply(Protocol):
     """An answer being sent. Headers may be set until it has begun. A middleware that watches or changes an answer puts

@@ -23,6 +23,7 @@ from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.protection.memory import cgroup_limit, resident_size
+from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
@@ -43,9 +44,8 @@ async def build(runtime: Runtime) -> None:
     runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
 
     peers = connect_peers(runtime)
-    running = RunningCalls(
-        clock=runtime.clock, tracing=runtime.tracing, metrics=EdgeMetrics(runtime.metrics), log=runtime.log
-    )
+    metrics = EdgeMetrics(runtime.metrics)
+    running = RunningCalls(clock=runtime.clock, tracing=runtime.tracing, metrics=metrics, log=runtime.log)
     inner = InnerCalls(
         lambda: ways.current,
         running,
@@ -61,7 +61,22 @@ async def build(runtime: Runtime) -> None:
         revalidation=Revalidation(inner, runtime.spawn),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
-    door = Door(lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    repeats = Repeats(
+        Means(
+            near=peers.near,
+            leases=peers.leases,
+            spool=spool,
+            uses=peers.uses,
+            metrics=metrics,
+            clock=runtime.clock,
+            new_id=new_call_id,
+            tracing=runtime.tracing,
+            log=runtime.log,
+        )
+    )
+    door = Door(
+        lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+    )
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     bounds = ConnectionBounds(
         lambda: runtime.snapshots.current.settings.edge.protection,

@@ -55,6 +55,7 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
         peers = Peers(
             models=unused,
             provider=unused,
+            near=unused,
             shelf=unused,
             uses=unused,
             claims=unused,

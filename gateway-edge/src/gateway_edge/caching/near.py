@@ -13,7 +13,8 @@ from gateway_edge.caching.forms import Form, Shown, show
 from runestone.cache.v1.cache_pb2 import Answer, Mark, Selection
 
 KEY_SIZE = 32
-OVERHEAD = 1_500  # bytes that a copy takes beside its body, its forms shared with it; measured, CPython 3.11
+OVERHEAD = 2_500  # bytes that a copy takes beside its body; measured, CPython 3.11
+FORMS = 4  # times its own bytes that an answer takes with the forms it may be shown in: a small one's stream is three times as long
 LARGEST_SHARE = 8
 
 
@@ -34,7 +35,7 @@ class Copy(Struct, eq=False):
 
 def copy_of(answer: Answer, epoch: str = "") -> Copy:
     """An answer as it can be shown."""
-    return Copy(answer, epoch, 2 * answer.ByteSize() + OVERHEAD, {})
+    return Copy(answer, epoch, FORMS * answer.ByteSize() + OVERHEAD, {})
 
 
 class NearCache:

@@ -26,13 +26,18 @@ class Uses:
         self._listener = listener
         self._since_told = NoteUseRequest()
         answers = metrics.counter("cache_answers", "Calls by how the cache took part", ("outcome",))
-        self._answers = answers
+        self._answers, self._hits = answers, answers.labels("HIT")
         tokens = metrics.counter("cache_saved_tokens", "Tokens that no provider read or wrote", ("direction",))
         self._input, self._output = tokens.labels("input"), tokens.labels("output")
 
     def note(self, outcome: str) -> None:
         """A call that was answered, or goes on: `HIT`, `MISS`, `REFRESH`, `BYPASS`. One that then shares another's counts again."""
         self._answers.labels(outcome).inc()
+
+    def note_near_hit(self, usage: Usage | None) -> None:
+        """A call that was answered where it arrived."""
+        self._hits.inc()
+        self.save(usage, is_near=True)
 
     def follow(self, usage: Usage | None) -> None:
         """A call that shared another's."""

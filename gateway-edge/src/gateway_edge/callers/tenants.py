@@ -68,6 +68,7 @@ class Authority:
             self._enrol(tenant, model_names)
         if admin_hash is not None:
             self._principals[admin_hash] = ADMIN
+        self._known = frozenset(map(id, self._principals.values()))
 
     @classmethod
     def of(cls, settings: Settings) -> "Authority":
@@ -87,6 +88,10 @@ class Authority:
         if not secret.isascii() or is_mistyped(secret) or secret.startswith(HASH_PREFIX):
             return None
         return self._principals.get(hash_key(secret, self._pepper))
+
+    def knows(self, principal: Principal) -> bool:
+        """Whether this very principal is what a key is found as, so that the same key is the same principal again."""
+        return id(principal) in self._known
 
     def member(self, tenant: str, name: str) -> Principal | None:
         """Who calls for `tenant` under `name` with other credentials than a key; a key of that name brings what holds for it.

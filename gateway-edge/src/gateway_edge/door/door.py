@@ -17,6 +17,7 @@ from gateway_edge.door.ways import Way, Ways
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
 from gateway_edge.policy import Policy
+from gateway_edge.repeats.repeats import Repeats
 from gateway_edge.stopwatch import Stopwatch
 
 
@@ -28,6 +29,7 @@ class Door:
         self,
         ways: Callable[[], Ways],
         running: RunningCalls,
+        repeats: Repeats,
         *,
         clock: Clock,
         new_id: NewId,
@@ -35,6 +37,7 @@ class Door:
     ) -> None:
         self._ways = ways
         self._running = running
+        self._repeats = repeats
         self._clock = clock
         self._new_id = new_id
         self._tracing = tracing
@@ -46,6 +49,12 @@ class Door:
         call, reply = self._open_call(request, connection, way, ways.policy)
         answering = _refuse(request.fault) if request.fault else way.pipeline(call)
         await self._running.run(call, reply, way.path, "server", answering)
+        if request.segment and call.given is not None and ways.policy.authority.knows(call.caller):
+            self._repeats.learn(request, call, ways.recipes, way.path)
+
+    def repeat(self, segment: bytes, client_address: str) -> bytes | None:
+        """The answer to a request that was answered before out of copies; None where it has to be handled."""
+        return self._repeats.answer(segment, client_address, self._ways().recipes)
 
     def _open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
         edge = policy.settings.edge

@@ -20,13 +20,14 @@ class DoorBounds(Bounds, HandshakeBounds, Protocol):
 
 
 class HttpListener:
-    """A listening socket around a door, for which calls are `running`. It is open inside `async with`; `drain` first, to stop without cutting a call."""
+    """A listening socket around a door, for which calls are `running`. It is open inside `async with`; `drain` first, to stop
+    without cutting a call."""
 
     def __init__(self, door: Door, running: RunningCalls, settings: EdgeSettings, bounds: DoorBounds) -> None:
         self._running = running
         self._settings = settings
         self._bounds = bounds
-        self._connections = Connections(door.handle, bounds)
+        self._connections = Connections(door.handle, bounds, repeat=door.repeat)
         self._server: asyncio.Server | TlsServer
 
     async def __aenter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from chassis.metrics import Metrics
 from gateway_edge.call import Call
+from gateway_edge.repeats.recipes import Counts
 
 
 class EdgeMetrics:
@@ -15,6 +16,16 @@ class EdgeMetrics:
         self._first_byte = metrics.histogram("call_first_byte_seconds", "From arrival to the first byte", ("endpoint",))
         self._stages = metrics.histogram("middleware_seconds", "Exclusive time of each middleware", ("middleware",))
         self._models = metrics.counter("model_calls", "Calls by configured model name", ("model", "status"))
+
+    def counts_of(self, path: str, model: str, stage: str) -> Counts:
+        """What counts hits on `path` of a configured model name that go through one stage only."""
+        return Counts(
+            self._calls.labels(path, 200, "HIT"),
+            self._models.labels(model, 200),
+            self._seconds.labels(path),
+            self._first_byte.labels(path),
+            self._stages.labels(stage),
+        )
 
     def note_call(self, call: Call, path: str, status: int, seconds: float) -> None:
         """Counts a call that has ended."""

@@ -9,15 +9,11 @@ from gateway_edge.door.errors import error_body, error_event, error_headers, htt
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
 from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_head, write_length
+from gateway_edge.reply import STREAM_HEADERS
 
 PING = b": ping\n\n"
 PING_INTERVAL = 10.0
 LAST_WORDS = 1.0  # seconds that an error may take to be sent
-STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would hold events back
-}
 
 
 class HttpReply:

@@ -7,6 +7,7 @@ from chassis.runtime import Runtime
 from chassis.snapshots import Editions, Snapshot
 from gateway_edge.middleware.base import Pipeline
 from gateway_edge.policy import Policy
+from gateway_edge.repeats.recipes import Recipes
 
 ANY = ("*", "*")
 MODEL = "/v1/models/"
@@ -21,12 +22,13 @@ class Way:
 
 
 class Ways:
-    """The ways of one policy. Paths are known with and without `/v1`; in `table`, by method and path, `*` stands for any. `inner` is that of the edge's own calls: it stands beside
-    the table, so that no request can come upon it."""
+    """The ways of one policy. Paths are known with and without `/v1`; in `table`, by method and path, `*` stands for any. `inner` is that of the edge's own calls: it stands
+    beside the table, so that no request can come upon it. `recipes` are for requests that were answered under it before."""
 
     def __init__(self, policy: Policy, pipelines: Mapping[tuple[str, str], Pipeline], inner: Pipeline) -> None:
         self.policy = policy
         self.inner = inner
+        self.recipes = Recipes()
         self.table: Mapping[tuple[str, str], Way] = {key: Way(key[1], way) for key, way in pipelines.items()}
 
     def find(self, method: str, path: str) -> Way:

@@ -20,7 +20,16 @@ FLUSH = 30.0  # seconds that a closed connection may take to send what is left
 NEVER = float("inf")
 MAPPED = "::ffff:"  # before an IPv4 address, where the socket takes both (RFC 4291, section 2.5.5.2)
 
+LARGEST_SEGMENT = 64 << 10  # bytes of a request that is looked for among those answered before
+
 Handle = Callable[[Request, "Connection"], Awaitable[None]]
+Repeat = Callable[
+    [bytes, str], bytes | None
+]  # the answer to a request that was answered before, for a client's address
+
+
+def never(_segment: bytes, _address: str) -> None:
+    """Nothing was answered before."""
 
 
 class Registry(Protocol):
@@ -40,13 +49,19 @@ class Connection(asyncio.Protocol):
     long; whoever keeps the connections ends it then."""
 
     def __init__(
-        self, registry: Registry, handle: Handle, loop: asyncio.AbstractEventLoop, protection: Protection
+        self,
+        registry: Registry,
+        handle: Handle,
+        loop: asyncio.AbstractEventLoop,
+        protection: Protection,
+        repeat: Repeat = never,
     ) -> None:
         self.client_address = ""
         self.expires_at = NEVER
         self.is_open = False
         self._registry = registry
         self._handle = handle
+        self._repeat = repeat
         self._loop = loop
         self._protection = protection
         self._parser = RequestParser(protection.max_header_size, protection.max_headers)
@@ -141,9 +156,14 @@ class Connection(asyncio.Protocol):
         if self._is_dropping:
             self._tell_refusal()
             return
+        is_between = self._request is None and self._parser.is_idle and not self._parser.ready
+        if is_between and len(data) <= LARGEST_SEGMENT and self._answer_again(data):
+            return
         if self._request is None:
             self.expires_at = min(self.expires_at, self._loop.time() + self._protection.header_timeout)
         self._parser.feed(data)
+        if is_between and self._parser.is_idle:
+            self._note_segment(data)
         if self._is_full() and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
@@ -235,6 +255,23 @@ class Connection(asyncio.Protocol):
     def _end_writing(self) -> None:
         if self._transport.can_write_eof():  # over TLS the answer's length has to say it
             self._transport.write_eof()
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Answers a request that was answered before where it arrives: what these bytes are between two requests does not depend on
+        what came before them. Says whether it did."""
+        if self._is_choked or self._registry.is_closing or not self.is_open:
+            return False
+        answer = self._repeat(data, self.client_address)
+        if answer is None:
+            return False
+        self._transport.write(answer)
+        self._rest()
+        return True
+
+    def _note_segment(self, data: bytes) -> None:
+        ready = self._parser.ready
+        if len(ready) == 1 and ready[0].is_whole and ready[0].keeps_alive and len(data) <= LARGEST_SEGMENT:
+            ready[0].segment = data
 
     def _is_full(self) -> bool:
         ready = self._parser.ready

@@ -5,7 +5,7 @@ import contextlib
 from typing import Protocol
 
 from chassis.config.schema import Protection
-from gateway_edge.http1.connection import Connection, Handle
+from gateway_edge.http1.connection import Connection, Handle, Repeat, never
 
 SWEEP = 1.0  # seconds between two looks at who is silent
 MOST_REFUSED = 256  # connections that are kept only to be told that they are refused
@@ -31,9 +31,10 @@ class Bounds(Protocol):
 class Connections:
     """Makes connections for `loop.create_server` and keeps them. While there are none it does not wake up."""
 
-    def __init__(self, handle: Handle, bounds: Bounds, sweep: float = SWEEP) -> None:
+    def __init__(self, handle: Handle, bounds: Bounds, sweep: float = SWEEP, repeat: Repeat = never) -> None:
         self.is_closing = False
         self._handle = handle
+        self._repeat = repeat
         self._bounds = bounds
         self._sweep_interval = sweep
         self._open: set[Connection] = set()
@@ -44,7 +45,7 @@ class Connections:
 
     def __call__(self) -> Connection:
         """A connection that was just accepted."""
-        return Connection(self, self._handle, asyncio.get_running_loop(), self._bounds.protection)
+        return Connection(self, self._handle, asyncio.get_running_loop(), self._bounds.protection, self._repeat)
 
     def add(self, connection: Connection) -> None:
         """Keeps a connection from now on. One above a bound is told so as soon as it asks something."""

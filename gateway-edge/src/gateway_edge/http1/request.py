@@ -8,7 +8,8 @@ Headers = dict[str, str]
 class Request:
     """A request of which the head is whole. `headers` have lower-case names; several of one name are one, joined by
     commas (RFC 9110, section 5.3). `path` is decoded by `read_path`, `raw_path` as it was sent. `fault` is what is wrong
-    with the request itself: it is answered with that and nothing else, and its connection ends."""
+    with the request itself: it is answered with that and nothing else, and its connection ends. `segment` is the request as it
+    came, where it came alone and in one piece."""
 
     __slots__ = (
         "_blocks",
@@ -21,6 +22,7 @@ class Request:
         "path",
         "query",
         "raw_path",
+        "segment",
         "size",
     )
 
@@ -33,6 +35,7 @@ class Request:
         self.is_http_1_0 = False
         self.keeps_alive = False
         self.is_whole = False
+        self.segment = b""
         self.fault: RunestoneError | None = None
         self.size = 0
         self._blocks: list[bytes] = []

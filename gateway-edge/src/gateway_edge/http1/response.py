@@ -29,7 +29,7 @@ class DateLine:
         return self._line
 
 
-_date_line = DateLine()
+write_date = DateLine()
 
 
 def write_head(status: int, headers: Mapping[str, str], *, framing: str, keeps_alive: bool) -> bytes:
@@ -40,7 +40,7 @@ def write_head(status: int, headers: Mapping[str, str], *, framing: str, keeps_a
         lines = "".join([f"{name}: {value.translate(_BREAKS)}\r\n" for name, value in headers.items()])
     start = _STATUS_LINES.get(status, _CLIENT_CLOSED)
     end = "\r\n" if keeps_alive else "connection: close\r\n\r\n"
-    return f"{start}{lines}{_date_line()}{framing}{end}".encode("utf-8", "surrogateescape")
+    return f"{start}{lines}{write_date()}{framing}{end}".encode("utf-8", "surrogateescape")
 
 
 def write_length(size: int) -> str:

@@ -1,7 +1,7 @@
 """The request limits that bind a caller: of its tenant and key, and of parts of what they may use."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,6 +21,13 @@ class RequestLimit:
     rate: Rate
     name: str = "requests_per_minute"
     part: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)  # every call asks for it several times
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.subject, self.rate, self.name, self.part)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gateway_edge.caching.rules import FOLLOWED, Rules, refuse_answer
 from gateway_edge.caching.shelf import Shelf
 from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.wishes import Wish, Wishes
-from gateway_edge.call import Call, Question
+from gateway_edge.call import Call, Given, Question
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import Recording, RecordingReply
 from runestone.cache.v1.cache_pb2 import Answer, Labels
@@ -89,7 +89,7 @@ class Cache:
         offer = Offer(BYPASS) if wish.why else await self._look(call, wish)
         self._mark(call, wish, offer)
         if offer.copy is not None and not offer.is_spare:
-            await self._give(call, offer)
+            await self._give(call, wish.key, offer)
         elif wish.controls.only_if_cached:
             message = "`only-if-cached`, and the answer is not cached"
             raise RunestoneError(Reason.DEADLINE_EXCEEDED, message, code="not_cached")
@@ -120,7 +120,7 @@ class Cache:
         is_stale = verdict is not Verdict.FRESH
         return Offer(outcome, found.copy, shown, age, found.is_near, is_stale, is_spare, is_kept=True)
 
-    async def _give(self, call: Call, offer: Offer) -> None:
+    async def _give(self, call: Call, key: bytes, offer: Offer) -> None:
         """Sends a kept answer. Raises the refusal that was kept."""
         assert offer.copy is not None
         answer, outcome = offer.copy.answer, call.outcome
@@ -134,6 +134,8 @@ class Cache:
             raise from_message(answer.error)
         await send(call.reply, offer.shown, _form_of(call.asked), is_paced=self._keeping.is_paced)
         outcome.is_complete = True
+        if offer.is_near and not offer.is_stale and not self._keeping.is_paced:
+            call.given = _given(key, offer.copy, offer.shown)
 
     async def _ask(self, call: Call, proceed: Proceed, wish: Wish, offer: Offer) -> None:
         """Asks the provider; what it answers is kept, and where it fails the spare answer is given."""
@@ -156,7 +158,7 @@ class Cache:
                     self._keep_refusal(call, wish, error)
                 raise
             self._mark(call, wish, Offer(HIT))
-            await self._give(call, offer)
+            await self._give(call, wish.key, offer)
         finally:
             call.reply = plain
         if call.outcome.cache == FOLLOWED:
@@ -193,6 +195,12 @@ class Cache:
 
 def _form_of(question: Question) -> Form:
     return Form(is_stream=question.is_stream, wants_usage=question.is_stream and question.chat.wants_usage)
+
+
+def _given(key: bytes, copy: Copy, shown: Shown) -> Given:
+    answer = copy.answer
+    stored_at = answer.stored_at.ToMicroseconds() / 1e6
+    return Given(key, copy, stored_at, stored_at + answer.fresh_for.ToMicroseconds() / 1e6, shown.body)
 
 
 def _provenance(answer: Answer, offer: Offer) -> dict[str, str]:

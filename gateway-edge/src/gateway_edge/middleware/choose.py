@@ -27,7 +27,7 @@ class Choose:
         """Runs the chosen pipeline. Raises PERMISSION_DENIED for one that the caller may not choose."""
         call.pipeline = await self._choose(call)
         pipeline = self._pipelines[call.pipeline]
-        call.pipeline_version = pipeline.version
+        call.pipeline_version, call.is_repeatable = pipeline.version, pipeline.is_repeatable
         await pipeline(call)
 
     async def _choose(self, call: Call) -> str:

@@ -1,11 +1,11 @@
 """Whether there is room: requests of the tenant, the key and parts of what they do, admitted by leases or by ratelimit-svc."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.limits.book import Limits
+from gateway_edge.limits.headers import write_headers
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.limit import RequestLimit, per_minute
 from gateway_edge.limits.local import LocalLimits
@@ -55,11 +55,12 @@ class RateLimit:
     async def _admit(self, call: Call, limits: Limits) -> None:
         with self._leases.hold(limits) as hold:
             verdicts = hold.fill(() if hold.is_whole else await self._reserve(call, hold.lacking))
-            call.reply.headers.update(_headers(limits, verdicts))
+            call.reply.headers.update(write_headers(limits, verdicts))
             for limit, verdict in zip(limits, verdicts, strict=True):
                 if not verdict.is_admitted:
                     raise _refusal(limit, verdict)
             hold.keep()
+            call.limits = limits
 
     async def _reserve(self, call: Call, lacking: Limits) -> list[Verdict]:
         verdicts = await self._leases.reserve(lacking)
@@ -70,16 +71,6 @@ class RateLimit:
             raise RunestoneError(Reason.LIMITER_UNAVAILABLE, message, retry_after=1.0)
         call.reply.headers[DEGRADED] = "ratelimit"
         return self._local.reserve(lacking)
-
-
-def _headers(limits: Sequence[RequestLimit], verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """The headers of OpenAI's API, for the limit with the least room."""
-    limit, verdict = min(zip(limits, verdicts, strict=True), key=lambda pair: (pair[1].is_admitted, pair[1].remaining))
-    return {
-        "x-ratelimit-limit-requests": str(limit.rate.quantity),
-        "x-ratelimit-remaining-requests": str(verdict.remaining),
-        "x-ratelimit-reset-requests": f"{verdict.reset_after // 1000}ms",
-    }
 
 
 def _refusal(limit: RequestLimit, verdict: Verdict) -> RunestoneError:

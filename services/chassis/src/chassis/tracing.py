@@ -56,7 +56,8 @@ class Tracing:
         if parent is not None:
             return parent
         sampled = self._ratio > 0 and random.random() < self._ratio  # noqa: S311  sampling needs no secrecy
-        return TraceContext(os.urandom(16).hex(), os.urandom(8).hex(), sampled)
+        digits = os.urandom(24).hex()
+        return TraceContext(digits[:32], digits[32:], sampled)
 
     def span(
         self, name: str, *, kind: Kind = "internal", attributes: Attributes | None = None
