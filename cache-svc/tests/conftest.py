@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from cache_svc.eviction.tiny_lfu import TinyLfu
 from cache_svc.memory import MemoryStore
 from cache_svc.redis_store import RedisStore
 from cache_svc.store import Bounds, Store
@@ -65,5 +66,5 @@ def client(request) -> RedisPool | ClusterPool:
 @pytest.fixture(params=["memory", "redis_pool", "cluster"])
 def store(request) -> Store:
     if request.param == "memory":
-        return MemoryStore(BOUNDS, SystemClock())
+        return MemoryStore(BOUNDS, SystemClock(), TinyLfu(BOUNDS.max_entries, BOUNDS.max_bytes))
     return RedisStore(request.getfixturevalue(request.param), BOUNDS)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cache_svc.answers import Answers
+from cache_svc.eviction.lru import Lru
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
 from cache_svc.memory_log import MemoryLog
@@ -87,7 +88,7 @@ class Copies(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        store = MemoryStore(Bounds(max_entries=10, max_bytes=1 << 20), FakeClock())
+        store = MemoryStore(Bounds(max_entries=10, max_bytes=1 << 20), FakeClock(), Lru())
         self.log = MemoryLog("now", kept=4)
         self.answers = Answers(MeasuredStore(Slow(store), Metrics()), Slow(self.log))
         self.edge = Edge(self.log)

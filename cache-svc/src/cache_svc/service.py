@@ -5,6 +5,7 @@ import secrets
 
 from cache_svc.answers import Answers
 from cache_svc.changes import ChangeLog
+from cache_svc.eviction.tiny_lfu import TinyLfu
 from cache_svc.keys import NoKeys
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
@@ -16,7 +17,7 @@ from cache_svc.settings import CacheSettings
 from cache_svc.state.opening import open_state
 from cache_svc.state.servicer import MAX_WAITERS, StateServicer
 from cache_svc.statistics import Statistics
-from cache_svc.store import Store
+from cache_svc.store import OVERHEAD, Store
 from cache_svc.uses import Uses
 from cache_svc.watches import LONGEST, SHORTEST, Watches
 from chassis.limiter import ConcurrencyLimiter
@@ -82,7 +83,9 @@ async def _open_log(runtime: Runtime, settings: CacheSettings, client: RedisClie
 def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryStore:
     metrics = runtime.metrics
     evictions = metrics.counter("cache_evictions", "Fresh answers dropped to stay within the bounds")
-    store = MemoryStore(settings.bounds, runtime.clock, on_eviction=evictions.inc)
+    bounds = settings.bounds
+    policy = TinyLfu(bounds.max_entries, bounds.max_bytes, smallest=OVERHEAD)
+    store = MemoryStore(bounds, runtime.clock, policy, on_eviction=evictions.inc)
     metrics.gauge("cache_entries", "Answers kept now").set_function(lambda: store.entries)
     metrics.gauge("cache_bytes", "Bytes that they count for").set_function(lambda: store.used_bytes)
     runtime.spawn(store.sweep(), "sweep")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-OVERHEAD = 400  # bytes that an entry takes in memory beyond its key and its body; measured, CPython 3.11
+OVERHEAD = 700  # bytes that an entry takes in memory beyond its key and its body, once others were evicted; measured, CPython 3.11
 LARGEST_SHARE = 8  # one entry may take an eighth of the cache, so that it can never empty it
 
 

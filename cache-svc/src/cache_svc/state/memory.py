@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cache_svc.eviction.lru import Lru
 from cache_svc.memory import MemoryStore
 from cache_svc.state.changes import Changes
 from cache_svc.state.register import Register
@@ -27,7 +28,7 @@ class MemoryState:
     dropped early to make room."""
 
     def __init__(self, bounds: Bounds, clock: Clock, on_eviction: Callable[[], None] = lambda: None) -> None:
-        self.answers = MemoryStore(bounds, clock, on_eviction)
+        self.answers = MemoryStore(bounds, clock, Lru(), on_eviction)
         self.claims: Register[_Claim] = Register("calls under a key", bounds.max_entries, clock)
         self.nonces: Register[bool] = Register("nonces", bounds.max_entries, clock, -(-bounds.max_entries // SCOPES))
         self.changes = Changes()
