@@ -110,6 +110,18 @@ async def test_a_watcher_hears_of_purges_and_replacements(stub):
     assert replaced.mark.version == 2
 
 
+async def test_a_successor_that_has_no_place_still_ends_the_copies_of_the_answer_before(stub):
+    await stub.Store(to_store(ONE))
+    request = to_store(ONE, replaces=True)
+    request.answer.body = bytes(33 << 20)
+    response = await stub.Store(request)
+    assert (response.stored, response.mark.version) == (False, 1)
+    async with closing(
+        stub.Watch(messages.WatchRequest(after=messages.Mark(epoch=response.mark.epoch)), timeout=20)
+    ) as letters:
+        assert (await anext(letters)).dropped == [messages.Selection(key_prefix=ONE)]
+
+
 async def test_a_watcher_from_another_time_is_reset(stub):
     request = messages.WatchRequest(after=messages.Mark(epoch="before", version=3))
     async with closing(stub.Watch(request, timeout=20)) as letters:

@@ -24,14 +24,14 @@ class Answers:
 
     async def keep(self, entry: Entry, *, replaces: bool) -> tuple[bool, Mark]:
         """Whether the entry is kept, and how far the log had come at the least. `replaces` tells whoever has a copy of the entry
-        before to drop it."""
+        before to drop it, also where the new one has no place: it is out of date all the same."""
         mark = self._log.mark
         is_kept = await self._store.keep(entry)
-        if not (is_kept and replaces):
+        if not replaces:
             return is_kept, mark
         own = await self._log.add(Selection(key_prefix=entry.fingerprint))
         # What came between may have purged this entry, too: then its mark has to stay behind.
-        return True, own if own == Mark(mark.epoch, mark.version + 1) else mark
+        return is_kept, own if own == Mark(mark.epoch, mark.version + 1) else mark
 
     async def purge(self, selection: Selection) -> int:
         """Forgets, then logs, then says how many there were. Where it fails or is cancelled it has to be asked for again: some may

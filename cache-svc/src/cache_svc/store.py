@@ -93,7 +93,8 @@ class Store(Protocol):
 
     async def keep(self, entry: Entry) -> bool:
         """Keeps the entry in place of one with its fingerprint. False when the bounds do not admit it: then what was
-        there stays. Cancelling may leave it kept, never a part of it."""
+        there stays; or when everything else is worth more: then nothing is kept under its fingerprint. Cancelling may leave it
+        kept, never a part of it."""
 
     async def purge(self, selection: Selection) -> int:
         """Forgets what the selection fits, and says how many entries that were. Repeating it is harmless; cancelling, or
