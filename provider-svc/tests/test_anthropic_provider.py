@@ -48,7 +48,7 @@ async def provider_of(answer: Answer) -> AsyncIterator[AnthropicProvider]:
 def call_of(*, stream: bool = False, **members: object) -> UpstreamCall:
     body = msgspec.json.encode(HELLO | members)
     raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    return UpstreamCall(call_id="req_1", model="claude-x", stream=stream, members=raw, deadline=CREATED + 60)
+    return UpstreamCall(call_id="req_1", model="claude-x", stream=stream, members=raw)
 
 
 async def collect(provider: AnthropicProvider, call: UpstreamCall) -> list[Begun | Chunk]:

@@ -6,24 +6,41 @@ import pytest
 
 from chassis.config.schema import Target
 from chassis.errors import Reason, RunestoneError
-from chassis.testing import FakeClock
 from provider_svc import events
+from provider_svc.call import Call
 from provider_svc.flight import Flight
 from provider_svc.provider import Begun, Chunk, Meter
 from provider_svc.settings import ProviderSettings
-from provider_svc.shelf import Shelf
 from runestone.provider.v1.provider_pb2 import CallResponse
 
-BOUNDS = ProviderSettings(ring=100, window=20, message=15, linger=5.0, max_lingering=3, max_lingering_bytes=60)
+BOUNDS = ProviderSettings(ring=100, window=20, message=15)
 TEN = Chunk(b"x" * 10, (10,))
 END = events.completed(Meter(), first_byte=0.1, duration=0.2)
 
 
-def new_flight(call_id="c", chunks=0):
-    flight = Flight(call_id, "t", Target(provider="p", model="m"), BOUNDS, lambda _: None)
+class NoOwner:
+    """Lets a flight do what it does by itself."""
+
+    def note_left(self, call):
+        pass
+
+    def try_again(self, flight, error):
+        pass
+
+
+def new_flight(chunks=0, question=None):
+    flight = Flight(Target(provider="p", model="m"), BOUNDS, NoOwner(), question=question)
     for _ in range(chunks):
         flight.add(TEN)
     return flight
+
+
+def follow(flight, call=None):
+    """A subscription for `call`, or for one of its own."""
+    call = call or Call("c", "t", 0.0)
+    if call not in flight.audience.calls:
+        flight.admit(call)
+    return flight.subscribe(call, CallResponse)
 
 
 def has_room(flight):
@@ -42,7 +59,7 @@ def kinds(ready):
 
 async def test_everything_that_is_ready_comes_together_and_in_order():
     flight = new_flight()
-    subscription = flight.subscribe(CallResponse)
+    subscription = follow(flight)
     flight.accept(Begun(200))
     flight.add(TEN)
     flight.conclude(END)
@@ -53,7 +70,7 @@ async def test_everything_that_is_ready_comes_together_and_in_order():
 
 async def test_messages_are_bounded_and_the_end_comes_behind_the_last_event():
     flight = new_flight()
-    subscription = flight.subscribe(CallResponse)
+    subscription = follow(flight)
     for _ in range(2):
         flight.add(TEN)
     flight.conclude(END)
@@ -62,7 +79,7 @@ async def test_messages_are_bounded_and_the_end_comes_behind_the_last_event():
 
 async def test_a_waiting_subscriber_is_woken_by_what_comes():
     flight = new_flight()
-    waiting = asyncio.create_task(anext(flight.subscribe(CallResponse)))
+    waiting = asyncio.create_task(anext(follow(flight)))
     await asyncio.sleep(0)
     assert not waiting.done()
     flight.add(TEN)
@@ -71,7 +88,7 @@ async def test_a_waiting_subscriber_is_woken_by_what_comes():
 
 async def test_reading_stops_when_the_slowest_is_a_window_behind_and_goes_on_when_it_has_read():
     flight = new_flight()
-    slow, fast = flight.subscribe(CallResponse), flight.subscribe(CallResponse)
+    slow, fast = follow(flight), follow(flight)
     for _ in range(3):
         assert has_room(flight)
         flight.add(TEN)
@@ -83,7 +100,7 @@ async def test_reading_stops_when_the_slowest_is_a_window_behind_and_goes_on_whe
 
 async def test_a_slow_subscriber_that_leaves_holds_nothing_up():
     flight = new_flight()
-    slow = flight.subscribe(CallResponse)
+    slow = follow(flight)
     for _ in range(3):
         flight.add(TEN)
     assert not has_room(flight)
@@ -95,10 +112,14 @@ async def test_a_slow_subscriber_that_leaves_holds_nothing_up():
 
 async def test_pause_holds_until_resume_whoever_comes_and_goes():
     flight = new_flight()
-    flight.pause(paused=True)
-    flight.unsubscribe(flight.subscribe(CallResponse))
+    call = Call("c", "t", 0.0)
+    stays = follow(flight, call)
+    flight.pause(call, paused=True)
+    flight.unsubscribe(follow(flight, call))
     assert not has_room(flight)
-    flight.pause(paused=False)
+    flight.unsubscribe(stays)
+    assert not has_room(flight)
+    flight.pause(call, paused=False)
     assert has_room(flight)
 
 
@@ -113,35 +134,3 @@ async def test_a_failure_says_how_much_was_delivered():
     flight = new_flight(chunks=2)
     flight.fail(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
     assert flight.end.failed.last_seq == 2
-
-
-async def test_the_shelf_forgets_after_a_while():
-    clock = FakeClock()
-    shelf = Shelf(BOUNDS, clock)
-    shelf.put(new_flight("a"))
-    clock.advance(4.9)
-    assert shelf.get("a") is not None
-    clock.advance(0.2)
-    assert shelf.get("a") is None
-
-
-async def test_the_shelf_is_bounded_in_flights_and_bytes():
-    shelf = Shelf(BOUNDS, FakeClock())
-    for name in "abcd":
-        shelf.put(new_flight(name))
-    assert [shelf.get(name) is not None for name in "abcd"] == [False, True, True, True]
-    shelf.put(new_flight("e", chunks=6))
-    assert len(shelf) == 3
-    shelf.put(new_flight("f", chunks=6))
-    assert [shelf.get(name) is not None for name in "bcdef"] == [False, False, False, False, True]
-
-
-async def test_what_is_put_twice_counts_once():
-    shelf = Shelf(BOUNDS, FakeClock())
-    flight = new_flight("a", chunks=6)
-    shelf.put(flight)
-    shelf.put(flight)
-    assert shelf.get("a") is flight
-    shelf.remove("a")
-    shelf.remove("a")
-    assert len(shelf) == 0

@@ -11,6 +11,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
+from provider_svc.call import Call
 from provider_svc.flights import Flights
 from provider_svc.pilot import Pilot
 from provider_svc.provider import Begun, Chunk, UpstreamCall
@@ -73,12 +74,15 @@ class Stage:
         def release(seat):
             seat.holders -= 1
 
-        self.flights.check_room(call_id)
-        self.seat.holders += 1
-        deadline = self.clock.monotonic() + seconds
-        self.call = UpstreamCall(call_id=call_id, model="m", stream=True, members={}, deadline=deadline)
-        lease = Lease(self.seat, Target(provider="p", model="m"), release)
-        return self.flights.begin("t", self.call, lease)
+        def plan():
+            self.seat.holders += 1
+            self.upstream = UpstreamCall(call_id=call_id, model="m", stream=True, members={})
+            return self.upstream, Lease(self.seat, Target(provider="p", model="m"), release)
+
+        self.flights.check_new(call_id)
+        call = Call(call_id, "t", self.clock.monotonic() + seconds)
+        self.flights.begin(call, plan)
+        return call
 
     def play(self, *steps):
         for step in steps:
@@ -89,16 +93,16 @@ class Stage:
 
 
 @contextmanager
-def following(stage, flight):
-    subscription = stage.flights.follow(flight, CallResponse)
+def following(stage, call):
+    subscription = stage.flights.follow(call, CallResponse)
     try:
         yield subscription
     finally:
         subscription.leave()
 
 
-async def follow(stage, flight):
-    with following(stage, flight) as subscription:
+async def follow(stage, call):
+    with following(stage, call) as subscription:
         return [event async for response in subscription for event in response.events]
 
 
@@ -122,9 +126,9 @@ async def stage():
 
 async def test_a_whole_call_is_completed_released_and_measured(stage):
     stage.play(Begun(200, "up-1"), Chunk(b"a\n\n", (3,)), None)
-    flight = stage.begin()
-    stage.call.meter.usage, stage.call.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
-    heard = await follow(stage, flight)
+    call = stage.begin()
+    stage.upstream.meter.usage, stage.upstream.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
+    heard = await follow(stage, call)
     assert [event.WhichOneof("event") for event in heard] == ["accepted", "data", "completed"]
     assert heard[0].accepted.upstream_request_id == "up-1"
     await settle()
@@ -135,9 +139,9 @@ async def test_a_whole_call_is_completed_released_and_measured(stage):
 
 async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
     stage.play(Begun(200), None)
-    flight = stage.begin()
-    stage.call.meter.usage, stage.call.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
-    await follow(stage, flight)
+    call = stage.begin()
+    stage.upstream.meter.usage, stage.upstream.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
+    await follow(stage, call)
     assert stage.tracing.spans == [
         {
             "name": "chat m",
@@ -155,15 +159,15 @@ async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
 
 
 async def test_the_last_to_leave_cancels_the_call_and_it_is_forgotten(stage):
-    flight = stage.begin()
-    with following(stage, flight), following(stage, flight):
+    call = stage.begin()
+    with following(stage, call), following(stage, call):
         await settle()
         assert stage.provider.asked == 1
     with pytest.raises(RunestoneError):
         stage.flights.find("c", "t")
     await settle()
     assert stage.provider.is_closed
-    assert reason_of(flight.end) == "CANCELLED"
+    assert reason_of(call.flight.end) == "CANCELLED"
 
 
 async def test_a_call_that_is_left_before_its_first_step_never_reaches_the_provider(stage):
@@ -174,23 +178,23 @@ async def test_a_call_that_is_left_before_its_first_step_never_reaches_the_provi
 
 
 async def test_nothing_is_asked_of_the_provider_while_a_call_is_paused(stage):
-    flight = stage.begin()
-    with following(stage, flight):
-        flight.pause(paused=True)
+    call = stage.begin()
+    with following(stage, call):
+        call.flight.pause(call, paused=True)
         stage.play(Begun(200), Chunk(b"a\n\n", (3,)))
         await settle()
         assert stage.provider.asked == 1
-        flight.pause(paused=False)
+        call.flight.pause(call, paused=False)
         await settle()
         assert stage.provider.asked == 3
 
 
 async def test_usage_that_was_said_before_a_failure_is_kept(stage):
-    flight = stage.begin()
+    call = stage.begin()
     stage.play(Begun(200))
-    with following(stage, flight) as subscription:
+    with following(stage, call) as subscription:
         await settle()
-        stage.call.meter.usage = Usage(input_tokens=3)
+        stage.upstream.meter.usage = Usage(input_tokens=3)
         stage.play(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
         heard = [event async for response in subscription for event in response.events]
     assert (reason_of(heard[-1]), heard[-1].failed.usage.input_tokens) == ("PROVIDER_STREAM_CUT", 3)
@@ -216,10 +220,10 @@ async def test_the_deadline_ends_a_call_that_others_would_wait_for(stage):
 
 
 async def test_the_deadline_goes_on_while_a_call_is_paused(stage):
-    flight = stage.begin(seconds=0.01)
-    flight.pause(paused=True)
+    call = stage.begin(seconds=0.01)
+    call.flight.pause(call, paused=True)
     stage.play(Begun(200))
-    heard = await follow(stage, flight)
+    heard = await follow(stage, call)
     assert reason_of(heard[-1]) == "DEADLINE_EXCEEDED"
 
 
@@ -229,7 +233,7 @@ async def test_a_call_that_is_over_is_found_for_a_moment_and_its_id_is_free(stag
     assert len(await follow(stage, stage.flights.find("c", "t"))) == 2
     with pytest.raises(RunestoneError):
         stage.flights.find("c", "other")
-    stage.flights.check_room("c")
+    stage.flights.check_new("c")
     stage.clock.advance(6)
     with pytest.raises(RunestoneError) as error:
         stage.flights.find("c", "t")
@@ -238,8 +242,7 @@ async def test_a_call_that_is_over_is_found_for_a_moment_and_its_id_is_free(stag
 
 async def test_places_for_calls_are_bounded():
     stage = Stage(max_running=2)
-    flights = [stage.begin("a"), stage.begin("b")]
-    with following(stage, flights[0]), following(stage, flights[1]):
+    with following(stage, stage.begin("a")), following(stage, stage.begin("b")):
         with pytest.raises(RunestoneError) as error:
             stage.begin("c")
         assert error.value.reason is Reason.OVERLOADED
@@ -250,8 +253,8 @@ async def test_places_for_calls_are_bounded():
 
 
 async def test_stopping_lets_calls_end_within_the_grace(stage):
-    flight = stage.begin()
-    with following(stage, flight) as subscription:
+    call = stage.begin()
+    with following(stage, call) as subscription:
         stopping = asyncio.create_task(stage.flights.stop(30))
         await settle()
         stage.play(Begun(200), None)
@@ -261,8 +264,8 @@ async def test_stopping_lets_calls_end_within_the_grace(stage):
 
 
 async def test_stopping_ends_what_the_grace_was_too_short_for(stage):
-    flight = stage.begin()
-    with following(stage, flight) as subscription:
+    call = stage.begin()
+    with following(stage, call) as subscription:
         await stage.flights.stop(0)
         heard = [event async for response in subscription for event in response.events]
     assert [reason_of(event) for event in heard] == ["UNAVAILABLE"]

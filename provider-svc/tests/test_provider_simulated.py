@@ -37,7 +37,7 @@ async def ask(model="simulated", *, stream=False, call_id="c", simulation=None, 
         "sim", Provider(name="sim", kind="simulated", simulation=simulation or Simulation()), FakeClock()
     )
     raw = {name: msgspec.Raw(orjson.dumps(value)) for name, value in {"messages": MESSAGES, **members}.items()}
-    call = UpstreamCall(call_id=call_id, model=model, stream=stream, members=raw, deadline=0.0)
+    call = UpstreamCall(call_id=call_id, model=model, stream=stream, members=raw)
     gathered = Gathered()
     await provider.call(call, gathered)
     return gathered.steps, call.meter

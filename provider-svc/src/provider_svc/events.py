@@ -12,12 +12,20 @@ from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import CallEvent, Failed
 
 
-def accepted(provider: str, model: str, begun: Begun) -> CallEvent:
-    """A target took the call."""
+def accepted(provider: str, model: str, begun: Begun, *, attempt: int) -> CallEvent:
+    """A target took the call with the `attempt`-th upstream call that was made for it."""
     event = CallEvent()
     step = event.accepted
-    step.provider, step.model, step.attempt = provider, model, 1
+    step.provider, step.model, step.attempt = provider, model, attempt
     step.upstream_status, step.upstream_request_id = begun.upstream_status, begun.upstream_request_id
+    return event
+
+
+def coalesced(accepted: CallEvent) -> CallEvent:
+    """The same, as those read it who share the call."""
+    event = CallEvent()
+    event.CopyFrom(accepted)
+    event.accepted.coalesced = True
     return event
 
 
@@ -41,10 +49,14 @@ def completed(meter: Meter, *, first_byte: float, duration: float) -> CallEvent:
     return event
 
 
-def failed(error: RunestoneError, provider: str, model: str, *, last_seq: int, usage: Usage | None) -> CallEvent:
+def failed(
+    error: RunestoneError, provider: str, model: str, *, attempt: int, last_seq: int, usage: Usage | None = None
+) -> CallEvent:
     """The answer of `model` is not whole and ends here."""
-    message = Failed(error=to_message(error), last_seq=last_seq, usage=usage, provider=provider, model=model, attempt=1)
-    return CallEvent(failed=message)
+    said = to_message(error)
+    return CallEvent(
+        failed=Failed(error=said, last_seq=last_seq, usage=usage, provider=provider, model=model, attempt=attempt)
+    )
 
 
 def _write(field: Duration, seconds: float) -> None:

@@ -1,13 +1,18 @@
-"""All flights of this process: begun, found, left, stopped. The only place that starts and cancels upstream calls."""
+"""All calls of this process and the flights that answer them: begun, joined, found, left, stopped. The only place that starts
+and cancels upstream calls."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
+from provider_svc.call import Call, Question
+from provider_svc.failures import is_worth_another_try
 from provider_svc.flight import Flight
 from provider_svc.pilot import Pilot
 from provider_svc.provider import UpstreamCall
+from provider_svc.questions import Questions
 from provider_svc.roster import Lease
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
@@ -15,18 +20,23 @@ from provider_svc.subscription import Response, Subscription
 
 PATIENCE_FOR_CANCEL = 5.0  # seconds that cancelled calls have at stop to close their sockets
 
+Plan = Callable[[], tuple[UpstreamCall, Lease]]  # what to ask of whom; whoever is asked is chosen anew each time
+
 
 class Flights:
-    """Owns the task of every running call. A flight that loses its last subscriber is cancelled in the same step; one that
-    is over stays on the shelf for a moment."""
+    """Owns the task of every running flight. One that loses its last subscriber is cancelled in the same step; one that is over
+    stays on the shelf for a moment. A call is forgotten when it leaves a flight that others keep in the air."""
 
     def __init__(self, pilot: Pilot, bounds: ProviderSettings, clock: Clock) -> None:
         self._pilot = pilot
         self._bounds = bounds
         self._clock = clock
-        self._flights: dict[str, Flight] = {}
+        self._calls: dict[str, Call] = {}
+        self._coalesced = 0
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
-        self._shelf = Shelf(bounds, clock)
+        self._plans: dict[Flight, Plan] = {}  # of those that may be tried again
+        self._questions = Questions(bounds, clock)
+        self._shelf = Shelf(bounds, clock, self._forget)
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
 
@@ -35,50 +45,66 @@ class Flights:
         """How many upstream calls are running now."""
         return len(self._tasks)
 
-    def check_room(self, call_id: str) -> None:
-        """Raises CALL_EXISTS when `call_id` is running, OVERLOADED when there is no place for another call, UNAVAILABLE
-        when the service stops."""
+    def count_coalesced(self) -> int:
+        """How many calls share an upstream call that runs now, those not counted for which it was begun."""
+        return sum(call.is_coalesced for flight in self._tasks for call in flight.audience.calls)
+
+    def check_new(self, call_id: str) -> None:
+        """Raises CALL_EXISTS when `call_id` is running, UNAVAILABLE when the service stops."""
         if self._is_stopping:
             raise RunestoneError(Reason.UNAVAILABLE, "provider-svc is stopping; nothing was begun")
-        known = self._flights.get(call_id)
-        if known is not None and not known.is_over:
+        known = self._calls.get(call_id)
+        if known is not None and not known.flight.is_over:
             raise RunestoneError(Reason.CALL_EXISTS, f"the call {call_id!r} is running; attach to it")
+
+    def begin(self, call: Call, plan: Plan, question: Question | None = None) -> None:
+        """Starts a flight for `call`; with a `question` it is the one that others join. Follow it before anything is awaited.
+
+        Raises OVERLOADED when there is no place for another upstream call, and what `plan` raises.
+        """
         if self.running >= self._bounds.max_running:
             raise RunestoneError(Reason.OVERLOADED, f"all {self.running} places for calls are taken", retry_after=1.0)
+        self._admit(call, self._launch(plan, question))
 
-    def begin(self, tenant: str, call: UpstreamCall, lease: Lease) -> Flight:
-        """Starts the call, which holds `lease` until it is over. Follow it before anything is awaited."""
-        flight = Flight(call.call_id, tenant, lease.target, self._bounds, self._let_go)
-        loop = asyncio.get_running_loop()
-        flying = self._pilot.fly(flight, lease.provider, lease.kind, call)
-        task = loop.create_task(flying, name=f"flight {call.call_id}")
-        timer = loop.call_later(call.deadline - self._clock.monotonic(), self._expire, flight)
-        task.add_done_callback(partial(self._note_end, flight, lease, timer))
-        self._shelf.remove(call.call_id)
-        self._flights[call.call_id] = flight
-        self._tasks[flight] = task
-        return flight
+    def join(self, call: Call, question: Question) -> bool:
+        """Lets `call` share the flight that answers the same question, where there is one that it can read from its first event.
+        Follow it before anything is awaited. Raises OVERLOADED when too many calls share others' flights."""
+        flight = self._questions.find(question)
+        if flight is None:
+            return False
+        if self._coalesced >= self._bounds.max_coalesced:
+            message = f"all {self._coalesced} places for calls that share another's are taken"
+            raise RunestoneError(Reason.OVERLOADED, message, retry_after=1.0)
+        self._coalesced += 1
+        call.join()
+        self._admit(call, flight)
+        self._pilot.note_join(flight)
+        return True
 
-    def find(self, call_id: str, tenant: str) -> Flight:
+    def find(self, call_id: str, tenant: str) -> Call:
         """The tenant's call, running or just over. Raises NOT_FOUND, for another tenant's as well."""
-        flight = self._flights.get(call_id) or self._shelf.get(call_id)
-        if flight is None or flight.tenant != tenant or self._is_abandoned(flight):
+        self._shelf.expire()
+        call = self._calls.get(call_id)
+        if call is None or call.tenant != tenant:
             raise RunestoneError(Reason.NOT_FOUND, f"there is no call {call_id[:100]!r}, or it is over and forgotten")
-        return flight
+        return call
 
-    def follow(self, flight: Flight, form: type[Response], after_seq: int = 0) -> Subscription[Response]:
-        """Subscribes to a flight; the caller leaves the subscription. Raises EVENTS_LOST or INVALID_REQUEST."""
-        subscription = flight.subscribe(form, after_seq)
-        if flight.is_over:
-            self._flights[flight.call_id] = flight
-            self._shelf.remove(flight.call_id)
+    def follow(self, call: Call, form: type[Response], after_seq: int = 0) -> Subscription[Response]:
+        """Subscribes to a call's flight; the caller leaves the subscription. Raises EVENTS_LOST or INVALID_REQUEST."""
+        subscription = call.flight.subscribe(call, form, after_seq)
+        if call.flight.is_over:
+            self._shelf.take(call.flight)
         return subscription
 
-    def stop_call(self, flight: Flight, why: RunestoneError) -> None:
-        """Cancels a running call; its subscribers read `why` as its failure."""
-        if (task := self._tasks.get(flight)) is not None and not flight.is_over:
-            flight.stopped_by = why
-            task.cancel()
+    def stop_call(self, call: Call, why: RunestoneError) -> None:
+        """Ends a running call; its subscribers read `why` as its failure. Its flight is cancelled unless others share it."""
+        flight = call.flight
+        if flight.is_over:
+            return
+        if len(flight.audience.calls) > 1:
+            flight.part(call, why)
+        else:
+            self._stop_flight(flight, why)
 
     async def stop(self, grace: float) -> None:
         """Begins nothing more; running calls have `grace` seconds, then they fail with UNAVAILABLE."""
@@ -86,42 +112,101 @@ class Flights:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=grace)
         for flight in list(self._tasks):
-            self.stop_call(flight, RunestoneError(Reason.UNAVAILABLE, "provider-svc stopped in the middle of the call"))
+            self._stop_flight(
+                flight, RunestoneError(Reason.UNAVAILABLE, "provider-svc stopped in the middle of the call")
+            )
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=PATIENCE_FOR_CANCEL)
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
 
-    def _let_go(self, flight: Flight) -> None:
-        """The last subscriber has left: a running call is cancelled at once, one that is over stays for a moment."""
-        if self._flights.get(flight.call_id) is not flight:
-            return
-        if flight.is_over:
-            del self._flights[flight.call_id]
+    def note_left(self, call: Call) -> None:
+        """The last subscription of a call has left. A running flight that nobody follows any more is cancelled at once; one that
+        is over stays for a moment."""
+        flight = call.flight
+        if not flight.is_over:
+            self._dismiss(call)
+            if not flight.is_followed:
+                self._tasks[flight].cancel()
+        elif not flight.is_followed:
             self._shelf.put(flight)
             self._sweep_later()
-        else:
+
+    def try_again(self, flight: Flight, error: RunestoneError) -> None:
+        """Begins a second flight for those who followed one that fails before its first event, where that may help. It takes the
+        place of the first, so that none has to be free; where it cannot begin, all read the first failure."""
+        plan = self._plans.get(flight)
+        if plan is None or flight.ring.last_seq or flight.stopped_by or not is_worth_another_try(error):
+            return
+        stranded = [call for call in flight.audience.calls if call.may_try_again]
+        if not stranded or self._is_stopping:
+            return
+        first = stranded[0]
+        assert first.context is not None, "who joins leaves its context"
+        try:
+            second = first.context.run(self._launch, plan, flight.question, flight.attempt + 1)
+        except RunestoneError:
+            return
+        first.is_coalesced = False
+        self._coalesced -= 1
+        second.take_along(stranded, flight)
+
+    def _launch(self, plan: Plan, question: Question | None, attempt: int = 1) -> Flight:
+        """Starts an upstream call in the running context: its trace, and its snapshot."""
+        upstream, lease = plan()
+        flight = Flight(lease.target, self._bounds, self, question=question, attempt=attempt)
+        flying = self._pilot.fly(flight, lease.provider, lease.kind, upstream)
+        task = asyncio.get_running_loop().create_task(flying, name=f"flight {upstream.call_id}")
+        task.add_done_callback(partial(self._note_end, flight, lease))
+        self._tasks[flight] = task
+        if question is not None:
+            self._plans[flight] = plan
+            self._questions.put(question, flight)
+        return flight
+
+    def _admit(self, call: Call, flight: Flight) -> None:
+        flight.admit(call)
+        self._calls[call.call_id] = call
+        if not flight.is_over:
+            seconds = call.deadline - self._clock.monotonic()
+            call.timer = asyncio.get_running_loop().call_later(seconds, self._expire, call)
+
+    def _dismiss(self, call: Call) -> None:
+        call.stop_waiting()
+        call.flight.dismiss(call)
+        self._coalesced -= call.is_coalesced
+        if self._calls.get(call.call_id) is call:
+            del self._calls[call.call_id]
+
+    def _expire(self, call: Call) -> None:
+        message = "the call's deadline passed before the provider's answer was whole"
+        self.stop_call(call, RunestoneError(Reason.DEADLINE_EXCEEDED, message))
+
+    def _stop_flight(self, flight: Flight, why: RunestoneError) -> None:
+        if not flight.is_over:
+            flight.stopped_by = why
             self._tasks[flight].cancel()
 
-    def _expire(self, flight: Flight) -> None:
-        message = "the call's deadline passed before the provider's answer was whole"
-        self.stop_call(flight, RunestoneError(Reason.DEADLINE_EXCEEDED, message))
-
-    def _note_end(self, flight: Flight, lease: Lease, timer: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
+    def _note_end(self, flight: Flight, lease: Lease, task: asyncio.Task[None]) -> None:
         """Runs after the task, and also when it was cancelled before its first step."""
-        timer.cancel()
         del self._tasks[flight]
         lease.release()
         if not flight.is_over:
             flight.fail(flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled"))
-        if not flight.is_followed and self._flights.get(flight.call_id) is flight:
-            del self._flights[flight.call_id]
+        flight.ended = self._clock.monotonic()
+        for call in flight.audience.calls:
+            call.stop_waiting()
+        self._plans.pop(flight, None)
+        if not flight.is_followed and flight not in self._shelf:
+            self._forget(flight)
         if not task.cancelled():
             task.result()
 
-    def _is_abandoned(self, flight: Flight) -> bool:
-        """Whether nobody followed it to its end: it is being cancelled, or was."""
-        return not flight.is_over and not flight.is_followed
+    def _forget(self, flight: Flight) -> None:
+        for call in list(flight.audience.calls):
+            self._dismiss(call)
+        if flight.question is not None:
+            self._questions.remove(flight.question, flight)
 
     def _sweep_later(self) -> None:
         """Frees the memory of what nobody asked for again, also when no further call comes."""
@@ -135,4 +220,4 @@ class Flights:
             self._sweep_later()
 
     def __repr__(self) -> str:
-        return f"Flights({self.running} running, {self._shelf!r})"
+        return f"Flights({self.running} running, {len(self._calls)} calls, {self._shelf!r})"

@@ -3,6 +3,7 @@
 import asyncio
 
 from chassis.clock import Clock
+from chassis.context import current as current_call
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from provider_svc import events
@@ -36,11 +37,17 @@ class Pilot:
         finally:
             self._telemetry.note_end(flight.provider, outcome, landing.elapsed(), call.meter.usage)
 
+    def note_join(self, flight: Flight) -> None:
+        """The running call shares `flight`, which another began."""
+        self._telemetry.note_join(flight.model, flight.trace)
+
     async def _fly_observed(self, landing: "Landing", provider: Provider, kind: str, call: UpstreamCall) -> str:
         """Flies inside a span and concludes the flight; returns the outcome for the metrics."""
         flight = landing.flight
         try:
             with self._telemetry.span(flight.provider, kind, call.model, stream=call.stream) as span:
+                if span is not None:
+                    flight.trace = current_call().trace
                 try:
                     await provider.call(call, landing)
                 finally:
@@ -49,7 +56,7 @@ class Pilot:
             flight.fail(error, call.meter.usage)
             return error.reason
         except Exception:  # noqa: BLE001  the outermost loop of the task
-            self._log.exception("upstream call crashed", call_id=flight.call_id, provider=flight.provider)
+            self._log.exception("upstream call crashed", call_id=call.call_id, provider=flight.provider)
             message = "internal error; provider-svc's log has the details"
             flight.fail(RunestoneError(Reason.INTERNAL, message), call.meter.usage)
             return Reason.INTERNAL

@@ -22,13 +22,12 @@ class Meter(msgspec.Struct):
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one target. `members` are the client's top-level JSON members as raw slices, without `model`'s say:
-    `model` is the target's own name for the model. `deadline` is a `Clock.monotonic` time."""
+    `model` is the target's own name for the model."""
 
     call_id: str
     model: str
     stream: bool
     members: Mapping[str, msgspec.Raw]
-    deadline: float
     meter: Meter = msgspec.field(default_factory=Meter)
 
 

@@ -72,12 +72,14 @@ class Ring:
             )
 
     def read(self, after_seq: int, most: int) -> Slice | None:
-        """The events behind `after_seq` that fit into `most` bytes, at least one; None when there is none yet."""
+        """The events behind `after_seq` that fit into `most` bytes, at least one; None when there is none yet. Raises
+        EVENTS_LOST when the next one is gone."""
         if after_seq >= self.last_seq:
             return None
         newest = self._kept[-1]
         if newest.first_seq == after_seq + 1 and len(newest.body) <= most:
             return newest  # nearly always: a reader that keeps up
+        self.check_reaches(after_seq)
         index = self._find(after_seq)
         gathered = _cut(self._kept[index], after_seq, most)
         slices, size = [gathered], len(gathered.body)

@@ -31,9 +31,11 @@ async def build(runtime: Runtime) -> None:
 
 
 def observe(runtime: Runtime, flights: Flights, factory: ProviderFactory) -> None:
-    """Shows how many calls are running and how many connections are open."""
+    """Shows how many calls are running, how many share them, and how many connections are open."""
     running = runtime.metrics.gauge("upstream_running", "Upstream calls running now")
     running.set_function(lambda: flights.running)
+    followers = runtime.metrics.gauge("upstream_followers", "Calls that share a running upstream call begun by another")
+    followers.set_function(flights.count_coalesced)
     connections = runtime.metrics.gauge("upstream_connections", "Open connections to providers, idle ones included")
     connections.set_function(factory.count_connections)
 

@@ -1,5 +1,6 @@
 """ProviderService: requests in, events out."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,11 +10,11 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
 from chassis.snapshots import Editions
+from provider_svc.call import Call, Question
 from provider_svc.documents import UNREADABLE
-from provider_svc.flight import Flight
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
-from provider_svc.roster import Roster, Routes
+from provider_svc.roster import Lease, Roster, Routes
 from provider_svc.settings import ProviderSettings
 from provider_svc.subscription import Response, Subscription
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
@@ -26,6 +27,8 @@ from runestone.provider.v1.provider_pb2 import (
     ControlResponse,
 )
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceServicer
+
+KEY_LENGTH = 32  # bytes: a SHA-256
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -43,51 +46,65 @@ class ProviderServicer(ProviderServiceServicer):
         self._clock = clock
 
     def Call(self, request: CallRequest, context: Context) -> Subscription[CallResponse]:  # noqa: N802
-        """Begins a call, under the snapshot that it carries, and follows it."""
-        members = read_members(request)
-        routes = self._routes.of_call()
-        self._flights.check_room(request.call_id)
-        lease = self._roster.lend(routes, request.model)
-        call = UpstreamCall(
-            call_id=request.call_id,
-            model=lease.target.model,
-            stream=request.stream,
-            members=members,
-            deadline=self._deadline(),
-        )
-        return self._follow(self._flights.begin(request.tenant, call, lease), CallResponse, 0, context)
+        """Shares the flight of the same question, or begins one under the snapshot that the call carries, and follows it."""
+        members, question = read_members(request), read_question(request)
+        self._flights.check_new(request.call_id)
+        call = Call(request.call_id, request.tenant, self._deadline())
+        if question is None or not self._flights.join(call, question):
+            self._flights.begin(call, partial(self._plan, request, members), question)
+        return follow(self._flights, call, CallResponse, 0, context)
 
     def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
         """Follows a call that another began."""
-        flight = self._flights.find(request.call_id, request.tenant)
-        return self._follow(flight, AttachResponse, request.after_seq, context)
+        call = self._flights.find(request.call_id, request.tenant)
+        return follow(self._flights, call, AttachResponse, request.after_seq, context)
 
     async def Control(self, request: ControlRequest, context: Context) -> ControlResponse:  # noqa: N802, ARG002
         """Steers a call."""
-        flight = self._flights.find(request.call_id, request.tenant)
+        call = self._flights.find(request.call_id, request.tenant)
         match request.action:
             case ControlRequest.ACTION_PAUSE | ControlRequest.ACTION_RESUME:
-                flight.pause(request.action == ControlRequest.ACTION_PAUSE)
+                call.flight.pause(call, paused=request.action == ControlRequest.ACTION_PAUSE)
             case ControlRequest.ACTION_CANCEL:
-                self._flights.stop_call(flight, RunestoneError(Reason.CANCELLED, "the call was cancelled on request"))
+                self._flights.stop_call(call, RunestoneError(Reason.CANCELLED, "the call was cancelled on request"))
             case _:
                 raise RunestoneError(
                     Reason.INVALID_REQUEST, "say which action: pause, resume or cancel", param="action"
                 )
-        return ControlResponse(last_seq=flight.ring.last_seq, paused=flight.is_paused)
+        return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
+
+    def _plan(self, request: CallRequest, members: dict[str, msgspec.Raw]) -> tuple[UpstreamCall, Lease]:
+        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, or UNAVAILABLE for lack of the snapshot."""
+        lease = self._roster.lend(self._routes.of_call(), request.model)
+        model = lease.target.model
+        return UpstreamCall(call_id=request.call_id, model=model, stream=request.stream, members=members), lease
 
     def _deadline(self) -> float:
         deadline = call_context.current().deadline
         longest = self._clock.monotonic() + self._bounds.longest_call
         return longest if deadline is None else min(deadline, longest)
 
-    def _follow(self, flight: Flight, form: type[Response], after_seq: int, context: Context) -> Subscription[Response]:
-        """Subscribes until the rpc ends, however that is: grpc does not close what it iterates over when an rpc is
-        cancelled while a message waits to be sent."""
-        subscription = self._flights.follow(flight, form, after_seq)
-        leave: Any = lambda _: subscription.leave()  # noqa: E731  its published type is no callable's
-        context.add_done_callback(leave)
-        return subscription
+
+def follow(
+    flights: Flights, call: Call, form: type[Response], after_seq: int, context: Context
+) -> Subscription[Response]:
+    """Subscribes until the rpc ends, however that is: grpc does not close what it iterates over when an rpc is cancelled
+    while a message waits to be sent."""
+    subscription = flights.follow(call, form, after_seq)
+    leave: Any = lambda _: subscription.leave()  # noqa: E731  its published type is no callable's
+    context.add_done_callback(leave)
+    return subscription
+
+
+def read_question(request: CallRequest) -> Question | None:
+    """What the call shares with others like it; None where it shares nothing. Raises INVALID_REQUEST for what is no key."""
+    key = request.coalesce_key
+    if not key:
+        return None
+    if len(key) != KEY_LENGTH:
+        message = f"coalesce_key has {len(key)} bytes; {KEY_LENGTH} or none were expected"
+        raise RunestoneError(Reason.INVALID_REQUEST, message, param="coalesce_key")
+    return Question(key, request.stream)
 
 
 def read_members(request: CallRequest) -> dict[str, msgspec.Raw]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 class ProviderSettings:
     """Bounds of calls: all sizes in bytes, all times in seconds. None of them is in the configuration file yet.
 
-    A call uses at most `ring` of memory and what its slowest subscriber has not read: `window` and one chunk.
+    A flight uses at most `ring` of memory and what the subscriber that sets its pace has not read: `window` and one chunk.
+    One that is whole may be joined for `grace`. `max_calls` bounds the calls that one flight answers, `max_coalesced` those
+    that share another's, in all flights that are remembered.
     """
 
     ring: int = 4 << 20
@@ -18,3 +20,6 @@ class ProviderSettings:
     linger: float = 5.0
     max_lingering: int = 256
     max_lingering_bytes: int = 64 << 20
+    grace: float = 2.0
+    max_calls: int = 10_000
+    max_coalesced: int = 100_000

@@ -3,8 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
+from chassis.errors import RunestoneError
 from provider_svc import events
-from runestone.provider.v1.provider_pb2 import AttachResponse, CallResponse
+from provider_svc.call import Call
+from runestone.provider.v1.provider_pb2 import AttachResponse, CallEvent, CallResponse
 
 if TYPE_CHECKING:
     from provider_svc.flight import Flight
@@ -13,21 +15,35 @@ Response = TypeVar("Response", CallResponse, AttachResponse)
 
 
 class Subscription(Generic[Response]):
-    """An async iterator of messages, each with the events that were ready together.
+    """An async iterator of messages, each with the events that were ready together; none while its call is paused, but for a
+    failure.
 
-    `read` counts the bytes it has taken. It waits as long as the flight runs; the flight's deadline bounds that.
+    `read` counts the bytes it has taken. It waits as long as the flight runs; its call's deadline bounds that.
     """
 
-    __slots__ = ("_flight", "_form", "_most", "_saw_accepted", "_saw_end", "_seq", "_waiter", "read")
+    __slots__ = (
+        "_flight",
+        "_form",
+        "_most",
+        "_parting",
+        "_saw_accepted",
+        "_saw_end",
+        "_seq",
+        "_waiter",
+        "call",
+        "read",
+    )
 
-    def __init__(self, flight: "Flight", form: type[Response], after_seq: int, most: int) -> None:
+    def __init__(self, flight: "Flight", call: Call, form: type[Response], after_seq: int, most: int) -> None:
         self.read = flight.ring.offset_behind(after_seq)
+        self.call = call
         self._flight = flight
         self._form: type[Response] = form
         self._seq = after_seq
         self._most = most
         self._saw_accepted = False
         self._saw_end = False
+        self._parting: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
@@ -39,6 +55,16 @@ class Subscription(Generic[Response]):
         """Ends the subscription; doing it twice is harmless."""
         self._flight.unsubscribe(self)
 
+    def part(self, error: RunestoneError) -> None:
+        """Ends with `error`, alone, whatever the flight does."""
+        self._parting = self._flight.failure(error, self._seq)
+        self.leave()
+        self.wake()
+
+    def change_to(self, flight: "Flight") -> None:
+        """Follows `flight` instead, of which, as of the one before, it has seen nothing."""
+        self._flight = flight
+
     async def aclose(self) -> None:
         """Leaves, as whoever iterates over an rpc's answers expects."""
         self.leave()
@@ -47,30 +73,44 @@ class Subscription(Generic[Response]):
         return self
 
     async def __anext__(self) -> Response:
-        """What is ready, as soon as anything is: who wakes brings something. Ends behind `completed` or `failed`."""
+        """What is ready, as soon as anything is. Ends behind `completed` or `failed`."""
         if self._saw_end:
             raise StopAsyncIteration
-        if not self._has_news():
+        while not self._has_news():
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        return self._take()
+        response = self._form()
+        if self._parting is None:
+            self._take(response)
+        if self._parting is not None:
+            self._saw_end = True
+            response.events.append(self._parting)
+        return response
 
     def _has_news(self) -> bool:
         flight = self._flight
-        is_begun = flight.accepted is not None and not self._saw_accepted
+        if self._parting is not None:
+            return True
+        if self.call.is_paused:
+            return flight.is_over and not flight.is_whole
+        is_begun = not self._saw_accepted and flight.accepted_for(self.call) is not None
         return is_begun or flight.ring.last_seq > self._seq or flight.end is not None
 
-    def _take(self) -> Response:
-        flight, response = self._flight, self._form()
-        if flight.accepted is not None and not self._saw_accepted:
+    def _take(self, response: Response) -> None:
+        flight = self._flight
+        if not self._saw_accepted and (accepted := flight.accepted_for(self.call)) is not None:
             self._saw_accepted = True
-            response.events.append(flight.accepted)
-        if (news := flight.ring.read(self._seq, self._most)) is not None:
+            response.events.append(accepted)
+        try:
+            news = flight.ring.read(self._seq, self._most)
+        except RunestoneError as lost:
+            self.part(lost)
+            return
+        if news is not None:
             self._seq = news.last_seq
             self.read += len(news.body)
-            flight.weigh()
+            flight.note_read(self)
             events.write_data(response.events.add(), news)
         if flight.end is not None and self._seq == flight.ring.last_seq:
             self._saw_end = True
             response.events.append(flight.end)
-        return response

@@ -6,13 +6,14 @@ Attribute names are those of OpenTelemetry's GenAI semantic conventions; what th
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from chassis.context import TraceContext
 from chassis.metrics import Metrics
 from chassis.tracing import Tracing
 from provider_svc.provider import Meter
 from runestone.common.v1.usage_pb2 import Usage
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
 
 COMPLETED = "completed"
 
@@ -31,6 +32,7 @@ class Telemetry:
 
     def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
         self._tracing = tracing
+        self._coalesced = metrics.counter("upstream_coalesced", "Calls that shared an upstream call begun by another")
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._first_bytes = metrics.histogram("upstream_first_byte_seconds", "Time to the first byte", ("provider",))
         self._durations = metrics.histogram("upstream_call_seconds", "Time to the last byte", ("provider",))
@@ -47,6 +49,13 @@ class Telemetry:
         }
         return self._tracing.span(f"chat {model}", kind="client", attributes=attributes)
 
+    def note_join(self, model: str, leader: TraceContext | None) -> None:
+        """A call shares another's upstream call: a span of no duration in its own trace links to that call's span."""
+        self._coalesced.inc()
+        with self._tracing.span(f"follow {model}") as span:
+            if span is not None and leader is not None:
+                span.add_link(_span_context(leader))
+
     def note_first_byte(self, provider: str, seconds: float) -> None:
         """An answer has begun."""
         self._first_bytes.labels(provider).observe(seconds)
@@ -58,6 +67,12 @@ class Telemetry:
         if usage is not None:
             self._tokens.labels(provider, "input").inc(usage.input_tokens)
             self._tokens.labels(provider, "output").inc(usage.output_tokens)
+
+
+def _span_context(trace: TraceContext) -> "SpanContext":
+    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415  imported only where spans are recorded
+
+    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=TraceFlags(1))
 
 
 def describe(span: "Span | None", meter: Meter) -> None:

@@ -50,9 +50,11 @@ class CallRequest(_message.Message):
     """The client's JSON body, unchanged: an object without duplicate top-level keys."""
     coalesce_key: _builtins.bytes
     """Names the question, tenant included, where its answer may be shared: 32 bytes, or empty. Calls that carry the same key and
-    the same `stream` share one upstream call while it runs and for a moment after: the first begins it, the others
-    follow it from its first event. A call that leaves does not end it for the others; one that fails before its first event
-    is begun once more for those who followed.
+    the same `stream` share one upstream call while it runs and for two seconds after it was whole: the first begins it, the
+    others follow it from its first event, or begin another when that is no longer kept. What differs between them besides,
+    in `body`, `model` or snapshot, is not looked at. A call that leaves does not end it for the others. An upstream call that
+    fails before its first event, in a way that may pass, is made once more for those who followed: its first caller reads the
+    failure.
     """
     def __init__(
         self,
@@ -212,13 +214,15 @@ class Accepted(_message.Message):
     model: _builtins.str
     """The model's name at the provider."""
     attempt: _builtins.int
-    """How many upstream calls were made for this call so far, this one included."""
+    """How many upstream calls were made for this call so far, this one included; where it is shared, for those who share it."""
     upstream_status: _builtins.int
     """The provider's HTTP status."""
     upstream_request_id: _builtins.str
     """The provider's own request id, where it sends one."""
     coalesced: _builtins.bool
-    """Whether this subscriber shares a call that another one began."""
+    """Whether this subscriber shares an upstream call that was made for another. It is false for the one that it was made for.
+    All who share it read its usage: who pays for it is the edge's to decide.
+    """
     def __init__(
         self,
         *,
@@ -370,11 +374,11 @@ class ControlRequest(_message.Message):
         ACTION_UNSPECIFIED: ControlRequest._Action.ValueType  # 0
         """Not said: refused."""
         ACTION_PAUSE: ControlRequest._Action.ValueType  # 1
-        """Stop reading from the provider."""
+        """Send nothing more for now, and stop reading from the provider."""
         ACTION_RESUME: ControlRequest._Action.ValueType  # 2
-        """Go on reading."""
+        """Go on."""
         ACTION_CANCEL: ControlRequest._Action.ValueType  # 3
-        """Close the provider's socket and end the call for all subscribers with CANCELLED."""
+        """End the call for all its subscribers with CANCELLED, and close the provider's socket unless others share it."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What can be done with a running call."""
@@ -382,11 +386,11 @@ class ControlRequest(_message.Message):
     ACTION_UNSPECIFIED: ControlRequest.Action.ValueType  # 0
     """Not said: refused."""
     ACTION_PAUSE: ControlRequest.Action.ValueType  # 1
-    """Stop reading from the provider."""
+    """Send nothing more for now, and stop reading from the provider."""
     ACTION_RESUME: ControlRequest.Action.ValueType  # 2
-    """Go on reading."""
+    """Go on."""
     ACTION_CANCEL: ControlRequest.Action.ValueType  # 3
-    """Close the provider's socket and end the call for all subscribers with CANCELLED."""
+    """End the call for all its subscribers with CANCELLED, and close the provider's socket unless others share it."""
 
     CALL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
@@ -423,7 +427,7 @@ class ControlResponse(_message.Message):
     last_seq: _builtins.int
     """The last sequence number read from the provider so far."""
     paused: _builtins.bool
-    """Whether reading from the provider is paused."""
+    """Whether the call is paused."""
     def __init__(
         self,
         *,

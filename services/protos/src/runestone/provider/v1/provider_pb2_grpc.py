@@ -57,11 +57,13 @@ class ProviderServiceServicer:
     """
 
     def Call(self, request, context):
-        """Begins an upstream call and subscribes to its events.
+        """Begins an upstream call, or shares one that runs (`coalesce_key`), and subscribes to its events.
 
         Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
         model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
         stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
+        A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
+        the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
         While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
         sent again elsewhere, a call that it did see accepted must not.
         """
@@ -72,6 +74,7 @@ class ProviderServiceServicer:
     def Attach(self, request, context):
         """Subscribes to a call that another subscriber began, from any event that its ring still holds.
 
+        A call that shares another's upstream call is attached to by its own id, as long as it is followed itself.
         NOT_FOUND when the call is unknown or over and forgotten; OUT_OF_RANGE (EVENTS_LOST) when the ring no longer
         reaches back to `after_seq`. While provider-svc is down the call itself is lost: the caller says so honestly.
         """
@@ -80,10 +83,11 @@ class ProviderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Control(self, request, context):
-        """Pauses, resumes or cancels a running call for all its subscribers.
+        """Pauses, resumes or cancels a running call for all its subscribers, and for nobody else who shares its upstream call.
 
-        Pause stops reading the provider's socket (back-pressure), it does not stop the call's deadline. NOT_FOUND when
-        the call is unknown. Repeating an action is harmless, so a caller that saw UNAVAILABLE may ask again.
+        Pause holds back what has come, and stops reading the provider's socket (back-pressure) once every call that shares it is
+        paused; it does not stop the call's deadline. NOT_FOUND when the call is unknown. Repeating an action is harmless, so a
+        caller that saw UNAVAILABLE may ask again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

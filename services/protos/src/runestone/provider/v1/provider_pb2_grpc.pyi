@@ -17,25 +17,29 @@ class ProviderServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Call: _aio.UnaryStreamMultiCallable[_provider_pb2.CallRequest, _provider_pb2.CallResponse]
-    """Begins an upstream call and subscribes to its events.
+    """Begins an upstream call, or shares one that runs (`coalesce_key`), and subscribes to its events.
 
     Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
     model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
     stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
+    A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
+    the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
     While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
     sent again elsewhere, a call that it did see accepted must not.
     """
     Attach: _aio.UnaryStreamMultiCallable[_provider_pb2.AttachRequest, _provider_pb2.AttachResponse]
     """Subscribes to a call that another subscriber began, from any event that its ring still holds.
 
+    A call that shares another's upstream call is attached to by its own id, as long as it is followed itself.
     NOT_FOUND when the call is unknown or over and forgotten; OUT_OF_RANGE (EVENTS_LOST) when the ring no longer
     reaches back to `after_seq`. While provider-svc is down the call itself is lost: the caller says so honestly.
     """
     Control: _aio.UnaryUnaryMultiCallable[_provider_pb2.ControlRequest, _provider_pb2.ControlResponse]
-    """Pauses, resumes or cancels a running call for all its subscribers.
+    """Pauses, resumes or cancels a running call for all its subscribers, and for nobody else who shares its upstream call.
 
-    Pause stops reading the provider's socket (back-pressure), it does not stop the call's deadline. NOT_FOUND when
-    the call is unknown. Repeating an action is harmless, so a caller that saw UNAVAILABLE may ask again.
+    Pause holds back what has come, and stops reading the provider's socket (back-pressure) once every call that shares it is
+    paused; it does not stop the call's deadline. NOT_FOUND when the call is unknown. Repeating an action is harmless, so a
+    caller that saw UNAVAILABLE may ask again.
     """
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -47,11 +51,13 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_pb2.CallRequest,
         context: _aio.ServicerContext[_provider_pb2.CallRequest, _abc.AsyncIterator[_provider_pb2.CallResponse]],
     ) -> _abc.AsyncIterator[_provider_pb2.CallResponse]:
-        """Begins an upstream call and subscribes to its events.
+        """Begins an upstream call, or shares one that runs (`coalesce_key`), and subscribes to its events.
 
         Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
         model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
         stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
+        A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
+        the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
         While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
         sent again elsewhere, a call that it did see accepted must not.
         """
@@ -64,6 +70,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_provider_pb2.AttachResponse]:
         """Subscribes to a call that another subscriber began, from any event that its ring still holds.
 
+        A call that shares another's upstream call is attached to by its own id, as long as it is followed itself.
         NOT_FOUND when the call is unknown or over and forgotten; OUT_OF_RANGE (EVENTS_LOST) when the ring no longer
         reaches back to `after_seq`. While provider-svc is down the call itself is lost: the caller says so honestly.
         """
@@ -74,10 +81,11 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provider_pb2.ControlRequest,
         context: _aio.ServicerContext[_provider_pb2.ControlRequest, _abc.Awaitable[_provider_pb2.ControlResponse]],
     ) -> _abc.Awaitable[_provider_pb2.ControlResponse]:
-        """Pauses, resumes or cancels a running call for all its subscribers.
+        """Pauses, resumes or cancels a running call for all its subscribers, and for nobody else who shares its upstream call.
 
-        Pause stops reading the provider's socket (back-pressure), it does not stop the call's deadline. NOT_FOUND when
-        the call is unknown. Repeating an action is harmless, so a caller that saw UNAVAILABLE may ask again.
+        Pause holds back what has come, and stops reading the provider's socket (back-pressure) once every call that shares it is
+        paused; it does not stop the call's deadline. NOT_FOUND when the call is unknown. Repeating an action is harmless, so a
+        caller that saw UNAVAILABLE may ask again.
         """
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _aio.Server) -> None: ...

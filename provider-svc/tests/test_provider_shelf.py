@@ -1,0 +1,63 @@
+"""What is just over is kept for a moment, within bounds, and whoever keeps its name is told when it goes."""
+
+import pytest
+
+from chassis.config.schema import Target
+from chassis.testing import FakeClock
+from provider_svc.flight import Flight
+from provider_svc.provider import Chunk
+from provider_svc.settings import ProviderSettings
+from provider_svc.shelf import Shelf
+
+BOUNDS = ProviderSettings(ring=100, linger=5.0, max_lingering=3, max_lingering_bytes=60)
+
+
+class Rack:
+    """A shelf, and the flights that it let go."""
+
+    def __init__(self):
+        self.clock, self.gone = FakeClock(), []
+        self.shelf = Shelf(BOUNDS, self.clock, self.gone.append)
+
+    def put(self, chunks=0):
+        flight = Flight(Target(provider="p", model="m"), BOUNDS, None)
+        for _ in range(chunks):
+            flight.add(Chunk(b"x" * 10, (10,)))
+        self.shelf.put(flight)
+        return flight
+
+
+@pytest.fixture
+def rack():
+    return Rack()
+
+
+def test_the_shelf_forgets_after_a_while(rack):
+    flight = rack.put()
+    rack.clock.advance(4.9)
+    rack.shelf.expire()
+    assert flight in rack.shelf
+    rack.clock.advance(0.2)
+    rack.shelf.expire()
+    assert flight not in rack.shelf
+    assert rack.gone == [flight]
+
+
+def test_the_shelf_is_bounded_in_flights_and_bytes(rack):
+    flights = [rack.put() for _ in range(4)]
+    assert rack.gone == flights[:1]
+    flights.append(rack.put(chunks=6))
+    assert rack.gone == flights[:2]
+    flights.append(rack.put(chunks=6))
+    assert rack.gone == flights[:5]
+    assert len(rack.shelf) == 1
+
+
+def test_what_is_put_twice_counts_once(rack):
+    flight = rack.put(chunks=6)
+    rack.shelf.put(flight)
+    assert rack.gone == []
+    rack.shelf.take(flight)
+    rack.shelf.take(flight)
+    assert len(rack.shelf) == 0
+    assert (rack.put(chunks=6) in rack.shelf, rack.gone) == (True, [])
