@@ -240,6 +240,16 @@ async def test_a_call_that_is_over_is_found_for_a_moment_and_its_id_is_free(stag
     assert error.value.reason is Reason.NOT_FOUND
 
 
+async def test_a_call_that_is_over_is_not_forgotten_while_it_is_followed(stage):
+    stage.play(Begun(200), None)
+    call = stage.begin()
+    await follow(stage, call)
+    with following(stage, call):
+        stage.clock.advance(6)
+        assert stage.flights.find("c", "t") is call
+    assert stage.flights.find("c", "t") is call
+
+
 async def test_places_for_calls_are_bounded():
     stage = Stage(max_running=2)
     with following(stage, stage.begin("a")), following(stage, stage.begin("b")):
