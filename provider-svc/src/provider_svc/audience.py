@@ -11,57 +11,56 @@ class Audience:
     """Calls and their subscriptions, both in the order in which they came. Joining and leaving takes the same time whatever their
     number."""
 
+    __slots__ = ("calls", "followers", "paused")
+
     def __init__(self) -> None:
         self.calls: dict[Call, None] = {}
-        self._followers: dict[Follower, None] = {}
-        self._paused = 0
+        self.followers: dict[Follower, None] = {}
+        self.paused = 0
 
     @property
     def is_paused(self) -> bool:
         """Whether there are calls, and all of them paused."""
-        return bool(self._paused) and self._paused == len(self.calls)
-
-    def __len__(self) -> int:
-        return len(self._followers)
-
-    def __contains__(self, follower: Follower) -> bool:
-        return follower in self._followers
+        return bool(self.paused) and self.paused == len(self.calls)
 
     def admit(self, call: Call) -> None:
         """One call more."""
         self.calls[call] = None
-        self._paused += call.is_paused
+        self.paused += call.is_paused
 
     def dismiss(self, call: Call) -> None:
         """One call less."""
         del self.calls[call]
-        self._paused -= call.is_paused
+        self.paused -= call.is_paused
 
     def pause(self, call: Call, *, paused: bool) -> None:
         """Notes it on `call`, which must be one of these."""
-        self._paused += paused - call.is_paused
+        self.paused += paused - call.is_paused
         call.is_paused = paused
 
     def seat(self, follower: Follower) -> None:
         """One subscription more for its call."""
-        self._followers[follower] = None
+        self.followers[follower] = None
         follower.call.following += 1
 
-    def unseat(self, follower: Follower) -> None:
-        """One subscription less."""
-        del self._followers[follower]
+    def unseat(self, follower: Follower) -> bool:
+        """One subscription less; whether it was there."""
+        if follower not in self.followers:
+            return False
+        del self.followers[follower]
         follower.call.following -= 1
+        return True
 
     def list_followers(self, call: Call) -> list[Follower]:
         """The subscriptions of one call."""
-        return [follower for follower in self._followers if follower.call is call]
+        return [follower for follower in self.followers if follower.call is call]
 
     def take_over(self, other: "Audience", calls: list[Call]) -> list[Follower]:
         """Takes calls of another audience, and their subscriptions; returns these."""
         for call in calls:
             other.dismiss(call)
             self.admit(call)
-        moved = [follower for follower in other._followers if follower.call in self.calls]  # noqa: SLF001  its own kind
+        moved = [follower for follower in other.followers if follower.call in self.calls]
         for follower in moved:
             other.unseat(follower)
             self.seat(follower)
@@ -70,19 +69,19 @@ class Audience:
     def find_slowest(self) -> int | None:
         """How many bytes the slowest subscriber has read; None without subscribers."""
         slowest = None
-        for follower in self._followers:
+        for follower in self.followers:
             if slowest is None or follower.read < slowest:
                 slowest = follower.read
         return slowest
 
     def find_fastest(self) -> int | None:
         """How many bytes the fastest subscriber has read; None without subscribers."""
-        return max((follower.read for follower in self._followers), default=None)
+        return max((follower.read for follower in self.followers), default=None)
 
     def wake(self) -> None:
         """Something has come."""
-        for follower in self._followers:
+        for follower in self.followers:
             follower.wake()
 
     def __repr__(self) -> str:
-        return f"Audience({len(self.calls)} calls, {self._paused} paused, {len(self)} subscriptions)"
+        return f"Audience({len(self.calls)} calls, {self.paused} paused, {len(self.followers)} subscriptions)"

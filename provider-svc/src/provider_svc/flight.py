@@ -38,6 +38,25 @@ class Flight:
     `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` its span's, where there is one.
     """
 
+    __slots__ = (
+        "_bounds",
+        "_coalesced",
+        "_find_pace",
+        "_owner",
+        "_waiter",
+        "accepted",
+        "attempt",
+        "audience",
+        "end",
+        "ended",
+        "model",
+        "provider",
+        "question",
+        "ring",
+        "stopped_by",
+        "trace",
+    )
+
     def __init__(
         self,
         target: Target,
@@ -79,7 +98,7 @@ class Flight:
     @property
     def is_followed(self) -> bool:
         """Whether anybody subscribes."""
-        return bool(self.audience)
+        return bool(self.audience.followers)
 
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""
@@ -100,9 +119,8 @@ class Flight:
 
     def unsubscribe(self, follower: Follower) -> None:
         """Ends a subscription; doing it twice is harmless."""
-        if follower not in self.audience:
+        if not self.audience.unseat(follower):
             return
-        self.audience.unseat(follower)
         self.weigh()
         if not follower.call.following:
             self._owner.note_left(follower.call)
@@ -164,7 +182,7 @@ class Flight:
 
     def has_room(self) -> bool:
         """Whether reading may go on: not paused, and whoever sets the pace not more than the window behind."""
-        if self.audience.is_paused:
+        if self.audience.paused and self.audience.is_paused:
             return False
         pace = self._find_pace()
         return pace is None or self.ring.written - pace <= self._bounds.window

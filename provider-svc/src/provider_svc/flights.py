@@ -174,6 +174,9 @@ class Flights:
     def _dismiss(self, call: Call) -> None:
         call.stop_waiting()
         call.flight.dismiss(call)
+        self._forget_call(call)
+
+    def _forget_call(self, call: Call) -> None:
         self._coalesced -= call.is_coalesced
         if self._calls.get(call.call_id) is call:
             del self._calls[call.call_id]
@@ -193,18 +196,20 @@ class Flights:
         lease.release()
         if not flight.is_over:
             flight.fail(flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled"))
-        flight.ended = self._clock.monotonic()
         for call in flight.audience.calls:
             call.stop_waiting()
-        self._plans.pop(flight, None)
+        if flight.question is not None:
+            flight.ended = self._clock.monotonic()
+            del self._plans[flight]
         if not flight.is_followed and flight not in self._shelf:
             self._forget(flight)
         if not task.cancelled():
             task.result()
 
     def _forget(self, flight: Flight) -> None:
-        for call in list(flight.audience.calls):
-            self._dismiss(call)
+        for call in flight.audience.calls:
+            self._forget_call(call)
+        flight.audience.calls.clear()
         if flight.question is not None:
             self._questions.remove(flight.question, flight)
 

@@ -32,6 +32,8 @@ class Ring:
     `held` counts the bytes that are kept now, `written` all that ever came.
     """
 
+    __slots__ = ("_capacity", "_kept", "held", "last_seq", "written")
+
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._kept: deque[Slice] = deque()

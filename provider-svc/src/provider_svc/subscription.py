@@ -93,8 +93,9 @@ class Subscription(Generic[Response]):
             return True
         if self.call.is_paused:
             return flight.is_over and not flight.is_whole
-        is_begun = not self._saw_accepted and flight.accepted_for(self.call) is not None
-        return is_begun or flight.ring.last_seq > self._seq or flight.end is not None
+        if flight.ring.last_seq > self._seq or flight.end is not None:
+            return True
+        return not self._saw_accepted and flight.accepted_for(self.call) is not None
 
     def _take(self, response: Response) -> None:
         flight = self._flight
