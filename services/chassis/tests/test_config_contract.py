@@ -41,7 +41,6 @@ telemetry: {{otlp_endpoint: null, sample_ratio: 0.01}}
 """
 
 REFUSED = {
-    "cache: {encryption: {master_key: m}}": "cache.encryption: encryption at rest is not built yet",
     "mesh: {tls: {cert: c, key: k, ca: a}}": "mesh.tls: TLS inside the mesh is not built yet",
     "ratelimit: {store: redis+cluster://h}": "ratelimit.store: 'redis+cluster' is not one of",
     "audit: {store: postgresql://h}": "audit.store: 'postgresql' is not one of",

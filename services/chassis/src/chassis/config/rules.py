@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from chassis.config.credentials import check_authentication
 from chassis.config.document import Finding, KeyPath
 from chassis.config.doors import check_doors
+from chassis.config.encryption import check_encryption
 from chassis.config.idempotency import check_idempotency
 from chassis.config.pipelines import check_pipelines
 from chassis.config.schema import Settings
@@ -42,6 +43,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         check_pipelines,
         check_idempotency,
         check_warming,
+        check_encryption,
         find_unkept_promises,
     ):
         yield from check(settings)

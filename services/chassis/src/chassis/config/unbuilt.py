@@ -1,6 +1,6 @@
 """Settings that are ahead of this version.
 
-One that would promise something (a budget, encryption) is an error until it is kept; any other is a notice, said once at
+One that would promise something (a budget, TLS) is an error until it is kept; any other is a notice, said once at
 start.
 """
 
@@ -11,7 +11,6 @@ from chassis.config.schema import Limits, Settings
 
 # Settings that promise something no part of this version enforces.
 UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
-    (("cache", "encryption"), lambda s: s.cache.encryption is not None, "encryption at rest is not built yet"),
     (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
 )
 UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")

@@ -44,9 +44,10 @@ def snapshot_version(settings: Settings) -> str:
 
 
 def document_for(service: str, settings: Settings) -> bytes:
-    """The sections that `service` is sent, as JSON, with secrets. The edge gets no provider credentials."""
+    """The sections that `service` is sent, as JSON, with secrets. The edge gets no provider credentials, and no key that stored
+    answers are encrypted with."""
     if service == "edge":
         providers = [replace(provider, api_key=None) for provider in settings.providers]
-        settings = replace(settings, providers=providers)
+        settings = replace(settings, providers=providers, cache=replace(settings.cache, encryption=None))
     sections = {name: getattr(settings, name) for name in SECTIONS[service]}
     return encode(Settings(**sections), reveal=True)
