@@ -29,7 +29,7 @@ from chassis.tracing import Tracing
 from runestone.cache.v1.cache_pb2 import Answer, LookUpRequest, StoreRequest
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 
-ROUNDS, CALLS, ANSWERS = 10, 2_000, 1_000
+ROUNDS, CALLS, ANSWERS = 60, 400, 1_000
 SIZES = (600, 4_096)  # bytes of a body
 WIDTHS = (1, 8)  # look-ups at once
 PATIENCE = 10.0  # seconds until the service answers
