@@ -1,16 +1,25 @@
 """The stores that the conformance suite runs over."""
 
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from cache_svc.encryption.data_keys import DataKeys
+from cache_svc.encryption.keyring import MemoryKeyring
+from cache_svc.encryption.sealed_store import SealedStore
+from cache_svc.encryption.sealing import OVERHEAD
+from cache_svc.encryption.vault import Vault
+from cache_svc.encryption.wrapping import MasterKeys
 from cache_svc.eviction.tiny_lfu import TinyLfu
 from cache_svc.memory import MemoryStore
 from cache_svc.redis_store import RedisStore
-from cache_svc.store import Bounds, Store
+from cache_svc.store import LARGEST_SHARE, Bounds, Store
 from chassis.clock import SystemClock
+from chassis.globs import Globs
 from chassis.redis import ClusterPool, RedisPool
 from chassis.testing import RedisProcess, cluster_url, find_redis, redis_cluster, redis_server
 
@@ -63,8 +72,19 @@ def client(request) -> RedisPool | ClusterPool:
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["memory", "redis_pool", "cluster"])
+@pytest.fixture(params=["memory", "redis_pool", "cluster", "sealed memory", "sealed redis_pool", "sealed cluster"])
 def store(request) -> Store:
-    if request.param == "memory":
-        return MemoryStore(BOUNDS, SystemClock(), TinyLfu(BOUNDS.max_entries, BOUNDS.max_bytes))
-    return RedisStore(request.getfixturevalue(request.param), BOUNDS)
+    sealed, _, medium = request.param.rpartition(" ")
+    bounds = replace(BOUNDS, max_bytes=BOUNDS.max_bytes + LARGEST_SHARE * OVERHEAD) if sealed else BOUNDS
+    if medium == "memory":
+        store: Store = MemoryStore(bounds, SystemClock(), TinyLfu(bounds.max_entries, bounds.max_bytes))
+    else:
+        store = RedisStore(request.getfixturevalue(medium), bounds)
+    return seal(store) if sealed else store
+
+
+def seal(store: Store) -> SealedStore:
+    """Everybody's answers, under keys that the store does not count."""
+    masters = MasterKeys(bytes(range(32)), (), secrets.token_bytes)
+    keys = DataKeys(MemoryKeyring(), masters, SystemClock(), secrets.token_bytes)
+    return SealedStore(store, Vault(keys, Globs(["*"]), Globs([])), secrets.token_bytes, lambda _outcome: None)

@@ -5,25 +5,27 @@ import pytest
 from cache_svc.store import Entry, Labels, Selection
 
 ACME, OTHER = "acme", "ac"
+LABELS = {
+    b"a": Labels(ACME, "fast", ("red", "round")),
+    b"b": Labels(ACME, "smart", ("red",)),
+    b"c": Labels(OTHER, "fast", ("round",)),
+    b"d": Labels(OTHER, "fastest", ("re",)),
+    b"e": Labels(),
+}
 
 
 @pytest.fixture
 async def filled(store):
     """Three tenants' answers, named by their first byte."""
-    labels = {
-        b"a": Labels(ACME, "fast", ("red", "round")),
-        b"b": Labels(ACME, "smart", ("red",)),
-        b"c": Labels(OTHER, "fast", ("round",)),
-        b"d": Labels(OTHER, "fastest", ("re",)),
-        b"e": Labels(),
-    }
-    for name, label in labels.items():
+    for name, label in LABELS.items():
         assert await store.keep(Entry(name * 32, name, ttl=60, labels=label))
     return store
 
 
 async def held(store):
-    return "".join([name for name in "abcde" if await store.look_up(name.encode() * 32) is not None])
+    """Which are found by those whose they are."""
+    found = [name for name, label in LABELS.items() if await store.look_up(name * 32, label.tenant) is not None]
+    return b"".join(found).decode()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ async def test_an_answer_is_found_by_its_present_labels_only(filled):
 async def test_an_answer_that_is_kept_again_after_a_purge_stays(filled):
     await filled.purge(Selection(tenant=ACME))
     await filled.keep(Entry(b"a" * 32, b"anew", ttl=60, labels=Labels(ACME, "fast")))
-    assert await filled.look_up(b"a" * 32) == b"anew"
+    assert await filled.look_up(b"a" * 32, ACME) == b"anew"
     assert await filled.purge(Selection(tenant=ACME)) == 1
 
 

@@ -17,10 +17,10 @@ class Answers:
         self._store = store
         self._log = log
 
-    async def look_up(self, fingerprint: bytes) -> tuple[bytes | None, Mark]:
-        """The body kept under the fingerprint, if any, and how far the log had come at the least when it was read."""
+    async def look_up(self, fingerprint: bytes, tenant: str = "") -> tuple[bytes | None, Mark]:
+        """The body kept for the tenant under the fingerprint, if any, and how far the log had come at the least when it was read."""
         mark = self._log.mark
-        return await self._store.look_up(fingerprint), mark
+        return await self._store.look_up(fingerprint, tenant), mark
 
     async def keep(self, entry: Entry, *, replaces: bool) -> tuple[bool, Mark]:
         """Whether the entry is kept, and how far the log had come at the least. `replaces` tells whoever has a copy of the entry

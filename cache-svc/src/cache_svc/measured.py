@@ -18,10 +18,10 @@ class MeasuredStore:
         self.stores = 0
         self.purged = 0
 
-    async def look_up(self, fingerprint: bytes) -> bytes | None:
+    async def look_up(self, fingerprint: bytes, tenant: str = "", /) -> bytes | None:
         """What the store has."""
         try:
-            body = await self._store.look_up(fingerprint)
+            body = await self._store.look_up(fingerprint, tenant)
         except RunestoneError:
             self._lookups.labels("unavailable").inc()
             raise

@@ -44,7 +44,7 @@ class MemoryStore:
         self._bytes = 0
         self._evictions = 0
 
-    async def look_up(self, fingerprint: bytes) -> bytes | None:
+    async def look_up(self, fingerprint: bytes, _tenant: str = "", /) -> bytes | None:
         """A fresh body, which counts as used."""
         kept = self._entries.get(fingerprint)
         if kept is None:

@@ -21,7 +21,7 @@ class RedisStore:
         self._client = client
         self._bounds = bounds
 
-    async def look_up(self, fingerprint: bytes) -> bytes | None:
+    async def look_up(self, fingerprint: bytes, _tenant: str = "", /) -> bytes | None:
         """What Redis still has."""
         kept: bytes | None = await self._client.ask("GET", key_of(fingerprint))
         return None if kept is None else redis_labels.read_body(kept)

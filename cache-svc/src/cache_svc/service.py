@@ -6,12 +6,13 @@ import secrets
 from cache_svc.answers import Answers
 from cache_svc.changes import ChangeLog
 from cache_svc.eviction.tiny_lfu import TinyLfu
-from cache_svc.keys import NoKeys
+from cache_svc.keys import Keys
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
 from cache_svc.memory_log import MemoryLog
 from cache_svc.redis_log import PATIENCE, RedisLog
 from cache_svc.redis_store import RedisStore
+from cache_svc.seals import ChangeSeal, NoSeals, Seals
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
 from cache_svc.state.opening import open_state
@@ -28,20 +29,31 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store and its log, measures them, serves them; beside them what edges share."""
+    """Opens the store and its log, seals and measures them, serves them; beside them what edges share."""
     settings = CacheSettings.of(runtime.settings)
+    seals = _open_seals(runtime, settings)
     client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
-    store = MeasuredStore(_open_answers(runtime, settings, client), runtime.metrics)
-    _serve_answers(runtime, store, await _open_log(runtime, settings, client))
+    store, keys = seals.seal_store(_open_answers(runtime, settings, client), client)
+    log = await _open_log(runtime, settings, client, seals.changes)
+    _serve_answers(runtime, MeasuredStore(store, runtime.metrics), log, keys)
+    state = seals.seal_state(await open_state(runtime, settings, client))
     runtime.serve(
         state_pb2_grpc.add_StateServiceServicer_to_server,
-        StateServicer(await open_state(runtime, settings, client), runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
+        StateServicer(state, runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
 
 
-def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog) -> None:
-    keys, uses = NoKeys(), Uses(runtime.metrics)
+def _open_seals(runtime: Runtime, settings: CacheSettings) -> Seals:
+    if settings.encryption is None:
+        return NoSeals()
+    from cache_svc.encryption.opening import MasterSeals  # noqa: PLC0415  7 MiB, only where it is needed
+
+    return MasterSeals(runtime, settings.encryption)
+
+
+def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog, keys: Keys) -> None:
+    uses = Uses(runtime.metrics)
     watches = _open_watches(runtime, log)
     settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
     servicer = CacheServicer(
@@ -51,7 +63,7 @@ def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog) -> No
         keys,
         runtime.clock,
         default_ttl=lambda: settings_in_force.current.default_ttl,
-        may_copy=lambda _tenant: not keys.are_used,
+        may_copy=keys.may_copy,
     )
     name = cache_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
     runtime.serve(cache_pb2_grpc.add_CacheServiceServicer_to_server, servicer, name)
@@ -70,12 +82,14 @@ def _open_answers(runtime: Runtime, settings: CacheSettings, client: RedisClient
     return _open_memory(runtime, settings)
 
 
-async def _open_log(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> ChangeLog:
+async def _open_log(
+    runtime: Runtime, settings: CacheSettings, client: RedisClient | None, seal: ChangeSeal
+) -> ChangeLog:
     """Where the answers are: who shares them shares it."""
     if client is None or settings.store_url is None:
         return MemoryLog(secrets.token_hex(8))
     reader = make_client(settings.store_url, runtime.clock, deadline=PATIENCE, max_connections=1)
-    log = RedisLog(client, await runtime.open(reader))
+    log = RedisLog(client, await runtime.open(reader), seal)
     runtime.spawn(log.read(), "log")
     return log
 

@@ -42,7 +42,7 @@ class CacheServicer(CacheServiceServicer):
 
     async def LookUp(self, request: messages.LookUpRequest, context: Context) -> messages.LookUpResponse:  # noqa: N802, ARG002
         """Looks an answer up; one of another tenant is none."""
-        body, mark = await self._answers.look_up(reading.read_fingerprint(request.fingerprint))
+        body, mark = await self._answers.look_up(reading.read_fingerprint(request.fingerprint), request.tenant)
         answer = messages.Answer.FromString(body) if body is not None else None
         if answer is None or answer.labels.tenant != request.tenant:
             return messages.LookUpResponse(miss=messages.Miss(), mark=_write_mark(mark))

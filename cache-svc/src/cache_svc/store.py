@@ -88,8 +88,9 @@ class Holdings:
 class Store(Protocol):
     """Keeps answers by fingerprint. Every method raises UNAVAILABLE when the store does not answer."""
 
-    async def look_up(self, fingerprint: bytes) -> bytes | None:
-        """The body kept under the fingerprint; None when there is none, or none that is fresh."""
+    async def look_up(self, fingerprint: bytes, tenant: str = "", /) -> bytes | None:
+        """The body kept under the fingerprint; None when there is none, or none that is fresh. `tenant` is whose it is, as in the
+        entry's labels: a store that encrypts reads it with his key, others do not ask."""
 
     async def keep(self, entry: Entry) -> bool:
         """Keeps the entry in place of one with its fingerprint. False when the bounds do not admit it: then what was

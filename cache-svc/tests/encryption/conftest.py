@@ -39,7 +39,9 @@ def keyring(medium, request):
 @pytest.fixture
 def inner(medium, request, clock):
     """The store under the seal: what somebody sees who reads along."""
-    return MemoryStore(BOUNDS, clock) if medium == "memory" else RedisStore(request.getfixturevalue("redis_pool"), BOUNDS)
+    return (
+        MemoryStore(BOUNDS, clock) if medium == "memory" else RedisStore(request.getfixturevalue("redis_pool"), BOUNDS)
+    )
 
 
 @pytest.fixture
@@ -61,8 +63,8 @@ def outcomes():
 def new_store(inner, new_keys, outcomes):
     """Another process before the one store and the one keyring, and its vault."""
 
-    def new_store(master=MASTER, previous=(), tenants=("*",)):
-        vault = Vault(new_keys(master, previous), Globs(tenants))
+    def new_store(master=MASTER, previous=(), tenants=("*",), near=()):
+        vault = Vault(new_keys(master, previous), Globs(tenants), Globs(near))
         return SealedStore(inner, vault, secrets.token_bytes, lambda outcome: outcomes.update([outcome])), vault
 
     return new_store

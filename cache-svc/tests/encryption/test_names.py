@@ -24,17 +24,27 @@ def test_what_a_selection_fits_its_hidden_form_fits_under_its_hidden_name(finger
             assert hidden.fits(NAMES.hide_fingerprint(fingerprint), NAMES.hide_labels(labels))
 
 
-@given(fingerprints, labels, selections.map(lambda s: Selection(s.key_prefix[:2], s.tenant, s.model, s.tag, s.everything)))
+@given(fingerprints, labels, selections)
 def test_a_hidden_selection_fits_nothing_else(fingerprint, labels, selection):
-    """Up to two bytes of a prefix are exact; longer ones may take others along."""
     hidden = NAMES.hide_selection(selection)
-    assert hidden.fits(NAMES.hide_fingerprint(fingerprint), NAMES.hide_labels(labels)) == selection.fits(fingerprint, labels)
+    assert hidden.fits(NAMES.hide_fingerprint(fingerprint), NAMES.hide_labels(labels)) == selection.fits(
+        fingerprint, labels
+    )
 
 
 @given(fingerprints, fingerprints)
 def test_a_whole_key_selects_its_own_entry_alone(one, other):
     hidden = NAMES.hide_selection(Selection(key_prefix=one))
     assert hidden.fits(NAMES.hide_fingerprint(other), Labels()) == (one == other)
+
+
+@given(st.binary(min_size=9, max_size=31), st.integers(0, 8))
+def test_of_a_long_prefix_eight_bytes_count(prefix, place):
+    hidden = NAMES.hide_selection(Selection(key_prefix=prefix))
+    changed = bytearray(prefix)
+    changed[place] ^= 1
+    other = NAMES.hide_selection(Selection(key_prefix=bytes(changed)))
+    assert (hidden == other) == (place == 8)
 
 
 def test_every_beginning_has_a_name_of_its_own():
@@ -47,8 +57,8 @@ def test_every_beginning_has_a_name_of_its_own():
 def test_a_name_is_as_long_as_a_fingerprint_and_says_nothing_of_it_without_the_key(fingerprint):
     name, other = NAMES.hide_fingerprint(fingerprint), Names(b"other key").hide_fingerprint(fingerprint)
     assert len(name) == 32
-    assert name[2:] != fingerprint[2:]
-    assert name[2:] != other[2:]
+    assert len({name[8:], fingerprint[8:], other[8:]}) == 3
+    assert len({name[:8], fingerprint[:8], other[:8]}) > 1
 
 
 def test_a_word_is_hidden_differently_as_tenant_model_and_tag():

@@ -218,7 +218,9 @@ async def test_purging_reaches_what_is_sealed_and_what_is_not(new_store, selecti
         await store.keep(entry)
     purged = await store.purge(selection)
     found = [
-        name for name, entry in entries.items() if await store.look_up(entry.fingerprint, entry.labels.tenant) is not None
+        name
+        for name, entry in entries.items()
+        if await store.look_up(entry.fingerprint, entry.labels.tenant) is not None
     ]
     assert "".join(found) == left
     assert purged == len(entries) - len(left)

@@ -53,7 +53,8 @@ def test_every_flipped_bit_and_every_cut_is_noticed():
     keys = masters(ONE)
     secret = keys.wrap("acme", KEY).secret
     flipped = [
-        secret[: bit // 8] + bytes([secret[bit // 8] ^ 1 << bit % 8]) + secret[bit // 8 + 1 :] for bit in range(len(secret) * 8)
+        secret[: bit // 8] + bytes([secret[bit // 8] ^ 1 << bit % 8]) + secret[bit // 8 + 1 :]
+        for bit in range(len(secret) * 8)
     ]
     for damaged in (*flipped, *(secret[:end] for end in range(len(secret)))):
         with pytest.raises(LockedError):

@@ -1,31 +1,24 @@
 """What answers of encrypted tenants are found by, hidden from who has no key. Pure.
 
 A fingerprint is a hash without a secret: who can read the store could hash questions that he guesses. So entries are kept under
-its HMAC (RFC 2104), and under HMACs of tenant, model and tags; all by one key, which belongs to no tenant, so that answers of
+names by a key, and under HMACs (RFC 2104) of tenant, model and tags; all by one key, which belongs to no tenant, so that answers of
 all tenants are found by a model, and by a fingerprint whoever asked.
+
+The first bytes of a name preserve prefixes, in the manner of Crypto-PAn (Xu et al., 2002): each is masked by what stands before it.
+What that shows, which fingerprints begin alike, is as random as the hashes are.
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from hashlib import blake2b
 
 from cache_svc.encryption.sealing import frame
 from cache_svc.encryption.wrapping import derive
 from cache_svc.store import Labels, Selection
 
-PRESERVED = 2  # bytes of a fingerprint's beginning that stay a beginning
+FINGERPRINT_SIZE = 32
+PRESERVED = 8  # bytes of a fingerprint's beginning that stay a beginning
 LABEL_SIZE = 16  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Masks:
-    """A permutation of beginnings: what the first byte is masked with, and the second, by what the first was."""
-
-    first: int
-    second: bytes
-
-    def apply(self, beginning: bytes) -> bytes:
-        hidden = bytes([beginning[0] ^ self.first])
-        return hidden if len(beginning) == 1 else hidden + bytes([beginning[1] ^ self.second[beginning[0]]])
 
 
 class Names:
@@ -33,14 +26,13 @@ class Names:
 
     def __init__(self, key: bytes) -> None:
         self._fingerprints = derive(key, b"fingerprints")
+        self._beginnings = derive(key, b"beginnings")
         self._labels = derive(key, b"labels")
-        first, *second = derive(key, b"beginnings", 257)
-        self._masks = _Masks(first, bytes(second))
 
     def hide_fingerprint(self, fingerprint: bytes) -> bytes:
-        """32 bytes to keep an entry under. Fingerprints with the same first one or two bytes share them under this name too."""
+        """32 bytes to keep an entry under. Fingerprints that begin alike, for up to eight bytes, do so under these names too."""
         rest = hmac.digest(self._fingerprints, fingerprint, "sha256")[PRESERVED:]
-        return self._masks.apply(fingerprint[:PRESERVED]) + rest
+        return self._mask(fingerprint[:PRESERVED]) + rest
 
     def hide_labels(self, labels: Labels) -> Labels:
         """The same labels for the same labels, unreadable; what is empty stays empty."""
@@ -48,8 +40,8 @@ class Names:
         return Labels(self._hide("tenant", labels.tenant), self._hide("model", labels.model), tags)
 
     def hide_selection(self, selection: Selection) -> Selection:
-        """What selects under their names the entries that `selection` fits. A prefix of more than two bytes and less than a
-        whole fingerprint fits by its first two, and so one in 65,536 of all others: they are a later miss."""
+        """What selects under their names the entries that `selection` fits. Of a prefix that is no whole fingerprint the first
+        eight bytes count, which one in 2^64 of the others share."""
         return replace(
             selection,
             key_prefix=self._hide_prefix(selection.key_prefix),
@@ -59,9 +51,14 @@ class Names:
         )
 
     def _hide_prefix(self, prefix: bytes) -> bytes:
-        if len(prefix) == 32:
+        if len(prefix) == FINGERPRINT_SIZE:
             return self.hide_fingerprint(prefix)
-        return self._masks.apply(prefix[:PRESERVED]) if prefix else b""
+        return self._mask(prefix[:PRESERVED])
+
+    def _mask(self, beginning: bytes) -> bytes:
+        key = self._beginnings
+        masks = [blake2b(beginning[:place], key=key, digest_size=1).digest()[0] for place in range(len(beginning))]
+        return bytes([byte ^ mask for byte, mask in zip(beginning, masks, strict=True)])
 
     def _hide(self, kind: str, text: str) -> str:
         if not text:

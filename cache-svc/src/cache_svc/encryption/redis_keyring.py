@@ -7,7 +7,7 @@ too, and after a change of the master key replicas would look for a record in tw
 import hashlib
 
 from cache_svc.encryption.sealing import frame
-from chassis.redis import RedisPool, Script
+from chassis.redis import RedisClient, Script
 
 PREFIX = "rs:ca:dk:"
 SWAP = Script.load("cache_svc.encryption", "swap.lua")
@@ -16,26 +16,26 @@ SWAP = Script.load("cache_svc.encryption", "swap.lua")
 class RedisKeyring:
     """One key an owner, kept for `ttl` seconds from its last change."""
 
-    def __init__(self, pool: RedisPool, ttl: float) -> None:
-        self._pool = pool
+    def __init__(self, client: RedisClient, ttl: float) -> None:
+        self._client = client
         self._ttl = int(ttl * 1000)
 
     async def read(self, owner: str) -> bytes | None:
         """One question."""
-        record: bytes | None = await self._pool.ask("GET", _address(owner))
+        record: bytes | None = await self._client.ask("GET", _address(owner))
         return record
 
     async def swap(self, owner: str, before: bytes | None, after: bytes) -> bytes | None:
         """One question; what stands there then is None when Redis has lost it meanwhile."""
-        stands: bytes = await self._pool.run(SWAP, [_address(owner)], [before or b"", after, self._ttl])
+        stands: bytes = await self._client.run(SWAP, [_address(owner)], [before or b"", after, self._ttl])
         return stands or None
 
     async def destroy(self, owner: str) -> bool:
         """UNLINK would free the memory later; DEL does it now."""
-        return bool(await self._pool.ask("DEL", _address(owner)))
+        return bool(await self._client.ask("DEL", _address(owner)))
 
     def __repr__(self) -> str:
-        return f"RedisKeyring({self._pool!r})"
+        return f"RedisKeyring({self._client!r})"
 
 
 def _address(owner: str) -> str:

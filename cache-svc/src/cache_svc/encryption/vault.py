@@ -10,18 +10,24 @@ INDEX = "index"
 
 
 class Vault:
-    """The keys of the tenants that `tenants` names; the empty name stands for answers that tenants share. Raises as DataKeys does."""
+    """The keys of the tenants that `tenants` names, of whom `near_tenants` allow copies outside. The empty name stands for answers
+    that tenants share. Raises as DataKeys does."""
 
     are_used = True
 
-    def __init__(self, keys: DataKeys, tenants: Globs) -> None:
+    def __init__(self, keys: DataKeys, tenants: Globs, near_tenants: Globs) -> None:
         self._keys = keys
         self._tenants = tenants
+        self._near_tenants = near_tenants
         self._names: tuple[bytes, Names] | None = None
 
     def covers(self, tenant: str) -> bool:
         """Whether the tenant's answers are encrypted."""
         return tenant in self._tenants
+
+    def may_copy(self, tenant: str) -> bool:
+        """Whether its answers may be kept readable in memory elsewhere."""
+        return tenant not in self._tenants or tenant in self._near_tenants
 
     async def find_names(self) -> Names | None:
         """What hides names; None where nothing was sealed yet."""

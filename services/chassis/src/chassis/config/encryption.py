@@ -39,7 +39,10 @@ def check_encryption(settings: Settings) -> Iterator[Finding]:
 
 def _check_keys(encryption: Encryption) -> Iterator[Finding]:
     seen: set[bytes] = set()
-    places = ((*PATH, "master_key"), *((*PATH, "previous_keys", index) for index in range(len(encryption.previous_keys))))
+    places = (
+        (*PATH, "master_key"),
+        *((*PATH, "previous_keys", index) for index in range(len(encryption.previous_keys))),
+    )
     for path, secret in zip(places, (encryption.master_key, *encryption.previous_keys), strict=True):
         try:
             key = read_master_key(secret)

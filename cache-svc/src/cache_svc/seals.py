@@ -1,0 +1,58 @@
+"""What the service needs of encryption at rest, and what stands there where nothing is encrypted."""
+
+from typing import Protocol
+
+from cache_svc.keys import Keys, NoKeys
+from cache_svc.state.store import StateStore
+from cache_svc.store import Store
+from chassis.redis import RedisClient
+
+
+class ChangeSeal(Protocol):
+    """Around each change in a log that is shared."""
+
+    def seal(self, text: bytes, /) -> bytes:
+        """The change as it is written."""
+
+    def unseal(self, sealed: bytes, /) -> bytes | None:
+        """The change that was written; None for what somebody else wrote."""
+
+
+class Seals(Protocol):
+    """A seal around each of the places that things are kept in."""
+
+    @property
+    def changes(self) -> ChangeSeal:
+        """For the log."""
+
+    def seal_store(self, store: Store, client: RedisClient | None) -> tuple[Store, Keys]:
+        """The store of answers, and the keys, which are kept where the answers are: in `client`, or else in memory."""
+
+    def seal_state(self, state: StateStore) -> StateStore:
+        """Shared state."""
+
+
+class Unsealed:
+    """Writes changes as they are."""
+
+    def seal(self, text: bytes, /) -> bytes:
+        """The same."""
+        return text
+
+    def unseal(self, sealed: bytes, /) -> bytes | None:
+        """The same."""
+        return sealed
+
+
+class NoSeals:
+    """Leaves everything readable."""
+
+    changes = Unsealed()
+
+    def seal_store(self, store: Store, client: RedisClient | None) -> tuple[Store, Keys]:  # noqa: ARG002  as the protocol has it
+        """The store itself."""
+        return store, NoKeys()
+
+    def seal_state(self, state: StateStore) -> StateStore:
+        """The state itself."""
+        return state
