@@ -67,7 +67,7 @@ def _later(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:
 
 
 def _seal(clock: SystemClock) -> SealedStore:
-    masters = MasterKeys(secrets.token_bytes(32), (), secrets.token_bytes)
+    masters = MasterKeys([secrets.token_bytes(32)], secrets.token_bytes)
     vault = Vault(DataKeys(MemoryKeyring(), masters, clock, secrets.token_bytes), Globs(["*"]), Globs([]))
     return SealedStore(MemoryStore(BOUNDS, clock), vault, secrets.token_bytes, lambda _outcome: None)
 

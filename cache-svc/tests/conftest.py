@@ -85,6 +85,6 @@ def store(request) -> Store:
 
 def seal(store: Store) -> SealedStore:
     """Everybody's answers, under keys that the store does not count."""
-    masters = MasterKeys(bytes(range(32)), (), secrets.token_bytes)
+    masters = MasterKeys([bytes(range(32))], secrets.token_bytes)
     keys = DataKeys(MemoryKeyring(), masters, SystemClock(), secrets.token_bytes)
     return SealedStore(store, Vault(keys, Globs(["*"]), Globs([])), secrets.token_bytes, lambda _outcome: None)

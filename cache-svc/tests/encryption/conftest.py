@@ -49,7 +49,9 @@ def new_keys(keyring, clock):
     """Another process's knowledge of the one keyring."""
 
     def new_keys(master=MASTER, previous=(), ring=None):
-        return DataKeys(ring or keyring, MasterKeys(master, previous, secrets.token_bytes), clock, secrets.token_bytes)
+        return DataKeys(
+            ring or keyring, MasterKeys((master, *previous), secrets.token_bytes), clock, secrets.token_bytes
+        )
 
     return new_keys
 

@@ -15,8 +15,8 @@ KEY = DataKey(b"k" * 8, bytes(range(32)), made_at=1_800_000_000)
 ONE, OTHER = b"1" * 32, b"2" * 32
 
 
-def masters(current, *previous):
-    return MasterKeys(current, previous, secrets.token_bytes)
+def masters(*keys):
+    return MasterKeys(keys, secrets.token_bytes)
 
 
 @given(st.text(max_size=20))

@@ -4,11 +4,14 @@ import secrets
 
 from cache_svc.encryption.data_keys import DataKeys
 from cache_svc.encryption.keyring import Keyring, MemoryKeyring
+from cache_svc.encryption.master_seal import MasterSeal
 from cache_svc.encryption.redis_keyring import RedisKeyring
 from cache_svc.encryption.ring import LONGEST_LIFE, LONGEST_USE
+from cache_svc.encryption.sealed_state import SealedState
 from cache_svc.encryption.sealed_store import Outcome, SealedStore
 from cache_svc.encryption.vault import Vault
 from cache_svc.encryption.wrapping import MasterKeys
+from cache_svc.state.store import StateStore
 from cache_svc.store import Store
 from chassis.clock import Clock
 from chassis.config.encryption import read_master_key
@@ -32,15 +35,29 @@ def seal_store(
     return SealedStore(store, vault, secrets.token_bytes, witness.note), vault
 
 
+def seal_state(encryption: Encryption, state: StateStore) -> SealedState:
+    """Shared state with a seal around it."""
+    return SealedState(state, _read_masters(encryption), secrets.token_bytes)
+
+
+def make_log_seal(encryption: Encryption) -> MasterSeal:
+    """What seals changes in a log that is shared."""
+    return MasterSeal(b"log", _read_masters(encryption), secrets.token_bytes)
+
+
 def _open_keyring(client: RedisClient | None) -> Keyring:
     """A record has lapsed when a key in it has sealed nothing for longer than an entry lives."""
     return MemoryKeyring() if client is None else RedisKeyring(client, ttl=LONGEST_USE + LONGEST_LIFE)
 
 
 def _open_vault(encryption: Encryption, keyring: Keyring, clock: Clock) -> Vault:
-    current, *previous = map(read_master_key, (encryption.master_key, *encryption.previous_keys))
-    keys = DataKeys(keyring, MasterKeys(current, previous, secrets.token_bytes), clock, secrets.token_bytes)
+    keys = DataKeys(keyring, MasterKeys(_read_masters(encryption), secrets.token_bytes), clock, secrets.token_bytes)
     return Vault(keys, Globs(encryption.tenants), Globs(encryption.near_tenants))
+
+
+def _read_masters(encryption: Encryption) -> tuple[bytes, ...]:
+    """The master key, and those before it."""
+    return tuple(read_master_key(key) for key in (encryption.master_key, *encryption.previous_keys))
 
 
 class Witness:

@@ -46,10 +46,10 @@ def read_record(record: bytes) -> list[WrappedKey]:
 
 
 class MasterKeys:
-    """The master key (32 bytes), and those before it, which unwrap only."""
+    """The master key (32 bytes) first, which wraps; it and those before it unwrap."""
 
-    def __init__(self, current: bytes, previous: Sequence[bytes], random: Randomness) -> None:
-        self._current, *self._previous = (AESGCM(derive(key, b"wrap")) for key in (current, *previous))
+    def __init__(self, masters: Sequence[bytes], random: Randomness) -> None:
+        self._current, *self._previous = (AESGCM(derive(master, b"wrap")) for master in masters)
         self._random = random
 
     def wrap(self, owner: str, key: DataKey) -> WrappedKey:
