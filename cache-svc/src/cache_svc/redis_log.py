@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
+from google.protobuf.message import DecodeError
+
 from cache_svc.changes import Changes, Mark
 from cache_svc.history import KEPT, History
+from cache_svc.seals import UNSEALED, ChangeSeal
 from cache_svc.store import Selection
 from chassis.bell import Bell
 from chassis.errors import Reason, RunestoneError
@@ -23,18 +26,21 @@ PATIENCE = 1.0  # seconds that a reader's question may take, the wait included
 PAUSE = 0.1  # seconds before Redis is asked again that did not answer
 HEARTBEAT = 1.0  # seconds
 NOWHERE = Mark("", 0)
+ANYTHING = Selection(everything=True)
 
 
 class RedisLog:
     """Changes in one stream (see redis_log.lua), numbered without gaps. It is one key, so that no part of it can be lost alone; with the
     key, by `FLUSHALL` say, the epoch is lost, and the next one who asks begins another.
 
-    `reader` is a client of its own, with one connection and `PATIENCE` for a deadline: it waits for changes.
+    `reader` is a client of its own, with one connection and `PATIENCE` for a deadline: it waits for changes. What `seal` does not
+    open, as another replica has another key, may have been anything: everything is to be dropped then.
     """
 
-    def __init__(self, client: RedisClient, reader: RedisClient) -> None:
+    def __init__(self, client: RedisClient, reader: RedisClient, seal: ChangeSeal = UNSEALED) -> None:
         self._client = client
         self._reader = reader
+        self._seal = seal
         self._history = History(NOWHERE.epoch)
         self._is_current = False
         self._news = Bell()
@@ -46,7 +52,7 @@ class RedisLog:
 
     async def add(self, selection: Selection) -> Mark:
         """For all replicas, this one included: it hears of the change as they do."""
-        _, last = await self._ask(self._client, NOWHERE, _write(selection))
+        _, last = await self._ask(self._client, NOWHERE, self._seal.seal(_write(selection)))
         return last
 
     async def follow(self, after: Mark | None) -> AsyncGenerator[Changes]:
@@ -95,7 +101,11 @@ class RedisLog:
     async def _read_behind(self, mark: Mark, *wait: str | int) -> Sequence[tuple[Mark, Selection]]:
         place = f"{mark.epoch}-{mark.version}"
         streams = await self._reader.ask("XREAD", "COUNT", PAGE, *wait, "STREAMS", KEY, place)
-        return [(_read_id(entry), _read(fields[b"change"])) for _, entries in streams for entry, fields in entries]
+        return [(_read_id(entry), self._read(fields[b"change"])) for _, entries in streams for entry, fields in entries]
+
+    def _read(self, change: bytes) -> Selection:
+        written = self._seal.unseal(change)
+        return ANYTHING if written is None else _read(written)
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -141,5 +151,8 @@ def _write(selection: Selection) -> bytes:
 
 
 def _read(change: bytes) -> Selection:
-    message = cache_pb2.Selection.FromString(change)
+    try:
+        message = cache_pb2.Selection.FromString(change)
+    except DecodeError:  # what a replica sealed that encrypts begins as no message does
+        return ANYTHING
     return Selection(message.key_prefix, message.tenant, message.model, message.tag, message.everything)

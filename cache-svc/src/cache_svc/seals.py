@@ -44,10 +44,13 @@ class Unsealed:
         return sealed
 
 
+UNSEALED = Unsealed()
+
+
 class NoSeals:
     """Leaves everything readable."""
 
-    changes = Unsealed()
+    changes = UNSEALED
 
     def seal_store(self, store: Store, client: RedisClient | None) -> tuple[Store, Keys]:  # noqa: ARG002  as the protocol has it
         """The store itself."""

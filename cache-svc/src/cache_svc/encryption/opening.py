@@ -11,6 +11,7 @@ from cache_svc.encryption.sealed_state import SealedState
 from cache_svc.encryption.sealed_store import Outcome, SealedStore
 from cache_svc.encryption.vault import Vault
 from cache_svc.encryption.wrapping import MasterKeys
+from cache_svc.keys import Keys
 from cache_svc.state.store import StateStore
 from cache_svc.store import Store
 from chassis.clock import Clock
@@ -23,41 +24,35 @@ from chassis.redis import RedisClient
 from chassis.runtime import Runtime
 
 PAUSE = 60.0  # seconds between two warnings
+KEPT_FOR = (
+    LONGEST_USE + LONGEST_LIFE
+)  # seconds behind its last change, in which all that a record's keys sealed is over
 
 
-def seal_store(
-    runtime: Runtime, encryption: Encryption, store: Store, client: RedisClient | None
-) -> tuple[SealedStore, Vault]:
-    """The store with a seal around it, and the keys: kept where the answers are, in `client` or else in memory."""
-    vault = _open_vault(encryption, _open_keyring(client), runtime.clock)
-    unsealed = runtime.metrics.counter("cache_unsealed", "Sealed answers that were found, by outcome", ("outcome",))
-    witness = Witness(unsealed, runtime.log, runtime.clock)
-    return SealedStore(store, vault, secrets.token_bytes, witness.note), vault
+class MasterSeals:
+    """Seals under what `encryption` configures: the master key, and those before it."""
 
+    def __init__(self, runtime: Runtime, encryption: Encryption) -> None:
+        self._runtime = runtime
+        self._encryption = encryption
+        self._masters = tuple(read_master_key(key) for key in (encryption.master_key, *encryption.previous_keys))
+        self.changes = MasterSeal(b"log", self._masters, secrets.token_bytes)
 
-def seal_state(encryption: Encryption, state: StateStore) -> SealedState:
-    """Shared state with a seal around it."""
-    return SealedState(state, _read_masters(encryption), secrets.token_bytes)
+    def seal_store(self, store: Store, client: RedisClient | None) -> tuple[Store, Keys]:
+        """A store that opens what it finds; who watches is told what does not open."""
+        unsealed = self._runtime.metrics.counter("cache_unsealed", "Sealed answers found, by outcome", ("outcome",))
+        witness = Witness(unsealed, self._runtime.log, self._runtime.clock)
+        vault = self._open_vault(MemoryKeyring() if client is None else RedisKeyring(client, KEPT_FOR))
+        return SealedStore(store, vault, secrets.token_bytes, witness.note), vault
 
+    def seal_state(self, state: StateStore) -> StateStore:
+        """Of all tenants: shared state does not know whose it is."""
+        return SealedState(state, self._masters, secrets.token_bytes)
 
-def make_log_seal(encryption: Encryption) -> MasterSeal:
-    """What seals changes in a log that is shared."""
-    return MasterSeal(b"log", _read_masters(encryption), secrets.token_bytes)
-
-
-def _open_keyring(client: RedisClient | None) -> Keyring:
-    """A record has lapsed when a key in it has sealed nothing for longer than an entry lives."""
-    return MemoryKeyring() if client is None else RedisKeyring(client, ttl=LONGEST_USE + LONGEST_LIFE)
-
-
-def _open_vault(encryption: Encryption, keyring: Keyring, clock: Clock) -> Vault:
-    keys = DataKeys(keyring, MasterKeys(_read_masters(encryption), secrets.token_bytes), clock, secrets.token_bytes)
-    return Vault(keys, Globs(encryption.tenants), Globs(encryption.near_tenants))
-
-
-def _read_masters(encryption: Encryption) -> tuple[bytes, ...]:
-    """The master key, and those before it."""
-    return tuple(read_master_key(key) for key in (encryption.master_key, *encryption.previous_keys))
+    def _open_vault(self, keyring: Keyring) -> Vault:
+        masters = MasterKeys(self._masters, secrets.token_bytes)
+        keys = DataKeys(keyring, masters, self._runtime.clock, secrets.token_bytes)
+        return Vault(keys, Globs(self._encryption.tenants), Globs(self._encryption.near_tenants))
 
 
 class Witness:
