@@ -6,6 +6,9 @@ import secrets
 
 import pytest
 
+from cache_svc.encryption.master_seal import HEADER_SIZE
+from cache_svc.encryption.sealed_state import SealedState
+from cache_svc.encryption.sealing import TAG_SIZE
 from cache_svc.state.memory import MemoryState
 from cache_svc.state.redis_state import RedisState
 from cache_svc.state.store import CLAIMED, MISMATCH, RUNNING, Ask, Outcome, Standing, digest
@@ -18,18 +21,33 @@ from chassis.errors import Reason, RunestoneError
 LARGEST = largest_answer(Settings())
 QUESTION, ANOTHER = b"q" * 32, b"r" * 32
 LONG = 60.0
+SEAL = HEADER_SIZE + TAG_SIZE
 SCOPE = digest("scope", "tests")
 keys = (digest("call", "tests", str(number)) for number in itertools.count())
 
 
-@pytest.fixture(params=["memory", "redis_pool", "cluster"])
+@pytest.fixture(params=["memory", "redis_pool", "cluster", "sealed memory", "sealed redis_pool"])
 def replicas(request):
-    """Two replicas of one truth: the same memory, or two who ask one Redis, or one cluster."""
-    if request.param == "memory":
-        state = Settings().cache.state
-        return [MemoryState(Bounds(max_entries=state.max_size, max_bytes=state.max_bytes), SystemClock())] * 2
-    client = request.getfixturevalue(request.param)
-    return [RedisState(client, LARGEST), RedisState(client, LARGEST)]
+    """Two replicas of one truth: the same memory, or two who ask one Redis, or one cluster; as they are, or encrypted."""
+    sealed, _, medium = request.param.rpartition(" ")
+    one = new_state(request, medium, sealed)
+    states = [one, one if medium == "memory" else new_state(request, medium, sealed)]
+    return [seal(state) for state in states] if sealed else states
+
+
+def seal(state):
+    sealed = SealedState(state, [bytes(32)], secrets.token_bytes)
+    sealed.changes = state.changes  # what these tests look at
+    return sealed
+
+
+def new_state(request, medium, sealed):
+    """One whose largest answer is the same with its seal."""
+    seal = SEAL if sealed else 0
+    if medium != "memory":
+        return RedisState(request.getfixturevalue(medium), LARGEST + seal)
+    state = Settings().cache.state
+    return MemoryState(Bounds(max_entries=state.max_size, max_bytes=state.max_bytes + 8 * seal), SystemClock())
 
 
 @pytest.fixture

@@ -26,22 +26,20 @@ def clock():
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis_pool", "cluster"])
 def medium(request):
     return request.param
 
 
 @pytest.fixture
 def keyring(medium, request):
-    return MemoryKeyring() if medium == "memory" else RedisKeyring(request.getfixturevalue("redis_pool"), ttl=100)
+    return MemoryKeyring() if medium == "memory" else RedisKeyring(request.getfixturevalue(medium), ttl=100)
 
 
 @pytest.fixture
 def inner(medium, request, clock):
     """The store under the seal: what somebody sees who reads along."""
-    return (
-        MemoryStore(BOUNDS, clock) if medium == "memory" else RedisStore(request.getfixturevalue("redis_pool"), BOUNDS)
-    )
+    return MemoryStore(BOUNDS, clock) if medium == "memory" else RedisStore(request.getfixturevalue(medium), BOUNDS)
 
 
 @pytest.fixture

@@ -91,6 +91,18 @@ async def test_what_is_encrypted_can_be_purged_by_all_that_it_is_found_by(stub, 
 
 
 @pytest.mark.parametrize("settings", ["redis"], indirect=True)
+async def test_two_replicas_on_one_redis_read_and_shred_each_others_answers(stub, settings):
+    async with running(SERVICE, settings) as (_, channel):
+        other = CacheServiceStub(channel)
+        await store(stub, "acme")
+        assert (await look_up(other, "acme")).hit.body == b"canary-body"
+        assert (await other.Shred(messages.ShredRequest(tenant="acme"))).key_destroyed
+        assert (await look_up(stub, "acme")).HasField("miss")
+        await store(other, "acme")
+        assert (await look_up(stub, "acme")).hit.body == b"canary-body"
+
+
+@pytest.mark.parametrize("settings", ["redis"], indirect=True)
 async def test_replacing_and_purging_write_nothing_readable_to_redis(stub, redis_url):
     """The log of changes names what was replaced and purged."""
     await store(stub, "acme", replaces=True)

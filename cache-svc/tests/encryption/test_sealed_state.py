@@ -31,7 +31,7 @@ async def answer(state, key=KEY):
 def inner(medium, request):
     if medium == "memory":
         return MemoryState(Bounds(max_entries=100, max_bytes=100_000), SystemClock())
-    return RedisState(request.getfixturevalue("redis_pool"), 10_000)
+    return RedisState(request.getfixturevalue(medium), 10_000)
 
 
 def seal(inner, *masters):
@@ -66,7 +66,7 @@ async def test_an_answer_moved_to_another_key_is_refused_and_its_call_not_made_a
     assert caught.value.reason is Reason.UNAVAILABLE
 
 
-@pytest.mark.parametrize("medium", ["redis"], indirect=True)
+@pytest.mark.parametrize("medium", ["redis_pool"], indirect=True)
 async def test_nothing_readable_of_a_call_stands_in_redis(inner, redis_pool):
     await answer(seal(inner, ONE))
     (key,) = await redis_pool.ask("KEYS", "*")

@@ -241,7 +241,7 @@ async def test_purging_leaves_the_keys(new_store, inner):
     assert (await vault.read_keys(ACME.tenant)).newest == ring.newest
 
 
-@pytest.mark.parametrize("medium", ["redis"], indirect=True)
+@pytest.mark.parametrize("medium", ["redis_pool"], indirect=True)
 async def test_nothing_readable_stands_in_redis(new_store, redis_pool):
     """Neither keys nor values, of any type, show answer, tenant, model, tags, fingerprint, or any key."""
     store, vault = new_store()
