@@ -15,6 +15,7 @@ from cache_svc.encryption.sealed_store import SealedStore
 from cache_svc.encryption.sealing import DataKey, Place, seal, unseal
 from cache_svc.encryption.vault import Vault
 from cache_svc.encryption.wrapping import MasterKeys
+from cache_svc.eviction.tiny_lfu import TinyLfu
 from cache_svc.memory import MemoryStore
 from cache_svc.store import Bounds, Entry, Labels, Store
 from chassis.clock import SystemClock
@@ -30,7 +31,7 @@ ENTRY = Entry(PLACE.fingerprint, secrets.token_bytes(SIZE), 60.0, Labels("acme",
 async def main() -> None:
     """Prints a line for each."""
     await _print_parts()
-    for name, store in (("plain", MemoryStore(BOUNDS, SystemClock())), ("sealed", _seal(SystemClock()))):
+    for name, store in (("plain", _open()), ("sealed", _seal(_open()))):
         await _print_store(name, store)
 
 
@@ -66,10 +67,14 @@ def _later(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:
     return run
 
 
-def _seal(clock: SystemClock) -> SealedStore:
+def _open() -> MemoryStore:
+    return MemoryStore(BOUNDS, SystemClock(), TinyLfu(BOUNDS.max_entries, BOUNDS.max_bytes))
+
+
+def _seal(store: Store) -> SealedStore:
     masters = MasterKeys([secrets.token_bytes(32)], secrets.token_bytes)
-    vault = Vault(DataKeys(MemoryKeyring(), masters, clock, secrets.token_bytes), Globs(["*"]), Globs([]))
-    return SealedStore(MemoryStore(BOUNDS, clock), vault, secrets.token_bytes, lambda _outcome: None)
+    vault = Vault(DataKeys(MemoryKeyring(), masters, SystemClock(), secrets.token_bytes), Globs(["*"]), Globs([]))
+    return SealedStore(store, vault, secrets.token_bytes, lambda _outcome: None)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from cache_svc.encryption.redis_keyring import RedisKeyring
 from cache_svc.encryption.sealed_store import SealedStore
 from cache_svc.encryption.vault import Vault
 from cache_svc.encryption.wrapping import MasterKeys
+from cache_svc.eviction.lru import Lru
 from cache_svc.memory import MemoryStore
 from cache_svc.redis_store import RedisStore
 from cache_svc.store import Bounds
@@ -39,7 +40,9 @@ def keyring(medium, request):
 @pytest.fixture
 def inner(medium, request, clock):
     """The store under the seal: what somebody sees who reads along."""
-    return MemoryStore(BOUNDS, clock) if medium == "memory" else RedisStore(request.getfixturevalue(medium), BOUNDS)
+    if medium == "memory":
+        return MemoryStore(BOUNDS, clock, Lru())
+    return RedisStore(request.getfixturevalue(medium), BOUNDS)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ What that shows, which fingerprints begin alike, is as random as the hashes are.
 
 import hmac
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 
 from cache_svc.encryption.sealing import frame
@@ -19,6 +20,7 @@ from cache_svc.store import Labels, Selection
 FINGERPRINT_SIZE = 32
 PRESERVED = 8  # bytes of a fingerprint's beginning that stay a beginning
 LABEL_SIZE = 16  # bytes
+REMEMBERED = 4096  # labels whose hidden form need not be found anew
 
 
 class Names:
@@ -28,6 +30,7 @@ class Names:
         self._fingerprints = derive(key, b"fingerprints")
         self._beginnings = derive(key, b"beginnings")
         self._labels = derive(key, b"labels")
+        self._hide = lru_cache(REMEMBERED)(self._hide_anew)
 
     def hide_fingerprint(self, fingerprint: bytes) -> bytes:
         """32 bytes to keep an entry under. Fingerprints that begin alike, for up to eight bytes, do so under these names too."""
@@ -60,7 +63,7 @@ class Names:
         masks = [blake2b(beginning[:place], key=key, digest_size=1).digest()[0] for place in range(len(beginning))]
         return bytes([byte ^ mask for byte, mask in zip(beginning, masks, strict=True)])
 
-    def _hide(self, kind: str, text: str) -> str:
+    def _hide_anew(self, kind: str, text: str) -> str:
         if not text:
             return ""
         return hmac.digest(self._labels, frame(kind.encode(), text.encode()), "sha256")[:LABEL_SIZE].hex()
