@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
-from real_mesh import ACME, LIMITED, OTHER, RUNESTONE, Mesh, mesh_running
+from real_mesh import ACME, LIMITED, OTHER, Mesh, mesh_running
 
 from runestone.introspection.v1.introspection_pb2 import GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub

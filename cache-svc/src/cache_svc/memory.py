@@ -1,7 +1,7 @@
 """Answers in this process's memory, bounded by entries and by bytes; gone with it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -161,6 +161,11 @@ class MemoryStore:
         if taken_from != "index":
             self._index.remove(key, kept.group)
         return kept
+
+    @property
+    def fingerprints(self) -> Collection[bytes]:
+        """Of all entries held at any time; not to be kept over a wait while it is iterated."""
+        return self._entries
 
     @property
     def entries(self) -> int:

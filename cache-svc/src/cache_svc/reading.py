@@ -15,6 +15,7 @@ from runestone.cache.v1 import cache_pb2 as messages
 FINGERPRINT_SIZE = 32
 MAX_NAME, MAX_TAG, MAX_EPOCH = 512, 64, 64  # bytes
 MAX_TAGS = 16
+MAX_STORES = 256
 MAX_NOTED = 10**12  # at a time: more than any fleet says in a second, and no sum of them leaves 64 bits
 YEAR = 365 * 86_400.0
 
@@ -37,6 +38,13 @@ def read_fingerprint(fingerprint: bytes) -> bytes:
     if len(fingerprint) != FINGERPRINT_SIZE:
         raise _refusal("fingerprint", f"has {len(fingerprint)} bytes instead of the {FINGERPRINT_SIZE} of a SHA-256")
     return fingerprint
+
+
+def read_stores(request: messages.StoreAllRequest) -> Sequence[messages.StoreRequest]:
+    """At least one, and no more than are kept in one go."""
+    if not 1 <= len(request.stores) <= MAX_STORES:
+        raise _refusal("stores", f"has {len(request.stores)} members; 1 to {MAX_STORES} may be stored at once")
+    return request.stores
 
 
 def read_answer(answer: messages.Answer) -> messages.Answer:

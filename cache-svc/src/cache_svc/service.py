@@ -6,6 +6,7 @@ import secrets
 from cache_svc.answers import Answers
 from cache_svc.changes import ChangeLog
 from cache_svc.eviction.tiny_lfu import TinyLfu
+from cache_svc.key_log import KeyLog, NamedStore
 from cache_svc.keys import Keys
 from cache_svc.measured import MeasuredStore
 from cache_svc.memory import MemoryStore
@@ -33,9 +34,10 @@ async def build(runtime: Runtime) -> None:
     settings = CacheSettings.of(runtime.settings)
     seals = _open_seals(runtime, settings)
     client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
-    store, keys = seals.seal_store(_open_answers(runtime, settings, client), client)
+    answers, names = _open_answers(runtime, settings, client)
+    store, keys = seals.seal_store(answers, client)
     log = await _open_log(runtime, settings, client, seals.changes)
-    _serve_answers(runtime, MeasuredStore(store, runtime.metrics), log, keys)
+    _serve_answers(runtime, MeasuredStore(store, runtime.metrics), log, keys, names)
     state = seals.seal_state(await open_state(runtime, settings, client))
     runtime.serve(
         state_pb2_grpc.add_StateServiceServicer_to_server,
@@ -52,9 +54,9 @@ def _open_seals(runtime: Runtime, settings: CacheSettings) -> Seals:
     return MasterSeals(runtime, settings.encryption)
 
 
-def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog, keys: Keys) -> None:
+def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog, keys: Keys, names: KeyLog | None) -> None:
     uses = Uses(runtime.metrics)
-    watches = _open_watches(runtime, log)
+    watches = _open_watches(runtime, log, names)
     settings_in_force = runtime.snapshots.follow(lambda snapshot: CacheSettings.of(snapshot.settings))
     servicer = CacheServicer(
         Answers(store, log),
@@ -69,17 +71,23 @@ def _serve_answers(runtime: Runtime, store: MeasuredStore, log: ChangeLog, keys:
     runtime.serve(cache_pb2_grpc.add_CacheServiceServicer_to_server, servicer, name)
 
 
-def _open_watches(runtime: Runtime, log: ChangeLog) -> Watches:
-    watches = Watches(log, runtime.clock, span=lambda: random.uniform(SHORTEST, LONGEST))  # noqa: S311  jitter, not secrecy
+def _open_watches(runtime: Runtime, log: ChangeLog, names: KeyLog | None) -> Watches:
+    span = lambda: random.uniform(SHORTEST, LONGEST)  # noqa: E731, S311  jitter, not secrecy
+    watches = Watches(log, runtime.clock, span=span, names=names)
     runtime.metrics.gauge("cache_watchers", "Callers that watch now").set_function(lambda: watches.running)
     runtime.on_stop(watches.close)
     return watches
 
 
-def _open_answers(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> Store:
+def _open_answers(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> tuple[Store, KeyLog | None]:
+    """The store, and the names of what is in it where this process alone knows them."""
     if client is not None:
-        return RedisStore(client, settings.bounds)
-    return _open_memory(runtime, settings)
+        return RedisStore(client, settings.bounds), None
+    store = _open_memory(runtime, settings)
+    if settings.encryption is not None:  # answers are kept under other names than callers know
+        return store, None
+    names = KeyLog(store.fingerprints)
+    return NamedStore(store, names), names
 
 
 async def _open_log(

@@ -12,6 +12,7 @@ from cache_svc.statistics import Statistics
 from cache_svc.store import Entry, Selection
 from cache_svc.watches import Watches
 from chassis.clock import Clock
+from chassis.errors import RunestoneError
 from chassis.server import Context
 from runestone.cache.v1 import cache_pb2 as messages
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceServicer
@@ -56,6 +57,29 @@ class CacheServicer(CacheServiceServicer):
         entry = Entry(fingerprint, answer.SerializeToString(), lifetime.kept, labels)
         is_kept, mark = await self._answers.keep(entry, replaces=request.replaces)
         return messages.StoreResponse(stored=is_kept, mark=_write_mark(mark), may_copy=self._may_copy(labels.tenant))
+
+    async def StoreAll(self, request: messages.StoreAllRequest, context: Context) -> messages.StoreAllResponse:  # noqa: N802
+        """Keeps each, and fails only where all of them do."""
+        results, failure = [], None
+        for one in reading.read_stores(request):
+            try:
+                results.append(await self.Store(one, context))
+            except RunestoneError as error:
+                results.append(messages.StoreResponse())
+                failure = error
+        if failure is not None and not any(result.HasField("mark") for result in results):
+            raise failure
+        return messages.StoreAllResponse(results=results)
+
+    async def WatchKeys(  # noqa: N802
+        self,
+        request: messages.WatchKeysRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[messages.WatchKeysResponse]:
+        """Names what is kept."""
+        async with aclosing(self._watches.open_names()) as letters:
+            async for names, is_complete in letters:
+                yield messages.WatchKeysResponse(keys=names, complete=is_complete)
 
     async def Purge(self, request: messages.PurgeRequest, context: Context) -> messages.PurgeResponse:  # noqa: N802, ARG002
         """Forgets what the selection fits."""

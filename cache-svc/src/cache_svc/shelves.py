@@ -4,12 +4,14 @@ Keys are digests, so that the shelves are filled alike. One of them can be looke
 are in all, and what grows at a time is a shelf.
 """
 
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Shelves(Generic[T]):
+class Shelves(Collection[bytes], Generic[T]):
     """A dictionary that can tell which keys begin alike. No key is empty."""
 
     def __init__(self) -> None:
@@ -35,8 +37,11 @@ class Shelves(Generic[T]):
         shelf = self._shelves[prefix[0]]
         return [prefix] if prefix in shelf else list(shelf)
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._shelves[key[0]]
+    def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(self._shelves)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, bytes) and key in self._shelves[key[0]]
 
     def __len__(self) -> int:
         return self._count

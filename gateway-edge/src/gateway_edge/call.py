@@ -60,15 +60,15 @@ class Outcome(Struct):
 
 class Question(Struct):
     """A validated request: the client's bytes, the typed view, the route that its model names, and what its `cache` member says.
-    The decoded document is there where it was needed. `notes` is what was worked out of the same bytes for the same caller,
-    each note under who made it: it is shared by all calls that ask the same."""
+    The decoded document is there where it was needed. `notes`, where the same bytes came from the same caller
+    before, is what was worked out of them, each note under who made it: it is shared by all calls that ask the same."""
 
     body: bytes
     chat: ChatRequest
     route: Route
     controls: Controls = NO_CONTROLS
     decoded: dict[str, Any] | None = None
-    notes: dict[object, Any] = field(default_factory=dict)
+    notes: dict[object, Any] | None = None
 
     @property
     def is_stream(self) -> bool:

@@ -1,18 +1,22 @@
 """The services that the edge calls, and what it knows of each: stub, breaker, fallback."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from chassis.breaker import Breaker
-from chassis.client import Channel
 from chassis.clock import Clock
+from chassis.errors import RunestoneError
 from chassis.runtime import Runtime
 from gateway_edge.auth.key_sources import KeySources
 from gateway_edge.auth.nonces import NonceMemory
+from gateway_edge.blame import is_part_down
+from gateway_edge.caching.absence import Absence
 from gateway_edge.caching.near import NearCache
+from gateway_edge.caching.replicas import CacheReplicas
 from gateway_edge.caching.shelf import Shelf
+from gateway_edge.caching.storing import Storing
 from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.watching import Watchers
 from gateway_edge.idempotency.claims import Claims
@@ -52,12 +56,13 @@ class Peers:
 def connect_peers(runtime: Runtime) -> Peers:
     """Channels to all services; none has to be up yet."""
     provider = runtime.connect("provider", carries_version=True)
-    near = _open_near_cache(runtime)
+    replicas = CacheReplicas(runtime.connect_each("cache"))
+    near = _open_near_cache(runtime, replicas)
     return Peers(
         models=ProviderServiceStub(provider),
         provider=provider,
         near=near,
-        shelf=_open_shelf(runtime, near),
+        shelf=_open_shelf(runtime, near, replicas),
         uses=_count_uses(runtime),
         claims=_open_claims(runtime),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
@@ -69,29 +74,29 @@ def connect_peers(runtime: Runtime) -> Peers:
     )
 
 
-def _open_near_cache(runtime: Runtime) -> NearCache:
+def _open_near_cache(runtime: Runtime, replicas: CacheReplicas) -> NearCache:
     """Copies are kept where the configuration wants it, and then every replica of cache-svc is watched."""
     settings = runtime.settings.cache.near
     near = NearCache(settings.max_bytes)
     if settings.enabled:
-        runtime.spawn(Watchers(near).run(_each_cache(runtime)), "cache watches")
+        runtime.spawn(Watchers(near).run(replicas.changes()), "cache watches")
     runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))
     runtime.metrics.gauge("near_cache_bytes", "Bytes that they count for").set_function(lambda: near.held)
     runtime.metrics.gauge("near_cache_live", "Whether copies may be given").set_function(lambda: near.is_live)
     return near
 
 
-def _open_shelf(runtime: Runtime, near: NearCache) -> Shelf:
+def _open_shelf(runtime: Runtime, near: NearCache, replicas: CacheReplicas) -> Shelf:
+    breaker, absence = Breaker(clock=runtime.clock), Absence()
+    runtime.spawn(absence.run(replicas.changes()), "cache names")
+
+    def note_failure(error: RunestoneError) -> None:
+        if is_part_down(error, runtime.clock):
+            breaker.failed()
+
+    storing = Storing(lambda: replicas.current, near, runtime.spawn, on_failure=note_failure)
     cache = CacheServiceStub(runtime.connect("cache", timeout=CACHE_TIMEOUT))
-    return Shelf(cache, near, Breaker(clock=runtime.clock), runtime.clock, runtime.spawn)
-
-
-async def _each_cache(runtime: Runtime) -> AsyncIterator[Iterable[CacheServiceStub]]:
-    """The replicas of cache-svc, as they come and go; each is the same stub as long as it stays."""
-    stubs: dict[Channel, CacheServiceStub] = {}
-    async for members in runtime.connect_each("cache").changes():
-        stubs = {channel: stubs.get(channel) or CacheServiceStub(channel) for channel in members.values()}
-        yield stubs.values()
+    return Shelf(cache, near, absence, storing, breaker=breaker, clock=runtime.clock)
 
 
 def _count_uses(runtime: Runtime) -> Uses:

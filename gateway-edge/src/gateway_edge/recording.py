@@ -17,6 +17,11 @@ class Recording(Struct, frozen=True):
     content_type: str
 
     @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return sum(map(len, self.parts))
+
+    @property
     def body(self) -> bytes:
         """All of it."""
         return b"".join(self.parts)

@@ -1,57 +1,57 @@
-"""An answer that passed, as cache-svc keeps it. Pure."""
+"""An answer that passed, as cache-svc keeps it: written where it is sent from, as nothing is copied then. Pure."""
 
 from bisect import bisect_left
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import RunestoneError, to_message
 from gateway_edge.caching.forms import find_ends
 from gateway_edge.call import Call
 from gateway_edge.recording import Recording
-from runestone.cache.v1.cache_pb2 import Answer, Labels, StoreRequest
+from runestone.cache.v1.cache_pb2 import Answer, StoreRequest
 
 EVENTS = "text/event-stream"
 
 
-def describe(call: Call, recording: Recording, *, is_paced: bool) -> Answer:
+def write_answer(answer: Answer, call: Call, recording: Recording, *, is_paced: bool) -> None:
     """A whole answer: its bytes, of a stream also where its events end and, when it is to be replayed at its pace, when they came."""
-    outcome = call.outcome
-    answer = Answer(
-        body=recording.body,
-        content_type=recording.content_type,
-        provider=outcome.provider,
-        model=outcome.provider_model,
-        usage=outcome.usage,
-        finish_reason=outcome.finish_reason,
-        request_id=call.id,
-    )
+    _write_source(answer, call)
+    answer.body, answer.content_type = recording.body, recording.content_type
+    if call.outcome.usage is not None:
+        answer.usage.CopyFrom(call.outcome.usage)
+    answer.finish_reason = call.outcome.finish_reason
     if recording.content_type == EVENTS:
         answer.ends.extend(find_ends(answer.body))
         if is_paced:
             _write_offsets(answer, recording)
-    return answer
 
 
-def describe_refusal(call: Call, error: RunestoneError) -> Answer:
+def write_refusal(answer: Answer, call: Call, error: RunestoneError) -> None:
     """What the provider refused."""
-    return Answer(
-        provider=call.outcome.provider,
-        model=call.outcome.provider_model,
-        error=to_message(error),
-        request_id=call.id,
-    )
+    _write_source(answer, call)
+    answer.error.CopyFrom(to_message(error))
 
 
-def make_request(
-    key: bytes, answer: Answer, labels: Labels, *, now: float, ttl: float, stale_for: float, replaces: bool
-) -> StoreRequest:
-    """What cache-svc is asked to keep; `now` in seconds since the epoch, spans in seconds."""
-    answer.labels.CopyFrom(labels)
-    answer.stored_at.FromMicroseconds(int(now * 1e6))
-    answer.fresh_for.FromMicroseconds(int(ttl * 1e6))
-    answer.stale_for.FromMicroseconds(int(stale_for * 1e6))
-    request = StoreRequest(fingerprint=key, answer=answer, replaces=replaces)
-    request.ttl.CopyFrom(answer.fresh_for)
-    request.stale_for.CopyFrom(answer.stale_for)
-    return request
+def write_lifetime(request: StoreRequest, *, now: float, ttl: float, stale_for: float) -> None:
+    """For how long it is kept: `now` in seconds since the epoch, spans in seconds."""
+    answer = request.answer
+    _write_time(answer.stored_at, now)
+    for span, seconds in ((answer.fresh_for, ttl), (answer.stale_for, stale_for)):
+        _write_time(span, seconds)
+    _write_time(request.ttl, ttl)
+    if stale_for:
+        _write_time(request.stale_for, stale_for)
+
+
+def _write_source(answer: Answer, call: Call) -> None:
+    answer.provider, answer.model = call.outcome.provider, call.outcome.provider_model
+    answer.request_id = call.id
+
+
+def _write_time(field: Duration | Timestamp, seconds: float) -> None:
+    field.seconds = whole = int(seconds)
+    field.nanos = int((seconds - whole) * 1e9)
 
 
 def _write_offsets(answer: Answer, recording: Recording) -> None:

@@ -13,6 +13,7 @@ from gateway_edge.caching.forms import Form, Shown, show
 from runestone.cache.v1.cache_pb2 import Answer, Mark, Selection
 
 KEY_SIZE = 32
+MOST_STAMPS = 4_096  # single keys whose last change is remembered
 OVERHEAD = 2_500  # bytes that a copy takes beside its body; measured, CPython 3.11
 FORMS = 4  # times its own bytes that an answer takes with the forms it may be shown in: a small one's stream is three times as long
 LARGEST_SHARE = 8
@@ -45,6 +46,8 @@ class NearCache:
         self._max_bytes = max_bytes
         self._copies: OrderedDict[bytes, Copy] = OrderedDict()
         self._heard: dict[str, int] = {}
+        self._stamps: OrderedDict[bytes, bytes] = OrderedDict()
+        self._last_wide = b""
         self.held = 0
         self.is_live = False
 
@@ -78,6 +81,12 @@ class NearCache:
         self._heard[mark.epoch] = mark.version
         for selection in dropped:
             self._drop_all(selection)
+            self._stamp(selection, mark)
+
+    def stamp_of(self, key: bytes) -> bytes:
+        """The last change that may have been about a key, for what is not to reach back behind it; the same in every process that
+        heard of it."""
+        return self._stamps.get(key, self._last_wide)
 
     def begin(self, mark: Mark, before: str) -> None:
         """Begins to hear a log at `mark`, in place of the one `before`: no copy from either is sure any more."""
@@ -90,6 +99,16 @@ class NearCache:
         self._heard.pop(epoch, None)
         for key in [key for key, copy in self._copies.items() if copy.epoch == epoch]:
             self.drop(key)
+
+    def _stamp(self, selection: Selection, mark: Mark) -> None:
+        stamp = mark.SerializeToString(deterministic=True)
+        if len(selection.key_prefix) == KEY_SIZE:
+            self._stamps[selection.key_prefix] = stamp
+            if len(self._stamps) > MOST_STAMPS:
+                self._stamps.popitem(last=False)
+        else:
+            self._last_wide = stamp
+            self._stamps.clear()
 
     def _drop_all(self, selection: Selection) -> None:
         if len(selection.key_prefix) == KEY_SIZE:

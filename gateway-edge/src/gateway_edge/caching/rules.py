@@ -3,7 +3,8 @@
 Each row is a reason and the test that finds it. What no row refuses is looked up, or kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -54,19 +55,34 @@ class Asked(Struct, frozen=True):
     tags: tuple[str, ...]
 
 
-QUESTIONS: tuple[tuple[str, Callable[[Rules, Asked], bool]], ...] = (
-    ("disabled", lambda rules, _: not rules.is_enabled),
-    ("no-store", lambda _, asked: asked.controls.no_store),
-    ("store-false", lambda _, asked: asked.question.chat.store is False),
-    (
+class QuestionRule(NamedTuple):
+    """A reason, the test that finds it, and whether any question can fail it under some rules."""
+
+    reason: str
+    refuses: Callable[[Rules, Asked], bool]
+    matters: Callable[[Rules], bool] = lambda _: True
+
+
+QUESTIONS = (
+    QuestionRule("disabled", lambda _r, _a: True, lambda rules: not rules.is_enabled),
+    QuestionRule("no-store", lambda _, asked: asked.controls.no_store),
+    QuestionRule("store-false", lambda _, asked: asked.question.chat.store is False),
+    QuestionRule(
         "not-deterministic",
-        lambda rules, asked: not (rules.always or asked.controls.uses_cache or asked.question.chat.is_deterministic),
+        lambda _, asked: not (asked.question.chat.is_deterministic or asked.controls.uses_cache),
+        lambda rules: not rules.always,
     ),
-    ("model", lambda rules, asked: asked.question.chat.model not in rules.models),
-    ("tenant", lambda rules, asked: asked.caller.tenant not in rules.tenants),
-    ("tags", lambda rules, asked: bool(rules.only_tags) and rules.only_tags.isdisjoint(asked.tags)),
-    ("tags", lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags)),
-    ("ambiguous", lambda _, asked: asked.question.is_ambiguous),
+    QuestionRule("model", lambda rules, asked: asked.question.chat.model not in rules.models),
+    QuestionRule("tenant", lambda rules, asked: asked.caller.tenant not in rules.tenants),
+    QuestionRule(
+        "tags", lambda rules, asked: rules.only_tags.isdisjoint(asked.tags), lambda rules: bool(rules.only_tags)
+    ),
+    QuestionRule(
+        "tags",
+        lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags),
+        lambda rules: bool(rules.unless_tags),
+    ),
+    QuestionRule("ambiguous", lambda _, asked: asked.question.is_ambiguous),
 )
 
 ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...] = (
@@ -79,11 +95,22 @@ ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...]
 )
 
 
-def refuse_question(rules: Rules, asked: Asked) -> str:
+def list_questions(rules: Rules) -> tuple[QuestionRule, ...]:
+    """The rows that matter under some rules."""
+    return tuple(rule for rule in QUESTIONS if rule.matters(rules))
+
+
+def refuse_question(rules: Rules, rows: Iterable[QuestionRule], asked: Asked) -> str:
     """Why the answer to a question is neither looked up nor kept; "" where it is."""
-    return next((reason for reason, refuses in QUESTIONS if refuses(rules, asked)), "")
+    for rule in rows:
+        if rule.refuses(rules, asked):
+            return rule.reason
+    return ""
 
 
 def refuse_answer(rules: Rules, question: Question, outcome: Outcome, size: int) -> str:
     """Why an answer of `size` bytes is not kept; "" where it is."""
-    return next((reason for reason, refuses in ANSWERS if refuses(rules, question, outcome, size)), "")
+    for reason, refuses in ANSWERS:
+        if refuses(rules, question, outcome, size):
+            return reason
+    return ""

@@ -1,8 +1,7 @@
 """Answers that are kept: copies in this process first, then cache-svc behind a breaker."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -11,20 +10,17 @@ from chassis.clock import Clock
 from chassis.errors import RunestoneError
 from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.blame import is_part_down
+from gateway_edge.caching.absence import Absence
 from gateway_edge.caching.near import Copy, NearCache, copy_of
-from runestone.cache.v1.cache_pb2 import LookUpRequest, LookUpResponse, StoreRequest, StoreResponse
-
-MAX_STORING = 256  # answers on their way to cache-svc; above it they are not kept
+from gateway_edge.caching.storing import Storing
+from runestone.cache.v1.cache_pb2 import LookUpRequest, LookUpResponse, StoreRequest
 
 
 class AnswerCache(Protocol):
-    """What the shelf needs of cache-svc: `CacheServiceStub`."""
+    """What the shelf asks of cache-svc: `CacheServiceStub`."""
 
     def LookUp(self, request: LookUpRequest, /, *, metadata: Metadata) -> Awaitable[LookUpResponse]:  # noqa: N802  the rpc's name
         """Looks an answer up."""
-
-    def Store(self, request: StoreRequest, /, *, metadata: Metadata) -> Awaitable[StoreResponse]:  # noqa: N802  the rpc's name
-        """Keeps an answer."""
 
 
 class Found(Struct, frozen=True):
@@ -46,30 +42,46 @@ class Shelf:
         self,
         cache: AnswerCache,
         near: NearCache,
+        absence: Absence,
+        storing: Storing,
+        *,
         breaker: Breaker,
         clock: Clock,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
         self._cache = cache
         self._near = near
+        self._absence = absence
+        self._storing = storing
         self._breaker = breaker
         self._clock = clock
-        self._spawn = spawn
-        self._storing: dict[bytes, asyncio.Event] = {}
 
     async def find(self, key: bytes, tenant: str) -> Found:
         """The answer under a key, fresh or stale. Raises what a call's own deadline does to a look-up; a cache-svc that is down is
         no error."""
         if (copy := self._near.find(key)) is not None:
             return Found(copy, is_near=True)
-        if not self._breaker.admits():
-            return DOWN
-        if (storing := self._storing.get(key)) is not None:
-            await storing.wait()  # who saw the answer and asks again gets it; storing has a deadline of its own
+        if (answer := self._storing.find(key)) is not None:
+            return Found(copy_of(answer))
+        if self._absence.is_sure(key):
+            return NOTHING
+        return await self._ask(key, tenant) if self._breaker.admits() else DOWN
+
+    def stamp_of(self, key: bytes) -> bytes:
+        """The last purge that may have been about a key, as far as it was heard of here; empty for none."""
+        return self._near.stamp_of(key)
+
+    def open_store(self, key: bytes) -> StoreRequest | None:
+        """What is sent to be kept, soon: to be filled in by the caller before anything is awaited. None when too much is on its way;
+        what is not kept is a later miss."""
+        request = self._storing.open(key)
+        if request is not None:
+            self._absence.note(key)
+        return request
+
+    async def _ask(self, key: bytes, tenant: str) -> Found:
+        request = LookUpRequest(fingerprint=key, tenant=tenant)
         try:
-            response = await self._cache.LookUp(
-                LookUpRequest(fingerprint=key, tenant=tenant), metadata=((ROUTE_KEY, key),)
-            )
+            response = await self._cache.LookUp(request, metadata=((ROUTE_KEY, key),))
         except RunestoneError as error:
             if not is_part_down(error, self._clock):
                 raise
@@ -78,27 +90,9 @@ class Shelf:
         self._breaker.succeeded()
         return self._take(key, response) if response.HasField("hit") else NOTHING
 
-    def store(self, key: bytes, request: StoreRequest) -> None:
-        """Keeps an answer, dated by the caller, soon; one that cannot be kept is a later miss."""
-        if key not in self._storing and len(self._storing) < MAX_STORING:
-            self._near.drop(key)
-            self._storing[key] = asyncio.Event()
-            self._spawn(self._store(key, request), "cache store")
-
     def _take(self, key: bytes, response: LookUpResponse) -> Found:
         if response.may_copy:
             self._near.keep(key, response.hit, response.mark)
             if (copy := self._near.find(key)) is not None:
                 return Found(copy)
         return Found(copy_of(response.hit))
-
-    async def _store(self, key: bytes, request: StoreRequest) -> None:
-        try:
-            response = await self._cache.Store(request, metadata=((ROUTE_KEY, key),))
-            if response.stored and response.may_copy:
-                self._near.keep(key, request.answer, response.mark)
-        except RunestoneError as error:
-            if is_part_down(error, self._clock):
-                self._breaker.failed()
-        finally:
-            self._storing.pop(key).set()

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from gateway_edge.caching.controls import Controls, read_header
 from gateway_edge.caching.keeping import Keeping
-from gateway_edge.caching.rules import Asked, Rules, refuse_question
+from gateway_edge.caching.rules import Asked, Rules, list_questions, refuse_question
 from gateway_edge.caching.tags import read_tags
 from gateway_edge.caching.turns import Turns
 from gateway_edge.call import Call, Question
@@ -27,6 +27,7 @@ class Wishes:
 
     def __init__(self, rules: Rules, keeping: Keeping, variants: int) -> None:
         self._rules = rules
+        self._rows = list_questions(rules)
         self._keeping = keeping
         self._turns = Turns(variants) if variants > 1 else None
 
@@ -34,18 +35,18 @@ class Wishes:
         """What a validated call wants. Raises INVALID_REQUEST for tags that are none."""
         question, headers = call.asked, call.arrival.headers
         said, tags = headers.get("cache-control"), read_tags(headers)
-        is_plain = said is None and not tags
-        wish: Wish | None = question.notes.get(self) if is_plain else None
+        notes = question.notes if said is None and not tags else None
+        wish: Wish | None = notes.get(self) if notes is not None else None
         if wish is None:
             controls = question.controls if said is None else read_header(said, question.controls)
             wish = self._make(call, controls, tags)
-            if is_plain:
-                question.notes[self] = wish
+            if notes is not None:
+                notes[self] = wish
         return self._take_turn(question, wish)
 
     def _make(self, call: Call, controls: Controls, tags: tuple[str, ...]) -> Wish:
         question = call.asked
-        why = refuse_question(self._rules, Asked(question, call.caller, controls, tags))
+        why = refuse_question(self._rules, self._rows, Asked(question, call.caller, controls, tags))
         if why:
             return Wish(b"", why, controls, tags)
         key = fingerprint(

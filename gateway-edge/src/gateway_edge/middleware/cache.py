@@ -6,7 +6,7 @@ from chassis.clock import Clock
 from chassis.config.pipelines import CacheOptions
 from chassis.config.schema import Cache as CacheSettings
 from chassis.errors import Reason, RunestoneError, from_message
-from gateway_edge.caching.answers import describe, describe_refusal, make_request
+from gateway_edge.caching.answers import write_answer, write_lifetime, write_refusal
 from gateway_edge.caching.forms import Form, Shown
 from gateway_edge.caching.freshness import Verdict, age_of, judge
 from gateway_edge.caching.keeping import Keeping
@@ -19,8 +19,9 @@ from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.wishes import Wish, Wishes
 from gateway_edge.call import Call, Given, Question
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.question.fingerprint import hash_parts
 from gateway_edge.recording import Recording, RecordingReply
-from runestone.cache.v1.cache_pb2 import Answer, Labels
+from runestone.cache.v1.cache_pb2 import Answer, StoreRequest
 
 HIT, MISS, BYPASS, REFRESH = "HIT", "MISS", "BYPASS", "REFRESH"
 
@@ -146,7 +147,7 @@ class Cache:
                 self._keep(call, wish, recording, replaces=offer.is_kept)
 
         if self._keeping.coalesces and offer.outcome != REFRESH:
-            call.coalesce_key = wish.key
+            call.coalesce_key = _shared_by(wish.key, self._shelf.stamp_of(wish.key), call.asked)
         plain = call.reply
         call.reply = recorder = RecordingReply(plain, self._rules.max_answer, keep)
         try:
@@ -166,31 +167,43 @@ class Cache:
             self._uses.follow(call.outcome.usage)
 
     def _keep(self, call: Call, wish: Wish, recording: Recording, *, replaces: bool) -> None:
-        size = sum(map(len, recording.parts))
-        if not refuse_answer(self._rules, call.asked, call.outcome, size):
-            answer = describe(call, recording, is_paced=self._keeping.is_paced)
-            ttl = self._keeping.ttl if wish.controls.ttl is None else min(wish.controls.ttl, self._keeping.ttl)
-            self._store(call, wish, answer, ttl, replaces=replaces)
+        if refuse_answer(self._rules, call.asked, call.outcome, recording.size):
+            return
+        ttl = self._keeping.ttl if wish.controls.ttl is None else min(wish.controls.ttl, self._keeping.ttl)
+        request = self._open_store(call, wish, ttl, self._keeping.spans.longest)
+        if request is not None:
+            request.replaces = replaces
+            write_answer(request.answer, call, recording, is_paced=self._keeping.is_paced)
 
     def _keep_refusal(self, call: Call, wish: Wish, error: RunestoneError) -> None:
-        if error.reason is Reason.PROVIDER_REFUSED and error.upstream_status in NEGATIVE:
-            self._store(call, wish, describe_refusal(call, error), self._keeping.negative_ttl, replaces=False)
-
-    def _store(self, call: Call, wish: Wish, answer: Answer, ttl: float, *, replaces: bool) -> None:
-        if not ttl:
+        if error.reason is not Reason.PROVIDER_REFUSED or error.upstream_status not in NEGATIVE:
             return
-        keeping = self._keeping
-        labels = Labels(tenant=keeping.tenant_of(call.caller), model=call.asked.chat.model, tags=wish.tags)
-        stale_for = 0.0 if answer.HasField("error") else keeping.spans.longest
-        now = self._clock.time()
-        request = make_request(wish.key, answer, labels, now=now, ttl=ttl, stale_for=stale_for, replaces=replaces)
-        self._shelf.store(wish.key, request)
+        request = self._open_store(call, wish, self._keeping.negative_ttl, 0.0)
+        if request is not None:
+            write_refusal(request.answer, call, error)
+
+    def _open_store(self, call: Call, wish: Wish, ttl: float, stale_for: float) -> StoreRequest | None:
+        """What is to be filled in, now; None where nothing is kept."""
+        request = self._shelf.open_store(wish.key) if ttl else None
+        if request is not None:
+            labels = request.answer.labels
+            labels.tenant, labels.model = self._keeping.tenant_of(call.caller), call.asked.chat.model
+            labels.tags.extend(wish.tags)
+            write_lifetime(request, now=self._clock.time(), ttl=ttl, stale_for=stale_for)
+        return request
 
     def _mark(self, call: Call, wish: Wish, offer: Offer) -> None:
         call.outcome.cache = call.reply.headers["x-cache"] = offer.outcome
         self._uses.note(offer.outcome)
         if wish.key:
             call.reply.headers["x-cache-key"] = wish.key.hex()
+
+
+def _shared_by(key: bytes, stamp: bytes, question: Question) -> bytes:
+    """Who shares a call gets its very bytes, so a stream with what was used at its end is another than one without; and nobody
+    shares one that was made before a purge of its answer."""
+    usage = b"usage" if question.is_stream and question.chat.wants_usage else b""
+    return hash_parts((key, usage, stamp)) if usage or stamp else key
 
 
 def _form_of(question: Question) -> Form:

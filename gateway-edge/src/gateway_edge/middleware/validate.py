@@ -5,6 +5,7 @@ import msgspec
 from chassis.config import Catalog
 from gateway_edge.caching.controls import FIELD, NO_CONTROLS, Controls, read_field
 from gateway_edge.call import Call, Question
+from gateway_edge.callers.tenants import Principal
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.openapi.fault import check
 from gateway_edge.openapi.shape import Shape
@@ -31,15 +32,21 @@ class Validate:
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
-        body, caller = await call.read_body(), call.principal
-        known = None if caller is None else self._seen.find(caller, body)
-        if known is not None:
-            call.question = known
-        else:
+        if call.principal is None:
             await self.ask(call)
-            if caller is not None and call.body is body:
-                self._seen.note(caller, call.asked)
+        else:
+            await self._recall(call, call.principal)
         await proceed(call)
+
+    async def _recall(self, call: Call, caller: Principal) -> None:
+        body = await call.read_body()
+        known = self._seen.find(caller, body)
+        if isinstance(known, Question):
+            call.question = known
+            return
+        await self.ask(call)
+        if call.body is body:
+            self._seen.note(caller, call.asked, known)
 
     async def ask(self, call: Call) -> None:
         """Sets `call.question` by what the call's document says now."""

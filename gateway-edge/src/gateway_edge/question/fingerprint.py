@@ -22,7 +22,7 @@ MAX_DEPTH = 200  # orjson writes 254 levels
 _LONG_NUMBER = re.compile(rb"\d{19}")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"([ \t\r\n]*:)?')  # and whether it is a key
 
-_WHOLE_FLOAT = re.compile(rb"\d\.0[,\]}]|\de\d")  # what a float that is a whole number is written as
+_WHOLE_FLOAT = re.compile(rb"\d\.0[,\]}]")  # what a float that is a whole number is written as, up to `EXACT`
 EXACT = float(1 << 53)  # up to here a float that is a whole number is that number
 
 # Members that cannot change what the model says: they name the asker, label the call, or say in which form the answer goes out and
@@ -60,7 +60,7 @@ def fingerprint(
 def write_canonical(question: Mapping[str, Any]) -> bytes:
     """A question's one spelling. Few have a number that has to be looked for."""
     canonical = orjson.dumps(question, option=orjson.OPT_SORT_KEYS)
-    if _WHOLE_FLOAT.search(canonical):
+    if b".0" in canonical and _WHOLE_FLOAT.search(canonical):
         return orjson.dumps(_spell(question), option=orjson.OPT_SORT_KEYS)
     return canonical
 
@@ -105,11 +105,7 @@ def _count_keys(value: object, depth: int) -> int:
 
 def hash_parts(parts: Iterable[bytes]) -> bytes:
     """SHA-256 over `parts`, each after its length in eight bytes."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
+    return hashlib.sha256(b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])).digest()
 
 
 def _route_parts(route: Route) -> Iterable[bytes]:

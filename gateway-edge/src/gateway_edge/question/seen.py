@@ -2,40 +2,62 @@
 
 import hashlib
 
+from msgspec import Struct
+
 from gateway_edge.call import Question
 from gateway_edge.callers.tenants import Principal
 
 MOST = 4_096  # questions; each takes about a kilobyte, as no body is kept
+MOST_ONCE = 65_536  # questions that were asked once; each takes about a hundred bytes
 LARGEST = 1 << 20  # bytes of a body; hashing a larger one takes longer than is worth it
 
 
 class SeenQuestions:
-    """What was read of bodies, found by the SHA-256 of their bytes. Belongs to one snapshot, and to one way of reading: what a
-    caller may ask, and what its question means, is the same every time."""
+    """What was read of bodies, found by the SHA-256 of their bytes; noted when a body comes for the second time, as most never do.
+    Belongs to one snapshot, and to one way of reading: what a caller may ask, and what its question means, is the same every time."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[int, bytes], tuple[Principal, Question]] = {}
+        self._seen: dict[bytes, tuple[Principal, Question]] = {}
+        self._once: set[bytes] = set()
 
-    def find(self, caller: Principal, body: bytes) -> Question | None:
-        """The question that these bytes were, when this very caller asked."""
+    def find(self, caller: Principal, body: bytes) -> "Question | Unseen":
+        """The question that these bytes were, when this very caller asked; else what to note it by."""
         if len(body) > LARGEST:
-            return None
-        found = self._seen.get(_key(caller, body))
+            return NEVER
+        # Callers are told apart by who they are in memory, which stands as long as it is remembered here.
+        key = id(caller).to_bytes(8) + hashlib.sha256(body).digest()
+        found = self._seen.get(key)
         if found is None or found[0] is not caller:
-            return None
+            return self._hear(key)
         known = found[1]
         return Question(body, known.chat, known.route, known.controls, None, known.notes)
 
-    def note(self, caller: Principal, question: Question) -> None:
+    def note(self, caller: Principal, question: Question, unseen: "Unseen") -> None:
         """Remembers a question whose body is the client's own; the oldest is forgotten for it."""
-        if len(question.body) > LARGEST:
+        if not unseen.is_again:
             return
         if len(self._seen) >= MOST:
             del self._seen[next(iter(self._seen))]
-        reading = Question(b"", question.chat, question.route, question.controls, None, question.notes)
-        self._seen[_key(caller, question.body)] = (caller, reading)
+        question.notes = {}
+        self._seen[unseen.key] = (
+            caller,
+            Question(b"", question.chat, question.route, question.controls, None, question.notes),
+        )
+
+    def _hear(self, key: bytes) -> "Unseen":
+        if key in self._once:
+            return Unseen(key, is_again=True)
+        if len(self._once) >= MOST_ONCE:
+            self._once.clear()
+        self._once.add(key)
+        return NEVER
 
 
-def _key(caller: Principal, body: bytes) -> tuple[int, bytes]:
-    """Callers are told apart by who they are in memory, which stands as long as it is remembered here."""
-    return id(caller), hashlib.sha256(body).digest()
+class Unseen(Struct, frozen=True, gc=False):
+    """What a question can be noted by, and whether it is worth it."""
+
+    key: bytes
+    is_again: bool
+
+
+NEVER = Unseen(b"", is_again=False)

@@ -9,15 +9,16 @@ from collections.abc import Iterable
 class Globs:
     """A set of names given by patterns: `"gpt-4o" in Globs(["gpt-4*"])`."""
 
-    __slots__ = ("_exact", "_patterns")
+    __slots__ = ("_exact", "_has_all", "_patterns")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         patterns = list(patterns)
+        self._has_all = "*" in patterns
         self._exact = frozenset(pattern for pattern in patterns if "*" not in pattern)
         self._patterns = tuple(pattern.split("*") for pattern in patterns if "*" in pattern)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._exact or any(_is_match(parts, name) for parts in self._patterns)
+        return self._has_all or name in self._exact or any(_is_match(parts, name) for parts in self._patterns)
 
 
 def _is_match(parts: list[str], name: str) -> bool:

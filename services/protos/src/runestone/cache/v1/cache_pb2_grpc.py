@@ -46,6 +46,16 @@ class CacheServiceStub:
                 request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.SerializeToString,
                 response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.FromString,
                 _registered_method=True)
+        self.StoreAll = channel.unary_unary(
+                '/runestone.cache.v1.CacheService/StoreAll',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllResponse.FromString,
+                _registered_method=True)
+        self.WatchKeys = channel.unary_stream(
+                '/runestone.cache.v1.CacheService/WatchKeys',
+                request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysRequest.SerializeToString,
+                response_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysResponse.FromString,
+                _registered_method=True)
         self.Purge = channel.unary_unary(
                 '/runestone.cache.v1.CacheService/Purge',
                 request_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.PurgeRequest.SerializeToString,
@@ -95,6 +105,27 @@ class CacheServiceServicer:
         INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
         larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
         does not wait for it and ignores errors: a lost store is a later miss.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreAll(self, request, context):
+        """Keeps several answers, as `Store` keeps each: what would fail alone fails alone.
+
+        INVALID_ARGUMENT for none, or more than 256. UNAVAILABLE when the store answers for none of them; the caller does not wait for it
+        and ignores errors: a lost store is a later miss.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchKeys(self, request, context):
+        """Names the answers that are kept, then those that are stored, so that a caller knows without asking that there is none.
+
+        What is forgotten is not told: a name may be of an answer that is gone. What is stored is told within some hundredths of a
+        second. The service ends the stream after less than a minute and the caller begins anew. UNIMPLEMENTED where the store is shared with others or holds
+        too many answers to name, UNAVAILABLE when the service stops: then the caller asks for every answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +193,16 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.Store,
                     request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.FromString,
                     response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.SerializeToString,
+            ),
+            'StoreAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreAll,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllResponse.SerializeToString,
+            ),
+            'WatchKeys': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchKeys,
+                    request_deserializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysRequest.FromString,
+                    response_serializer=runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysResponse.SerializeToString,
             ),
             'Purge': grpc.unary_unary_rpc_method_handler(
                     servicer.Purge,
@@ -245,6 +286,60 @@ class CacheService:
             '/runestone.cache.v1.CacheService/Store',
             runestone_dot_cache_dot_v1_dot_cache__pb2.StoreRequest.SerializeToString,
             runestone_dot_cache_dot_v1_dot_cache__pb2.StoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/StoreAll',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.StoreAllResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/runestone.cache.v1.CacheService/WatchKeys',
+            runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysRequest.SerializeToString,
+            runestone_dot_cache_dot_v1_dot_cache__pb2.WatchKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,19 @@ class CacheServiceStub:
     larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
     does not wait for it and ignores errors: a lost store is a later miss.
     """
+    StoreAll: _aio.UnaryUnaryMultiCallable[_cache_pb2.StoreAllRequest, _cache_pb2.StoreAllResponse]
+    """Keeps several answers, as `Store` keeps each: what would fail alone fails alone.
+
+    INVALID_ARGUMENT for none, or more than 256. UNAVAILABLE when the store answers for none of them; the caller does not wait for it
+    and ignores errors: a lost store is a later miss.
+    """
+    WatchKeys: _aio.UnaryStreamMultiCallable[_cache_pb2.WatchKeysRequest, _cache_pb2.WatchKeysResponse]
+    """Names the answers that are kept, then those that are stored, so that a caller knows without asking that there is none.
+
+    What is forgotten is not told: a name may be of an answer that is gone. What is stored is told within some hundredths of a
+    second. The service ends the stream after less than a minute and the caller begins anew. UNIMPLEMENTED where the store is shared with others or holds
+    too many answers to name, UNAVAILABLE when the service stops: then the caller asks for every answer.
+    """
     Purge: _aio.UnaryUnaryMultiCallable[_cache_pb2.PurgeRequest, _cache_pb2.PurgeResponse]
     """Forgets all answers that a selection fits, before it answers, and tells every watcher.
 
@@ -92,6 +105,31 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT when the fingerprint is not 32 bytes, the answer is empty or the time to live negative; an answer
         larger than one entry may be is not kept and `stored` says so. UNAVAILABLE when the store does not answer. The caller
         does not wait for it and ignores errors: a lost store is a later miss.
+        """
+
+    @_abc_1.abstractmethod
+    def StoreAll(
+        self,
+        request: _cache_pb2.StoreAllRequest,
+        context: _aio.ServicerContext[_cache_pb2.StoreAllRequest, _abc.Awaitable[_cache_pb2.StoreAllResponse]],
+    ) -> _abc.Awaitable[_cache_pb2.StoreAllResponse]:
+        """Keeps several answers, as `Store` keeps each: what would fail alone fails alone.
+
+        INVALID_ARGUMENT for none, or more than 256. UNAVAILABLE when the store answers for none of them; the caller does not wait for it
+        and ignores errors: a lost store is a later miss.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchKeys(
+        self,
+        request: _cache_pb2.WatchKeysRequest,
+        context: _aio.ServicerContext[_cache_pb2.WatchKeysRequest, _abc.AsyncIterator[_cache_pb2.WatchKeysResponse]],
+    ) -> _abc.AsyncIterator[_cache_pb2.WatchKeysResponse]:
+        """Names the answers that are kept, then those that are stored, so that a caller knows without asking that there is none.
+
+        What is forgotten is not told: a name may be of an answer that is gone. What is stored is told within some hundredths of a
+        second. The service ends the stream after less than a minute and the caller begins anew. UNIMPLEMENTED where the store is shared with others or holds
+        too many answers to name, UNAVAILABLE when the service stops: then the caller asks for every answer.
         """
 
     @_abc_1.abstractmethod
