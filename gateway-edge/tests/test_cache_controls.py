@@ -42,6 +42,7 @@ def test_a_header_adds_to_what_the_body_says():
 @pytest.mark.parametrize(
     ("field", "controls"),
     [
+        (None, Controls()),
         ({}, Controls()),
         ({"no-cache": True}, Controls(no_cache=True)),
         ({"no-store": True, "no-cache": False}, Controls(no_store=True)),

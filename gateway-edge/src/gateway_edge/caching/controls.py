@@ -9,6 +9,7 @@ from chassis.errors import Reason, RunestoneError
 
 FIELD = "cache"
 ANY_AGE = float("inf")
+LONGEST = 1e9  # seconds
 
 
 class Controls(Struct, frozen=True):
@@ -41,8 +42,10 @@ def read_header(header: str, controls: Controls = NO_CONTROLS) -> Controls:
 
 
 def read_field(field: object) -> Controls:
-    """What a body's `cache` says. Raises INVALID_REQUEST for what it does not know: a wish that is passed over would be a promise
-    broken."""
+    """What a body's `cache` says; `null` says nothing. Raises INVALID_REQUEST for what it does not know: a wish that is passed over
+    would be a promise broken."""
+    if field is None:
+        return NO_CONTROLS
     if not isinstance(field, dict):
         raise _refusal(FIELD, "must be an object")
     said: dict[str, Any] = {}
@@ -99,7 +102,7 @@ def _wish(name: str) -> Callable[[str, object], Mapping[str, Any]]:
 
 def _span(name: str) -> Callable[[str, object], Mapping[str, Any]]:
     def read(path: str, value: object) -> Mapping[str, Any]:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
             raise _refusal(path, "must be a number of seconds")
         return {name: float(value)}
 

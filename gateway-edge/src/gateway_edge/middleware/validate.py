@@ -51,8 +51,8 @@ class Validate:
     async def ask(self, call: Call) -> None:
         """Sets `call.question` by what the call's document says now."""
         document = await call.read_document()
-        check(document, self._shape)
         controls = _take_controls(call, document)
+        check(document, self._shape)
         chat = read_as(document, ChatRequest)
         route = require_route(self._catalog, call.principal, chat.model)
         call.question = Question(call.body or b"", chat, route, controls, document)
