@@ -524,6 +524,23 @@ async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_
     assert [len(key) for key in seen] == [32, 0, 0, 0]
 
 
+async def test_calls_share_one_when_what_was_kept_is_over(ask, make_cache, near, fake_cache, answering, clock):
+    """The moment at which many miss at once: what everybody asks for is over everywhere."""
+    near.begin(MARK, before="")
+    near.is_live = True
+    cache, seen = make_cache(ttl=10.0), []
+
+    async def look(call: Call) -> None:
+        seen.append(call.coalesce_key)
+        await answering(b"{}")(call)
+
+    await ask(cache, look)
+    assert [outcome_of(await ask(cache, look)) for _ in range(2)] == ["HIT"] * 2 and len(near) == 1
+    clock.advance(11)
+    later = await ask(cache, look)
+    assert outcome_of(later) == "MISS" and [len(key) for key in seen] == [32, 32]
+
+
 @pytest.mark.parametrize(
     ("bill", "is_billed"), [((), (True, False, False)), (("hit", "coalesced"), (True, True, True))]
 )

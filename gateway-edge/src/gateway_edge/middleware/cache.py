@@ -39,6 +39,8 @@ SPARED = frozenset({
     Reason.PROVIDER_STREAM_CUT,
 })  # fmt: skip
 NEGATIVE = frozenset({400, 404})  # of the provider
+# Who misses may follow another's call, who wants a younger answer may not.
+NOT_GIVEN = {Verdict.UNWANTED: REFRESH, Verdict.OVER: MISS}
 
 
 class Offer(Struct, frozen=True):
@@ -112,8 +114,8 @@ class Cache:
             return Offer(MISS, is_kept=True)
         age = age_of(answer, self._clock.time())
         verdict = judge(answer, age, wish.controls, self._keeping.spans)
-        if verdict is Verdict.UNWANTED:
-            return Offer(REFRESH, is_kept=True)
+        if verdict in NOT_GIVEN:
+            return Offer(NOT_GIVEN[verdict], is_kept=True)
         if verdict is Verdict.REVALIDATE:
             self._revalidation.begin(call, wish.key)
         is_spare = verdict is Verdict.SPARE
