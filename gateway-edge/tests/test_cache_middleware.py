@@ -137,8 +137,8 @@ def asker() -> FakeAsker:
 
 
 @pytest.fixture
-def near() -> NearCache:
-    return NearCache(1 << 20)
+def near(clock: FakeClock) -> NearCache:
+    return NearCache(1 << 20, clock, longest_call=600)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from chassis.testing import FakeClock
 from gateway_edge.caching.near import FORMS, OVERHEAD, NearCache
 from gateway_edge.caching.watching import Watchers
 from runestone.cache.v1.cache_pb2 import Answer, Labels, Mark, Selection, WatchRequest, WatchResponse
@@ -26,7 +27,7 @@ def answer(text: str = "x", **labels: Any) -> Answer:
 
 @pytest.fixture
 def near() -> NearCache:
-    near = NearCache(1 << 20)
+    near = NearCache(1 << 20, FakeClock(), longest_call=600)
     near.begin(at(5), before="")
     near.is_live = True
     return near
@@ -92,7 +93,7 @@ def test_a_log_that_does_not_reach_back_empties_what_it_told_of(near):
 
 def test_copies_used_longest_ago_make_room_and_bytes_are_counted():
     body = "x" * 1000
-    near = NearCache(8 * (FORMS * 1100 + OVERHEAD))
+    near = NearCache(8 * (FORMS * 1100 + OVERHEAD), FakeClock(), longest_call=600)
     near.begin(at(0), before="")
     near.is_live = True
     keys = [bytes([number]) * 32 for number in range(20)]
@@ -114,7 +115,7 @@ class Model:
         self.log: list[bytes] = []
         self.under_way: list[tuple[bytes, int, int]] = []
         self.heard = 0
-        self.near = NearCache(1 << 20)
+        self.near = NearCache(1 << 20, FakeClock(), longest_call=600)
         self.near.begin(at(0), before="")
         self.near.is_live = True
         self.value = 0
@@ -185,7 +186,7 @@ class FakeReplica:
 
 @pytest.fixture
 async def watched() -> AsyncIterator[tuple[NearCache, list[FakeReplica], asyncio.Queue[Any]]]:
-    near, replicas = NearCache(1 << 20), [FakeReplica(), FakeReplica()]
+    near, replicas = NearCache(1 << 20, FakeClock(), longest_call=600), [FakeReplica(), FakeReplica()]
     changes: asyncio.Queue[Any] = asyncio.Queue()
 
     async def follow() -> AsyncIterator[Any]:

@@ -5,15 +5,16 @@ is dropped later is heard of. While some replica of cache-svc is not heard, no c
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct
 
+from chassis.clock import Clock
 from gateway_edge.caching.forms import Form, Shown, show
+from gateway_edge.caching.stamps import Stamps
 from runestone.cache.v1.cache_pb2 import Answer, Mark, Selection
 
 KEY_SIZE = 32
-MOST_STAMPS = 4_096  # single keys whose last change is remembered
 OVERHEAD = 2_500  # bytes that a copy takes beside its body; measured, CPython 3.11
 FORMS = 4  # times its own bytes that an answer takes with the forms it may be shown in: a small one's stream is three times as long
 LARGEST_SHARE = 8
@@ -40,14 +41,14 @@ def copy_of(answer: Answer, epoch: str = "") -> Copy:
 
 
 class NearCache:
-    """The copies used last, as many as `max_bytes` hold, of which one takes an eighth at the most. Says nothing of freshness."""
+    """The copies used last, as many as `max_bytes` hold, of which one takes an eighth at the most. Says nothing of freshness.
+    `longest_call` is how many seconds a call may take."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, clock: Clock, *, longest_call: float) -> None:
         self._max_bytes = max_bytes
+        self._stamps = Stamps(clock, longest_call)
         self._copies: OrderedDict[bytes, Copy] = OrderedDict()
         self._heard: dict[str, int] = {}
-        self._stamps: OrderedDict[bytes, bytes] = OrderedDict()
-        self._last_wide = b""
         self.held = 0
         self.is_live = False
 
@@ -76,17 +77,18 @@ class NearCache:
         while self.held > self._max_bytes:
             self.drop(next(iter(self._copies)))
 
-    def hear(self, mark: Mark, dropped: Iterable[Selection]) -> None:
-        """Drops what is no longer to be given."""
+    def hear(self, mark: Mark, dropped: Sequence[Selection]) -> None:
+        """Drops what is no longer to be given: by changes that follow each other, of which the last is the one at `mark`."""
         self._heard[mark.epoch] = mark.version
-        for selection in dropped:
+        for version, selection in enumerate(dropped, mark.version + 1 - len(dropped)):
             self._drop_all(selection)
-            self._stamp(selection, mark)
+            key = selection.key_prefix
+            self._stamps.note(Mark(epoch=mark.epoch, version=version), key if len(key) == KEY_SIZE else b"")
 
     def stamp_of(self, key: bytes) -> bytes:
         """The last change that may have been about a key, for what is not to reach back behind it; the same in every process that
         heard of it."""
-        return self._stamps.get(key, self._last_wide)
+        return self._stamps.of(key)
 
     def begin(self, mark: Mark, before: str) -> None:
         """Begins to hear a log at `mark`, in place of the one `before`: no copy from either is sure any more."""
@@ -99,16 +101,6 @@ class NearCache:
         self._heard.pop(epoch, None)
         for key in [key for key, copy in self._copies.items() if copy.epoch == epoch]:
             self.drop(key)
-
-    def _stamp(self, selection: Selection, mark: Mark) -> None:
-        stamp = mark.SerializeToString(deterministic=True)
-        if len(selection.key_prefix) == KEY_SIZE:
-            self._stamps[selection.key_prefix] = stamp
-            if len(self._stamps) > MOST_STAMPS:
-                self._stamps.popitem(last=False)
-        else:
-            self._last_wide = stamp
-            self._stamps.clear()
 
     def _drop_all(self, selection: Selection) -> None:
         if len(selection.key_prefix) == KEY_SIZE:
