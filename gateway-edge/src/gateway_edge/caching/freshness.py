@@ -36,6 +36,11 @@ def age_of(answer: Answer, now: float) -> float:
     return max(0.0, now - answer.stored_at.seconds - answer.stored_at.nanos / 1e9)
 
 
+def life_of(answer: Answer) -> float:
+    """Seconds that it is kept in all, fresh and stale."""
+    return sum(span.seconds + span.nanos / 1e9 for span in (answer.fresh_for, answer.stale_for))
+
+
 def judge(answer: Answer, age: float, controls: Controls, spans: Spans) -> Verdict:
     """What may be done with an answer of `age` seconds."""
     fresh_for = answer.fresh_for.seconds + answer.fresh_for.nanos / 1e9

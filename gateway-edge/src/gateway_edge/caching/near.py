@@ -6,11 +6,13 @@ is dropped later is heard of. While some replica of cache-svc is not heard, no c
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import inf
 
 from msgspec import Struct
 
 from chassis.clock import Clock
 from gateway_edge.caching.forms import Form, Shown, show
+from gateway_edge.caching.freshness import age_of, life_of
 from gateway_edge.caching.stamps import Stamps
 from runestone.cache.v1.cache_pb2 import Answer, Mark, Selection
 
@@ -21,12 +23,13 @@ LARGEST_SHARE = 8
 
 
 class Copy(Struct, eq=False):
-    """An answer, the log that tells of its end, and the forms it was shown in."""
+    """An answer, the log that tells of its end, and the forms it was shown in. `ends_at` is `Clock.monotonic`."""
 
     answer: Answer
     epoch: str
     size: int
     forms: dict[Form, Shown | None]
+    ends_at: float = inf
 
     def show(self, form: Form) -> Shown | None:
         """The answer in a form, made once."""
@@ -35,17 +38,18 @@ class Copy(Struct, eq=False):
         return self.forms[form]
 
 
-def copy_of(answer: Answer, epoch: str = "") -> Copy:
+def copy_of(answer: Answer, epoch: str = "", ends_at: float = inf) -> Copy:
     """An answer as it can be shown."""
-    return Copy(answer, epoch, FORMS * answer.ByteSize() + OVERHEAD, {})
+    return Copy(answer, epoch, FORMS * answer.ByteSize() + OVERHEAD, {}, ends_at)
 
 
 class NearCache:
-    """The copies used last, as many as `max_bytes` hold, of which one takes an eighth at the most. Says nothing of freshness.
-    `longest_call` is how many seconds a call may take."""
+    """The copies used last, as many as `max_bytes` hold, of which one takes an eighth at the most. Says nothing of freshness,
+    but gives no copy for longer than its answer was to be kept, whatever becomes of the clock that answers are dated by. `longest_call` is how many seconds a call may take."""
 
     def __init__(self, max_bytes: int, clock: Clock, *, longest_call: float) -> None:
         self._max_bytes = max_bytes
+        self._clock = clock
         self._stamps = Stamps(clock, longest_call)
         self._copies: OrderedDict[bytes, Copy] = OrderedDict()
         self._heard: dict[str, int] = {}
@@ -57,18 +61,21 @@ class NearCache:
 
     def find(self, key: bytes) -> Copy | None:
         """The copy under a key; None while not everything is heard."""
-        if not self.is_live:
+        copy = self._copies.get(key) if self.is_live else None
+        if copy is None:
             return None
-        copy = self._copies.get(key)
-        if copy is not None:
-            self._copies.move_to_end(key)
+        if copy.ends_at <= self._clock.monotonic():
+            self.drop(key)
+            return None
+        self._copies.move_to_end(key)
         return copy
 
     def keep(self, key: bytes, answer: Answer, mark: Mark) -> None:
         """Keeps a copy of what was read or stored when the log stood at `mark`, unless more was heard since."""
         if not self.is_live or self._heard.get(mark.epoch, mark.version + 1) > mark.version:
             return
-        copy = copy_of(answer, mark.epoch)
+        left = life_of(answer) - age_of(answer, self._clock.time())
+        copy = copy_of(answer, mark.epoch, self._clock.monotonic() + left)
         self.drop(key)
         if copy.size > self._max_bytes // LARGEST_SHARE:
             return
