@@ -13,6 +13,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from gateway_edge.caching.absence import Absence
+from gateway_edge.caching.controls import Controls
 from gateway_edge.caching.near import NearCache
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.caching.shelf import Shelf
@@ -296,6 +297,10 @@ async def test_an_answer_older_than_the_client_takes_is_asked_for_anew(
 
 STREAM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0,"stream":true}'
 WARM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0.7}'
+FAILED_TOOL = (
+    b'{"model":"simulated","temperature":0,"messages":['
+    b'{"role":"user","content":[{"type":"tool_result","is_error":true,"content":"no"}]}]}'
+)
 
 
 class Asking:
@@ -349,11 +354,9 @@ async def test_the_answer_of_another_target_is_not_kept_under_the_routes_key(ask
 
 
 async def test_an_answer_to_a_failed_tool_is_not_kept(ask, cache, fake_cache, answering):
-    failed = b'{"role":"user","content":[{"type":"tool_result","is_error":true,"content":"no"}]}'
-    body = b'{"model":"simulated","temperature":0,"messages":[' + failed + b"]}"
-    await ask(cache, answering(b"{}"), body)
+    await ask(cache, answering(b"{}"), FAILED_TOOL)
     assert fake_cache.answers == {}
-    await ask(cache, answering(b"{}"), body.replace(b"true", b"false"))
+    await ask(cache, answering(b"{}"), FAILED_TOOL.replace(b"true", b"false"))
     assert len(fake_cache.answers) == 1
 
 
@@ -521,7 +524,11 @@ async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_
     await ask(make_cache(), Look(), headers={"cache-control": "no-cache"})
     await ask(make_cache(), Look(), headers={"cache-control": "no-store"})
     await ask(make_cache(coalesce=False), Look(), WARM)
-    assert [len(key) for key in seen] == [32, 0, 0, 0]
+    await ask(make_cache(), Look(), FAILED_TOOL)
+    call = make_call(STREAM)
+    call.asked.controls = Controls(ttl=0.0)
+    await make_cache()(call, Look())
+    assert [len(key) for key in seen] == [32, 0, 0, 0, 0, 0]
 
 
 async def test_calls_share_one_when_what_was_kept_is_over(ask, make_cache, near, fake_cache, answering, clock):

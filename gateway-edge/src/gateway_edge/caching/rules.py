@@ -82,6 +82,7 @@ QUESTIONS = (
         lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags),
         lambda rules: bool(rules.unless_tags),
     ),
+    QuestionRule("tool-error", lambda _, asked: asked.question.holds_tool_error),
     QuestionRule("ambiguous", lambda _, asked: asked.question.is_ambiguous),
 )
 
@@ -91,7 +92,6 @@ ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...]
     ("size", lambda rules, _q, _o, size: not 0 < size <= rules.max_answer),
     ("finish-reason", lambda rules, _q, outcome, _size: outcome.finish_reason not in rules.finish_reasons),
     ("other-target", lambda _r, question, outcome, _size: not question.is_target(outcome)),
-    ("tool-error", lambda _r, question, _o, _size: question.holds_tool_error),
 )
 
 

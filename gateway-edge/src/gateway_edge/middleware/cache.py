@@ -148,7 +148,7 @@ class Cache:
             if is_reachable:
                 self._keep(call, wish, recording, replaces=offer.is_kept)
 
-        if self._keeping.coalesces and offer.outcome != REFRESH:
+        if self._keeping.coalesces and offer.outcome != REFRESH and wish.controls.ttl != 0:
             call.coalesce_key = _shared_by(wish.key, self._shelf.stamp_of(wish.key), call.asked)
         plain = call.reply
         call.reply = recorder = RecordingReply(plain, self._rules.max_answer, keep)
