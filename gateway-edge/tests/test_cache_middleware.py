@@ -511,6 +511,17 @@ async def test_a_hit_costs_no_rpc_once_there_is_a_copy(ask, cache, near, fake_ca
     assert outcome_of(await ask(cache, answering(b"never"))) == "HIT" and fake_cache.lookups == 3
 
 
+async def test_a_miss_that_is_known_here_is_told_and_one_that_cache_svc_knew_is_not(
+    ask, make_cache, fake_cache, answering, monkeypatch
+):
+    cache = make_cache()
+    await ask(cache, answering(b"{}"))
+    monkeypatch.setattr(Absence, "is_sure", lambda _self, _key: True)
+    await ask(cache, answering(b"{}"), WARM.replace(b"0.7", b"0.0"), tenant="rival")
+    assert fake_cache.lookups == 1
+    assert cache._uses._since_told == NoteUseRequest(near_misses=1)
+
+
 async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_call):
     """And no others: not one that wants a new answer, not one that is not kept."""
     seen = []

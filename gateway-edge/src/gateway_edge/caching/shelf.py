@@ -24,7 +24,7 @@ class AnswerCache(Protocol):
 
 
 class Found(Struct, frozen=True):
-    """What is known: a copy, if there is one; whether it stood here; whether nobody could be asked."""
+    """What is known: a copy, if there is one; whether that was known here; whether nobody could be asked."""
 
     copy: Copy | None = None
     is_near: bool = False
@@ -32,6 +32,7 @@ class Found(Struct, frozen=True):
 
 
 NOTHING = Found()
+SURELY_NOTHING = Found(is_near=True)
 DOWN = Found(is_down=True)
 
 
@@ -63,7 +64,7 @@ class Shelf:
         if (answer := self._storing.find(key)) is not None:
             return Found(copy_of(answer))
         if self._absence.is_sure(key):
-            return NOTHING
+            return SURELY_NOTHING
         return await self._ask(key, tenant) if self._breaker.admits() else DOWN
 
     def stamp_of(self, key: bytes) -> bytes:

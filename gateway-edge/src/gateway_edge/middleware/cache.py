@@ -106,6 +106,8 @@ class Cache:
             return Offer(REFRESH, is_kept=True)
         found = await self._shelf.find(wish.key, self._keeping.tenant_of(call.caller))
         if found.copy is None:
+            if found.is_near:
+                self._uses.note_near_miss()
             return Offer(BYPASS if found.is_down else MISS)
         answer = found.copy.answer
         is_refusal = answer.HasField("error")
