@@ -522,8 +522,19 @@ async def test_a_miss_that_is_known_here_is_told_and_one_that_cache_svc_knew_is_
     assert cache._uses._since_told == NoteUseRequest(near_misses=1)
 
 
+async def test_who_gets_nothing_else_has_it_looked_for_where_there_is_surely_none(
+    ask, make_cache, answering, monkeypatch
+):
+    """Another edge may have stored it a moment ago."""
+    cache = make_cache()
+    await ask(cache, answering(b"{}"))
+    monkeypatch.setattr(Absence, "is_sure", lambda _self, _key: True)
+    assert outcome_of(await ask(cache, answering(b"never"), headers={"cache-control": "only-if-cached"})) == "HIT"
+
+
 async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_call):
-    """And no others: not one that wants a new answer, not one that is not kept."""
+    """And no others: not one that wants a new answer, not one that is not kept, not one for whom an answer of two seconds ago, which
+    may be shared, is too old."""
     seen = []
 
     class Look:
@@ -536,10 +547,11 @@ async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_
     await ask(make_cache(), Look(), headers={"cache-control": "no-store"})
     await ask(make_cache(coalesce=False), Look(), WARM)
     await ask(make_cache(), Look(), FAILED_TOOL)
-    call = make_call(STREAM)
-    call.asked.controls = Controls(ttl=0.0)
-    await make_cache()(call, Look())
-    assert [len(key) for key in seen] == [32, 0, 0, 0, 0, 0]
+    for controls in (Controls(ttl=0.0), Controls(ttl=1.0), Controls(max_age=1.0), Controls(max_age=60.0, ttl=60.0)):
+        call = make_call(STREAM)
+        call.asked.controls = controls
+        await make_cache()(call, Look())
+    assert [len(key) for key in seen] == [32, 0, 0, 0, 0, 0, 0, 0, 32]
 
 
 async def test_calls_share_one_when_what_was_kept_is_over(ask, make_cache, near, fake_cache, answering, clock):
@@ -574,4 +586,13 @@ async def test_what_is_billed_is_the_pipelines_to_say(ask, make_cache, fake_cach
     second = await ask(cache, answering(b"never"))
     third = await ask(cache, follow, headers={"x-runestone-tags": "other"}, tenant="rival")
     assert tuple(call.outcome.is_billed for call in (first, second, third)) == is_billed
+    assert len(fake_cache.answers) == 1
+
+
+async def test_who_follows_keeps_the_answer_when_it_falls_to_him(ask, make_cache, fake_cache, answering):
+    async def follow(call: Call) -> None:
+        call.outcome.cache, call.outcome.is_keeper = "COALESCED", True
+        await answering(b"{}")(call)
+
+    await ask(make_cache(), follow)
     assert len(fake_cache.answers) == 1

@@ -104,7 +104,8 @@ class Cache:
     async def _look(self, call: Call, wish: Wish) -> Offer:
         if wish.controls.no_cache:
             return Offer(REFRESH, is_kept=True)
-        found = await self._shelf.find(wish.key, self._keeping.tenant_of(call.caller))
+        tenant = self._keeping.tenant_of(call.caller)
+        found = await self._shelf.find(wish.key, tenant, is_pressed=wish.controls.only_if_cached)
         if found.copy is None:
             if found.is_near:
                 self._uses.note_near_miss()
@@ -150,7 +151,7 @@ class Cache:
             if is_reachable:
                 self._keep(call, wish, recording, replaces=offer.is_kept)
 
-        if self._keeping.coalesces and offer.outcome != REFRESH and wish.controls.ttl != 0:
+        if self._keeping.shares(wish.controls) and offer.outcome != REFRESH:
             call.coalesce_key = _shared_by(wish.key, self._shelf.stamp_of(wish.key), call.asked)
         plain = call.reply
         call.reply = recorder = RecordingReply(plain, self._rules.max_answer, keep)
