@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -155,6 +156,7 @@ class Answer(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """The bytes that the client was sent: a document, or all events of a stream up to its end."""
     content_type: _builtins.str
@@ -164,7 +166,7 @@ class Answer(_message.Message):
     model: _builtins.str
     """The provider's model that answered."""
     finish_reason: _builtins.str
-    """Why the model stopped, in the dialect's words."""
+    """Why the model stopped, in Chat Completions' words whatever the dialect."""
     request_id: _builtins.str
     """The request id of the call that brought it."""
     @_builtins.property
@@ -199,6 +201,10 @@ class Answer(_message.Message):
     def labels(self) -> Global___Labels:
         """What it is kept under."""
 
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What the original call cost; unset when that is not known."""
+
     def __init__(
         self,
         *,
@@ -216,10 +222,11 @@ class Answer(_message.Message):
         request_id: _builtins.str = ...,
         error: _error_pb2.Error | None = ...,
         labels: Global___Labels | None = ...,
+        cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "cost", b"cost", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -626,6 +633,7 @@ class NoteUseRequest(_message.Message):
     COALESCED_FIELD_NUMBER: _builtins.int
     SAVED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     near_hits: _builtins.int
     """Answers out of the caller's own copies."""
     coalesced: _builtins.int
@@ -634,6 +642,8 @@ class NoteUseRequest(_message.Message):
     """Input tokens that no provider had to read for any hit or coalesced answer."""
     saved_output_tokens: _builtins.int
     """Output tokens that no provider had to write."""
+    saved_nano_usd: _builtins.int
+    """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
         self,
         *,
@@ -641,10 +651,11 @@ class NoteUseRequest(_message.Message):
         coalesced: _builtins.int = ...,
         saved_input_tokens: _builtins.int = ...,
         saved_output_tokens: _builtins.int = ...,
+        saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -706,6 +717,7 @@ class GetStatisticsResponse(_message.Message):
     PURGED_FIELD_NUMBER: _builtins.int
     WATCHERS_FIELD_NUMBER: _builtins.int
     ENCRYPTED_FIELD_NUMBER: _builtins.int
+    SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     store: _builtins.str
     """Which store keeps the answers: "memory" or "redis"."""
     entries: _builtins.int
@@ -738,6 +750,8 @@ class GetStatisticsResponse(_message.Message):
     """Callers that watch now."""
     encrypted: _builtins.bool
     """Whether answers of some tenant are encrypted at rest."""
+    saved_nano_usd: _builtins.int
+    """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
         self,
         *,
@@ -757,10 +771,11 @@ class GetStatisticsResponse(_message.Message):
         purged: _builtins.int = ...,
         watchers: _builtins.int = ...,
         encrypted: _builtins.bool = ...,
+        saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import dialect_pb2 as _dialect_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
@@ -29,6 +30,26 @@ class CallRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CALL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
@@ -36,6 +57,8 @@ class CallRequest(_message.Message):
     STREAM_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     COALESCE_KEY_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -47,7 +70,7 @@ class CallRequest(_message.Message):
     stream: _builtins.bool
     """Whether the answer is a stream of events (true) or one document (false)."""
     body: _builtins.bytes
-    """The client's JSON body, unchanged: an object without duplicate top-level keys."""
+    """The client's body, unchanged: a JSON object without duplicate top-level keys, or what `content_type` says."""
     coalesce_key: _builtins.bytes
     """Names the question, tenant included, where its answer may be shared: 32 bytes, or empty. Calls that carry the same key and
     the same `stream` share one upstream call while it runs and for two seconds after it was whole: the first begins it, the
@@ -56,6 +79,14 @@ class CallRequest(_message.Message):
     fails before its first event, in a way that may pass, is made once more for those who followed: its first caller reads the
     failure.
     """
+    content_type: _builtins.str
+    """The body's media type with its parameters; empty for application/json. multipart/form-data for the dialects that say so."""
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers that a maker's own clients send and its API reads (`anthropic-version`, `anthropic-beta`, `openai-beta`), by their names in
+        small letters. Only those that the dialect's provider knows are sent on, and only where nothing is translated.
+        """
+
     def __init__(
         self,
         *,
@@ -66,10 +97,12 @@ class CallRequest(_message.Message):
         stream: _builtins.bool = ...,
         body: _builtins.bytes = ...,
         coalesce_key: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "dialect", b"dialect", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,6 +242,8 @@ class Accepted(_message.Message):
     UPSTREAM_STATUS_FIELD_NUMBER: _builtins.int
     UPSTREAM_REQUEST_ID_FIELD_NUMBER: _builtins.int
     COALESCED_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -223,6 +258,16 @@ class Accepted(_message.Message):
     """Whether this subscriber shares an upstream call that was made for another. It is false for the one that it was made for.
     All who share it read its usage: who pays for it is the edge's to decide.
     """
+    content_type: _builtins.str
+    """The answer's media type where it is neither application/json nor text/event-stream; else empty. The bytes of such an answer
+    are passed on as they come, in any number of `data`, also where `stream` was not asked for.
+    """
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out, because the target's dialect has nothing like them: paths ("top_k",
+        "messages[2].cache_control"), at most 32.
+        """
+
     def __init__(
         self,
         *,
@@ -232,10 +277,12 @@ class Accepted(_message.Message):
         upstream_status: _builtins.int = ...,
         upstream_request_id: _builtins.str = ...,
         coalesced: _builtins.bool = ...,
+        content_type: _builtins.str = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -283,8 +330,11 @@ class Completed(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_BYTE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     finish_reason: _builtins.str
-    """Why the model stopped, in the request dialect's words ("stop", "length", "tool_calls"); empty when not said."""
+    """Why the model stopped, in Chat Completions' words whatever the dialect ("stop", "length", "tool_calls", "content_filter"); empty
+    when not said.
+    """
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """Tokens, as the provider counted them; unset when it did not say."""
@@ -297,6 +347,10 @@ class Completed(_message.Message):
     def duration(self) -> _duration_pb2.Duration:
         """From the upstream request's first byte sent to the answer's last byte."""
 
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What it cost; unset when the usage or the price is not known."""
+
     def __init__(
         self,
         *,
@@ -304,10 +358,11 @@ class Completed(_message.Message):
         finish_reason: _builtins.str = ...,
         time_to_first_byte: _duration_pb2.Duration | None = ...,
         duration: _duration_pb2.Duration | None = ...,
+        cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "finish_reason", b"finish_reason", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -325,6 +380,7 @@ class Failed(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     last_seq: _builtins.int
     """The last sequence number that was delivered before; 0 when the client has seen nothing."""
     provider: _builtins.str
@@ -339,7 +395,13 @@ class Failed(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """Tokens as far as the provider reported them before the failure; unset when it did not."""
+        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`cost` says which); unset
+        when nothing passed.
+        """
+
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What that cost; unset when the usage or the price is not known."""
 
     def __init__(
         self,
@@ -350,10 +412,11 @@ class Failed(_message.Message):
         provider: _builtins.str = ...,
         model: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cost", b"cost", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
