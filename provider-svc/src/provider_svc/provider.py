@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 from runestone.common.v1.usage_pb2 import Usage
 
 
@@ -22,20 +23,30 @@ class Meter(msgspec.Struct):
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one target. `members` are the client's top-level JSON members as raw slices, without `model`'s say:
-    `model` is the target's own name for the model."""
+    `model` is the target's own name for the model. Of a body that is not JSON, `form` has the whole (its media type is
+    `content_type`), and `members` are empty. `headers` are the client's for its maker's API. Where the call has to be translated,
+    `is_strict` refuses what may change the answer and cannot be carried."""
 
     call_id: str
     model: str
     stream: bool
     members: Mapping[str, msgspec.Raw]
+    dialect: Dialect = DIALECT_OPENAI_CHAT
+    form: bytes = b""
+    content_type: str = ""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    is_strict: bool = True
     meter: Meter = msgspec.field(default_factory=Meter)
 
 
-class Begun(msgspec.Struct, frozen=True, gc=False):
-    """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none)."""
+class Begun(msgspec.Struct, frozen=True):
+    """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none). `content_type` where it is
+    neither JSON nor events; `dropped` are the request's members that were left out in translation."""
 
     upstream_status: int
     upstream_request_id: str = ""
+    content_type: str = ""
+    dropped: tuple[str, ...] = ()
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +102,11 @@ class Gathered:
 
 
 class Provider(Protocol):
-    """Calls the models of one configured provider."""
+    """Calls the models of one configured provider, in the dialects that it speaks itself: it is asked in no other."""
+
+    @property
+    def dialects(self) -> frozenset[Dialect]:
+        """The dialects that it speaks."""
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """Brings one `Begun`, then chunks; returning means that the answer is whole.

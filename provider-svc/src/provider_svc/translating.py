@@ -1,0 +1,148 @@
+"""A provider around a provider: it speaks every dialect of conversations, whichever the one inside speaks.
+
+What the inner one speaks itself passes untouched, as bytes. Everything else is translated, always as a stream: a unary answer is
+its fold.
+"""
+
+from collections.abc import Iterable
+from itertools import accumulate
+
+import msgspec
+
+from chassis.clock import Clock
+from chassis.errors import Reason, RunestoneError
+from provider_svc.dialects.dialect import AnswerReader, AnswerWriter, Asked
+from provider_svc.dialects.losses import Losses
+from provider_svc.dialects.said import Said
+from provider_svc.dialects.steps import End, Step
+from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
+from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
+from provider_svc.sse import read_event
+from runestone.common.v1.dialect_pb2 import Dialect
+
+_read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Translating:
+    """`inner`, and what it takes to ask it in other dialects."""
+
+    def __init__(self, inner: Provider, clock: Clock) -> None:
+        self._inner = inner
+        self._clock = clock
+
+    @property
+    def dialects(self) -> frozenset[Dialect]:
+        """Those of the inner one, and those that can be translated into one of them."""
+        spoken = self._inner.dialects
+        return spoken | {asked for asked in TRANSLATIONS if find_translation(asked, spoken) is not None}
+
+    async def call(self, call: UpstreamCall, sink: Sink) -> None:
+        """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for what cannot be translated."""
+        spoken = self._inner.dialects
+        if call.dialect in spoken:
+            await self._inner.call(call, sink)
+            return
+        target = find_translation(call.dialect, spoken)
+        if target is None:
+            raise unspoken(call.model)
+        await self._translate(call, target, sink)
+
+    async def _translate(self, call: UpstreamCall, target: Dialect, sink: Sink) -> None:
+        asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
+        losses = Losses(is_strict=call.is_strict)
+        members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses))
+        question = Asked(call.members, int(self._clock.time()))
+        reader = spoken.open_reader()
+        if call.stream:
+            translated: _Translation = _Stream(sink, losses, reader, asked.open_writer(question))
+        else:
+            translated = _Whole(sink, losses, reader)
+        there = UpstreamCall(
+            call_id=call.call_id, model=call.model, stream=True, members=members, dialect=target, meter=call.meter
+        )
+        await self._inner.call(there, translated)
+        translated.check_whole()
+        if isinstance(translated, _Whole):
+            document = asked.write_document(translated.said, question)
+            sink.add(Chunk(document, (len(document),)))
+
+    async def close(self) -> None:
+        """Closes the inner one."""
+        await self._inner.close()
+
+    def __repr__(self) -> str:
+        return f"Translating({self._inner!r})"
+
+
+class _Translation:
+    """A sink that reads what the inner provider brings, before the client's own sink."""
+
+    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader) -> None:
+        self._sink = sink
+        self._losses = losses
+        self._reader = reader
+        self._is_whole = False
+        self.has_room, self.wait_for_room = sink.has_room, sink.wait_for_room
+
+    def accept(self, begun: Begun) -> None:
+        self._sink.accept(msgspec.structs.replace(begun, dropped=self._losses.paths))
+
+    def add(self, chunk: Chunk) -> None:
+        raise NotImplementedError
+
+    def check_whole(self) -> None:
+        """Raises PROVIDER_STREAM_CUT where the answer's end was not said: what the client has is not whole."""
+        if not self._is_whole:
+            message = "the provider's stream ended without saying so"
+            raise RunestoneError(Reason.PROVIDER_STREAM_CUT, message, upstream_status=200)
+
+    def _read(self, chunk: Chunk) -> Iterable[Step]:
+        for frame in chunk.split():
+            if not self._is_whole and (data := read_event(frame).data):
+                for step in self._reader.read(data):
+                    self._is_whole = self._is_whole or type(step) is End
+                    yield step
+
+
+class _Stream(_Translation):
+    """The client's own events."""
+
+    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader, writer: AnswerWriter) -> None:
+        super().__init__(sink, losses, reader)
+        self._writer = writer
+
+    def add(self, chunk: Chunk) -> None:
+        events: list[bytes] = []
+        try:
+            for step in self._read(chunk):
+                events += self._writer.write(step)
+        finally:
+            if events:  # what came before a failure is the client's
+                self._sink.add(Chunk(b"".join(events), tuple(accumulate(map(len, events)))))
+
+
+class _Whole(_Translation):
+    """The fold, for a client that wants one document."""
+
+    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader) -> None:
+        super().__init__(sink, losses, reader)
+        self.said = Said()
+
+    def add(self, chunk: Chunk) -> None:
+        for step in self._read(chunk):
+            self.said.add(step)
+
+
+def unspoken(model: str) -> RunestoneError:
+    """INVALID_REQUEST for an endpoint that a target has not."""
+    message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"
+    return RunestoneError(Reason.INVALID_REQUEST, message, param="model", code="unsupported_endpoint")
+
+
+def _encode(members: dict[str, object]) -> dict[str, msgspec.Raw]:
+    """A client's arguments, which come as a string, may be as deep as a body may; inside a body they are deeper."""
+    try:
+        return _read_members(msgspec.json.encode(members))
+    except (RecursionError, msgspec.MsgspecError) as exc:
+        message = "the request is nested too deeply to be translated"
+        raise RunestoneError(Reason.INVALID_REQUEST, message) from exc
