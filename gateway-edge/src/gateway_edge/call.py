@@ -44,7 +44,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
-    kept answer was given; what was used `is_billed` or was given for nothing."""
+    kept answer was given; what was used `is_billed` or was given for nothing. A call that shared another's `is_keeper` when it falls
+    to it to have the answer kept."""
 
     cache: str = ""
     provider: str = ""
@@ -54,6 +55,7 @@ class Outcome(Struct):
     finish_reason: str = ""
     replay_of: str = ""
     is_billed: bool = True
+    is_keeper: bool = False
     is_complete: bool = False
     error: RunestoneError | None = None
 

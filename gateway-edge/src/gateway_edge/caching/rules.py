@@ -82,16 +82,17 @@ QUESTIONS = (
         lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags),
         lambda rules: bool(rules.unless_tags),
     ),
+    QuestionRule("tool-error", lambda _, asked: asked.question.holds_tool_error),
     QuestionRule("ambiguous", lambda _, asked: asked.question.is_ambiguous),
 )
 
 ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...] = (
     ("not-whole", lambda _r, _q, outcome, _size: not outcome.is_complete or outcome.error is not None),
-    ("followed", lambda _r, _q, outcome, _size: outcome.cache == FOLLOWED),  # the one who leads keeps it
+    # The one who leads keeps it, or whom it falls to when he has left.
+    ("followed", lambda _r, _q, outcome, _size: outcome.cache == FOLLOWED and not outcome.is_keeper),
     ("size", lambda rules, _q, _o, size: not 0 < size <= rules.max_answer),
     ("finish-reason", lambda rules, _q, outcome, _size: outcome.finish_reason not in rules.finish_reasons),
     ("other-target", lambda _r, question, outcome, _size: not question.is_target(outcome)),
-    ("tool-error", lambda _r, question, _o, _size: question.holds_tool_error),
 )
 
 
