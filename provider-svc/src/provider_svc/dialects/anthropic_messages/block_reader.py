@@ -137,10 +137,10 @@ def _call(block: Block, path: str, losses: Losses) -> ToolCall:
     )
 
 
-def _arguments(raw: Raw | None, path: str) -> str:
+def _arguments(raw: Raw, path: str) -> str:
     """The input as the client wrote it. A raw slice is well-formed, but its text was not looked at."""
     try:
-        text = bytes(need(raw, path, "the input of a call")).decode().strip()
+        text = bytes(raw).decode().strip()
     except UnicodeDecodeError as exc:
         raise refusal(path, "the input is not UTF-8") from exc
     if not text.startswith("{"):

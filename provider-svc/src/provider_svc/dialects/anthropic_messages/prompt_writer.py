@@ -94,7 +94,7 @@ def _thinking(reasoning: Reasoning, max_tokens: int | None, losses: Losses) -> J
     budget = _budget(reasoning.budget, max_tokens, losses)
     if budget is not None:
         thinking: Json = {"type": "enabled", "budget_tokens": budget}
-    elif reasoning.is_enabled or reasoning.effort is not None:
+    elif reasoning.effort is not None or (reasoning.is_enabled and reasoning.budget is None):
         thinking = {"type": "adaptive"}
     else:
         return {}
@@ -102,14 +102,18 @@ def _thinking(reasoning: Reasoning, max_tokens: int | None, losses: Losses) -> J
 
 
 def _budget(asked: int | None, max_tokens: int | None, losses: Losses) -> int | None:
-    """A budget must leave room for an answer; where there is none the model decides."""
+    """Tokens to think with, which leave room for an answer."""
     if asked is None:
         return None
     most = asked if max_tokens is None else max_tokens - 1
+    if max_tokens is not None and most < LEAST_BUDGET:
+        why = f"Anthropic thinks with {LEAST_BUDGET} tokens at least, and max_tokens leaves no room for them"
+        losses.lose("reasoning.budget", why)
+        return None
     budget = max(LEAST_BUDGET, min(asked, most))
     if budget != asked:
-        losses.drop("thinking.budget_tokens")
-    return budget if max_tokens is None or budget < max_tokens else None
+        losses.drop("reasoning.budget")
+    return budget
 
 
 def _output(prompt: Prompt, losses: Losses) -> Json:

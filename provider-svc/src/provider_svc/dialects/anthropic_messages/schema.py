@@ -9,6 +9,8 @@ from msgspec import Raw, Struct
 
 from provider_svc.dialects.prompt import CacheMark, Json
 
+NOT_SAID = Raw(b"")
+
 
 class Source(Struct, frozen=True):
     """Where an image's or a document's content is; `type` says which of the others is there."""
@@ -36,7 +38,7 @@ class Block(Struct, frozen=True):
     data: str | None = None
     id: str | None = None
     name: str | None = None
-    input: Raw | None = None
+    input: Raw = NOT_SAID
     toolset_name: str | None = None
     tool_use_id: str | None = None
     content: "str | list[Block] | Json | None" = None

@@ -29,7 +29,7 @@ def _tool(tool: schema.Tool, path: str, losses: Losses) -> Tool | None:
         return None
     for name in HINTS:
         if getattr(tool, name):
-            losses.drop(f"{path}.{name}")
+            losses.drop(f"tools[].{name}")  # once for all of them: an agent has many
     return Tool(
         name=tool.name or _nameless(path),
         description=tool.description,
