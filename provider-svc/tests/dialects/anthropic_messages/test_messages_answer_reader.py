@@ -110,6 +110,17 @@ def test_counts_that_were_not_reported_stay_absent():
     assert not usage.HasField("cache_read_input_tokens")
 
 
+def test_usage_that_says_nothing_counts_nothing():
+    assert read({"type": "message_start", "message": {"id": "m", "model": "x", "usage": {}}}) == [Start("m", "x")]
+
+
+def test_output_is_counted_where_nothing_is_known_of_the_input():
+    start = {"type": "message_start", "message": {"id": "m", "model": "x"}}
+    [usage] = [step.usage for step in read(start, STOP) if isinstance(step, Count)]
+    assert usage.output_tokens == 2
+    assert not usage.HasField("input_tokens")
+
+
 def test_counts_that_come_late_are_counted_with_those_that_came_before():
     """A message_delta may repeat any of the three input counts."""
     late = {"type": "message_delta", "delta": {}, "usage": {"cache_read_input_tokens": 7}}
@@ -145,6 +156,11 @@ def test_error_instead_of_an_answer_is_its_error():
     assert (steps, error.reason, error.message) == ([], Reason.PROVIDER_OVERLOADED, "Overloaded")
 
 
+def test_error_object_of_somebody_in_between_is_its_error():
+    _, error = fail(START, {"error": {"message": "Slow down.", "type": "rate_limit_error"}})
+    assert (error.reason, error.message) == (Reason.PROVIDER_RATE_LIMITED, "Slow down.")
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -154,6 +170,7 @@ def test_error_instead_of_an_answer_is_its_error():
         [1],
         b"[" * 100_000 + b"]" * 100_000,
         {"type": 7},
+        {},
         {"type": "content_block_delta", "index": 0},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "x"}},
         {"type": "content_block_delta", "index": "one", "delta": {}},

@@ -283,6 +283,11 @@ def test_no_body_is_a_fault_of_the_gateway(body, is_strict):
         assert prompt.turns
 
 
+def test_service_tier_that_nobody_else_has_is_a_hint():
+    prompt, losses = ask(is_strict=True, service_tier="shiny")
+    assert (prompt.handling.service_tier, losses) == (None, ("service_tier",))
+
+
 def test_string_and_list_of_text_say_the_same():
     as_list = user({"type": "text", "text": "Hi."}) | {"system": [{"type": "text", "text": "Be brief."}]}
     assert ask(**as_list)[0] == ask(system="Be brief.")[0]

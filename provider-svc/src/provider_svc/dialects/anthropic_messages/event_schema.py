@@ -63,9 +63,10 @@ class Delta(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """One event. Every data JSON repeats its event's name as `type`, which alone is read."""
+    """One event. Every data JSON repeats its event's name as `type`, which alone is read; what has none can only be the error object
+    of somebody in between."""
 
-    type: str
+    type: str = "error"
     index: int = -1
     delta: Delta | None = None
     content_block: Block | None = None
