@@ -5,7 +5,7 @@ gateway. Each request is recorded with what became of its connection.
 """
 
 from fake_provider.exchange import Exchange
-from fake_provider.faults import unaccepting_port
+from fake_provider.ports import unaccepting_port
 from fake_provider.server import FakeProvider
 from fake_provider.wishes import Wishes
 
