@@ -1,7 +1,7 @@
-"""A model provider on loopback that misbehaves on demand.
+"""A model provider on loopback that answers what it is asked, refuses what its makers refuse, and misbehaves on demand.
 
-A request says by its model's name what is to happen to it (see `wishes`), so a test reaches every fault through the whole
-gateway. Each request is recorded with what became of its connection.
+A request says by its model's name what is to happen to it (see `wishes`), so a test reaches every answer and every fault through the
+whole gateway. Each request is recorded with what became of its connection.
 """
 
 from fake_provider.exchange import Exchange

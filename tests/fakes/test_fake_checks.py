@@ -240,6 +240,14 @@ async def test_a_body_that_is_no_object(raw, body):
         assert answer.status == 400
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize("value", [3, [3], [[]], {"a": 1}])
+async def test_members_of_another_type(raw, path, value):
+    """A refusal, never a failure of the fake provider."""
+    body = {"model": "m", "max_tokens": 9, "messages": value, "input": value, "tools": value}
+    assert await refusal(raw, path, body, VERSION)
+
+
 @pytest.mark.parametrize(
     ("mine", "theirs", "beside"),
     [

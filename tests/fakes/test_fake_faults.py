@@ -201,7 +201,7 @@ async def test_whoever_leaves_a_hanging_answer_is_noticed(fake, raw, speaker, wh
     assert not exchange.closed_early.is_set()
     asking.cancel()
     await exchange.wait_closed()
-    assert exchange.over.is_set()
+    await exchange.wait_over()
     await fake.connections.wait_open(0)
     assert fake.connections.aborted == 1
 
