@@ -1,6 +1,15 @@
 """StateService: protobuf in, a store asked, protobuf out."""
 
-from cache_svc.state.reading import MAX_CLAIM, WEEK, read_ask, read_claim, read_nonce, read_note, read_note_key, read_time
+from cache_svc.state.reading import (
+    MAX_CLAIM,
+    WEEK,
+    read_ask,
+    read_claim,
+    read_nonce,
+    read_note,
+    read_note_key,
+    read_time,
+)
 from cache_svc.state.store import RUNNING, Ask, Outcome, Standing, StateStore
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
