@@ -1,7 +1,7 @@
 """A stream's fold is the whole answer."""
 
 import pytest
-from dialects.strategies import answers
+from dialects.strategies import answers, unhurried
 from hypothesis import given
 
 from chassis.errors import Reason, RunestoneError
@@ -17,6 +17,7 @@ def fold(*steps: object) -> Said:
     return said
 
 
+@unhurried
 @given(answers())
 def test_nothing_that_was_said_is_left_out(steps):
     said = fold(*steps)
@@ -26,6 +27,7 @@ def test_nothing_that_was_said_is_left_out(steps):
     assert [(p.id, p.name) for p in said.parts if p.name] == [(s.id, s.name) for s in steps if isinstance(s, OpenCall)]
 
 
+@unhurried
 @given(answers())
 def test_an_answer_is_whole_at_its_end_and_not_before(steps):
     """A truncated answer never looks complete."""

@@ -1,6 +1,6 @@
 """What others test their dialects with is what it says."""
 
-from dialects.strategies import EVERYTHING, Words, answers, merged, prompts
+from dialects.strategies import EVERYTHING, Words, answers, merged, prompts, unhurried
 from hypothesis import Phase, find, given, settings
 
 from provider_svc.dialects.prompt import Prompt, Text, Thinking, ToolCall, ToolResult, Turn
@@ -14,6 +14,7 @@ def parts_of(prompt: Prompt, kind: type) -> list:
     return [part for turn in prompt.turns for part in turn.parts if isinstance(part, kind)]
 
 
+@unhurried
 @given(prompts())
 def test_every_result_stands_behind_its_call(prompt):
     """Providers refuse a conversation in which one is missing."""
@@ -22,6 +23,7 @@ def test_every_result_stands_behind_its_call(prompt):
     assert called == [result.call_id for result in parts_of(prompt, ToolResult)]
 
 
+@unhurried
 @given(prompts())
 def test_a_choice_is_one_that_can_be_made(prompt):
     names = {tool.name for tool in prompt.tools}
@@ -30,6 +32,7 @@ def test_a_choice_is_one_that_can_be_made(prompt):
     assert prompt.choice is None or prompt.choice.mode != "tool" or prompt.choice.name in names
 
 
+@unhurried
 @given(prompts(Words(thinking=False, marks=False)))
 def test_what_a_dialect_has_no_word_for_is_not_said(prompt):
     assert parts_of(prompt, Thinking) == []
@@ -44,6 +47,7 @@ def test_what_a_dialect_has_a_word_for_is_said():
     assert parts_of(found, Thinking)
 
 
+@unhurried
 @given(prompts())
 def test_merging_leaves_no_neighbours_of_one_role_and_loses_no_part(prompt):
     whole = merged(prompt)
@@ -57,6 +61,7 @@ def test_merging_forgets_where_a_turn_stood():
     assert merged(Prompt(turns=(Turn(role="user", parts=(), path="messages[0]"),))).turns[0].path == ""
 
 
+@unhurried
 @given(answers())
 def test_an_answer_is_in_the_order_that_steps_promise(steps):
     said = Said()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 import pytest
 from dialects.openai_chat import golden
-from dialects.strategies import Words, merged, prompts
+from dialects.strategies import Words, merged, prompts, unhurried
 from hypothesis import given
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from chassis.errors import Reason, RunestoneError
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.openai_chat import DIALECT
 from provider_svc.dialects.openai_chat.members import CARRIED, HINTS, NEUTRAL
-from provider_svc.dialects.prompt import Prompt
+from provider_svc.dialects.prompt import CacheMark, Choice, Document, Handling, Prompt, Reasoning, Turn
 
 SDK = TypeAdapter(CompletionCreateParamsNonStreaming)
 HELLO = [{"role": "user", "content": "Hi."}]
@@ -63,6 +63,7 @@ def exhaust(value: object) -> None:
             exhaust(item)
 
 
+@unhurried
 @given(prompts(CHAT))
 def test_a_prompt_that_was_written_reads_as_what_it_was(prompt):
     body, told = write(prompt)
@@ -71,6 +72,7 @@ def test_a_prompt_that_was_written_reads_as_what_it_was(prompt):
     assert told == left_out == ()
 
 
+@unhurried
 @given(prompts(ALL_BUT_SHOWN))
 def test_what_is_not_told_of_is_carried(prompt):
     """A prompt that comes back as another was told of: nothing is lost in silence."""
@@ -78,6 +80,7 @@ def test_what_is_not_told_of_is_carried(prompt):
     assert told or merged(read(body)[0]) == merged(prompt)
 
 
+@unhurried
 @given(prompts())
 def test_any_prompt_is_written_as_openais_sdk_would(prompt):
     body, _ = write(prompt, is_strict=False)
@@ -153,6 +156,7 @@ def test_what_asks_for_what_happens_anyway_is_not_told(member, value):
             "stream_options.include_obfuscation",
         ),
         ({"messages": [{"role": "assistant", "content": "Hi.", "annotations": [{}]}]}, "messages[0].annotations"),
+        ({"messages": [{"role": "assistant", "content": "Hi.", "parsed": {"a": 1}}]}, "messages[0].parsed"),
         ({"messages": [{"role": "user", "content": "Hi.", "mood": {"a": 1}}]}, "messages[0].mood"),
         ({"tools": [{"type": "function", "function": {"name": "f", "x": 1}}]}, "tools[0].function.x"),
     ],
@@ -174,3 +178,68 @@ def test_a_schema_may_hold_anything():
     )
     assert prompt.tools[0].schema == schema
     assert told == ("messages[0].mood",)
+
+
+def test_a_named_function_is_the_choice():
+    tool = {"type": "function", "function": {"name": "f"}}
+    prompt, told = read({"messages": HELLO, "tools": [tool], "tool_choice": tool})
+    assert (prompt.choice, told) == (Choice(mode="tool", name="f"), ())
+
+
+def test_a_makers_own_tool_is_left_out_where_the_route_is_not_strict():
+    tools = [{"type": "web_search"}, {"type": "function", "function": {"name": "f"}}]
+    prompt, told = read({"messages": HELLO, "tools": tools}, is_strict=False)
+    assert ([tool.name for tool in prompt.tools], told) == (["f"], ("tools[0]",))
+
+
+def test_a_mark_stands_where_it_can_and_is_told_of_elsewhere():
+    marked = {"cache_control": {"type": "ephemeral"}}
+    audio = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}} | marked
+    text = {"type": "text", "text": "Hi.", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    prompt, told = read({"messages": [{"role": "user", "content": [audio, text]}]})
+    assert [getattr(part, "cache", None) for part in prompt.turns[0].parts] == [None, CacheMark()]
+    assert told == ("messages[0].content[0].cache_control",)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "effort"),
+    [
+        (Reasoning(), None),
+        (Reasoning(is_enabled=False, effort="high"), "none"),
+        (Reasoning(is_enabled=True), "medium"),
+        (Reasoning(is_enabled=True, effort="max"), "max"),
+        (Reasoning(effort="low", budget=50_000), "low"),
+        (Reasoning(budget=1), "low"),
+        (Reasoning(budget=4_096), "low"),
+        (Reasoning(budget=4_097), "medium"),
+        (Reasoning(budget=16_384), "medium"),
+        (Reasoning(budget=16_385), "high"),
+    ],
+)
+def test_thinking_is_asked_for_in_one_word(reasoning, effort):
+    body, _ = write(Prompt(turns=(), reasoning=reasoning))
+    assert body.get("reasoning_effort") == effort
+
+
+def test_labels_are_told_of_where_nothing_is_stored():
+    """OpenAI refuses them then."""
+    handling = Handling(metadata={"a": "b"})
+    assert write(Prompt(turns=(), handling=handling)) == ({"messages": []}, ("metadata",))
+    stored = Handling(metadata={"a": "b"}, store=True)
+    assert write(Prompt(turns=(), handling=stored)) == (
+        {"messages": [], "store": True, "metadata": {"a": "b"}},
+        (),
+    )
+
+
+@pytest.mark.parametrize("choice", [None, Choice(mode="auto"), Choice(mode="none")])
+def test_without_tools_nothing_is_said_of_them(choice):
+    """OpenAI refuses `tool_choice` and `parallel_tool_calls` then."""
+    assert write(Prompt(turns=(), choice=choice, parallel=True)) == ({"messages": []}, ())
+
+
+def test_a_strict_route_refuses_to_leave_a_document_out():
+    prompt = Prompt(turns=(Turn(role="user", parts=(Document(url="https://example.test/a.pdf"),), path="messages[0]"),))
+    with pytest.raises(RunestoneError) as caught:
+        write(prompt)
+    assert caught.value.param == "messages[0].content"

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from dialects.openai_chat import golden
+from dialects.strategies import unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,15 @@ def test_a_call_waits_while_another_is_not_whole():
 def test_a_call_is_opened_when_its_name_is_known():
     steps = read(call(0, None, "{", id="call_a"), call(0, "a", "}"), chunk(finish_reason="tool_calls"), DONE)
     assert steps[1:4] == [OpenCall("call_a", "a"), Grow("{}"), Close()]
+
+
+def test_a_piece_that_has_an_id_alone_begins_its_call():
+    steps = read(chunk({"tool_calls": [{"index": 0, "id": "call_a"}]}), call(0, "a", "{}"))
+    assert steps[1:] == [OpenCall("call_a", "a"), Grow("{}")]
+
+
+def test_a_choice_without_a_delta_may_stop():
+    assert read(b'{"choices": [{"index": null, "finish_reason": "stop"}]}', DONE) == [Start("", ""), Stop("end"), End()]
 
 
 def test_space_behind_a_whole_call_is_nothing():
@@ -209,6 +219,7 @@ likely = st.builds(
 garbage = st.binary(max_size=40) | json_values.map(msgspec.json.encode)
 
 
+@unhurried
 @given(st.lists(st.one_of(likely, likely, likely, garbage, st.just(DONE)), max_size=8))
 def test_any_events_are_read_in_the_order_of_steps_or_raise_what_the_mesh_knows(events):
     reader = DIALECT.open_reader()
@@ -241,6 +252,7 @@ def check_order(steps: list[Step]) -> None:
                 assert not is_open and steps[i + 1 :] == [End()]
 
 
+@unhurried
 @given(st.binary())
 def test_any_bytes_are_an_event_or_none_of_this_dialect(data):
     try:

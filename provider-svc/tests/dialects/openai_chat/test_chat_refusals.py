@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from dialects.strategies import unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ values = st.recursive(
 )
 
 
+@unhurried
 @given(st.fixed_dictionaries({"messages": values}, optional={"tools": values, "tool_choice": values, "stop": values}))
 def test_any_json_is_read_or_refused_and_nothing_else(body):
     members = msgspec.json.decode(msgspec.json.encode(body), type=dict[str, msgspec.Raw])
@@ -170,6 +172,7 @@ def test_any_json_is_read_or_refused_and_nothing_else(body):
     assert isinstance(prompt, Prompt) or prompt.reason is Reason.INVALID_REQUEST
 
 
+@unhurried
 @given(st.dictionaries(st.sampled_from(("messages", "tools", "seed", "unknown")), st.binary(max_size=20)))
 def test_any_bytes_are_read_or_refused_and_nothing_else(members):
     """The edge has checked the body, but this heart does not count on it."""

@@ -5,7 +5,7 @@ from collections import Counter
 import msgspec
 import pytest
 from dialects.openai_chat import golden
-from dialects.strategies import answers
+from dialects.strategies import answers, unhurried
 from hypothesis import assume, given
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -16,8 +16,9 @@ from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.openai_chat import DIALECT
 from provider_svc.dialects.prompt import Thinking
 from provider_svc.dialects.said import Said
-from provider_svc.dialects.steps import Close, End, Grow, OpenCall, Start, Step, Stop
+from provider_svc.dialects.steps import Close, Count, End, Grow, OpenCall, Start, Step, Stop
 from provider_svc.sse import read_event
+from runestone.common.v1.usage_pb2 import Usage
 
 WITH_USAGE = {"stream_options": {"include_usage": True}}
 
@@ -67,6 +68,7 @@ def test_an_answer_is_written_as_its_golden_files_say(name):
     assert golden.read("answers", f"{name}.document.json") == document_of(steps, case["asked"])
 
 
+@unhurried
 @given(answers(custom=False))
 def test_chunks_and_documents_are_those_of_openais_sdk(steps):
     """Its types know no chunks of custom tools; its own streams have them."""
@@ -75,11 +77,13 @@ def test_chunks_and_documents_are_those_of_openais_sdk(steps):
     ChatCompletion.model_validate(document_of(steps), strict=True)
 
 
+@unhurried
 @given(answers())
 def test_documents_have_custom_calls_as_openais_sdk(steps):
     ChatCompletion.model_validate(document_of(steps), strict=True)
 
 
+@unhurried
 @given(answers(custom=False, reasons=("end",)))
 def test_what_openais_sdk_makes_of_the_chunks_is_the_document(steps):
     """A stream and its fold are one answer, thinking and its seals included. (The SDK raises for answers that were cut short.)"""
@@ -100,6 +104,7 @@ def clean(completion: dict) -> dict:
     return completion | {"choices": [completion["choices"][0] | {"message": {k: v for k, v in message.items() if v}}]}
 
 
+@unhurried
 @given(answers(reasons=("end", "length", "filter")))
 def test_an_answer_that_was_written_reads_as_what_it_was(steps):
     thoughts = [part.seal != "" for part in fold(steps).parts if part.kind == "thinking"]
@@ -110,6 +115,7 @@ def test_an_answer_that_was_written_reads_as_what_it_was(steps):
     assert again[-1] == End()
 
 
+@unhurried
 @given(answers())
 def test_a_message_that_is_sent_back_has_what_was_thought(steps):
     """Anthropic refuses a tool loop whose thinking does not come back as it was."""
@@ -126,12 +132,27 @@ def test_a_message_that_is_sent_back_has_what_was_thought(steps):
     assert [part for part in turn.parts if isinstance(part, Thinking) and part.seal] == sealed
 
 
+@unhurried
 @given(answers(reasons=("end",)))
 def test_usage_is_null_until_it_is_told_and_absent_where_it_was_not_asked_for(steps):
     asked = [msgspec.json.decode(data) for data in datas_of(write(steps, WITH_USAGE))[:-1]]
     assert [chunk["usage"] for chunk in asked[:-1]] == [None] * (len(asked) - 1)
     assert asked[-1]["choices"] == [] and asked[-1]["usage"]["total_tokens"] >= 0
     assert all("usage" not in msgspec.json.decode(data) for data in datas_of(write(steps))[:-1])
+
+
+@pytest.mark.parametrize(
+    ("usage", "details"),
+    [
+        (Usage(input_tokens=3, output_tokens=1), {}),
+        (Usage(input_tokens=3, output_tokens=1, cache_read_input_tokens=0), {"cached_tokens": 0}),
+        (Usage(input_tokens=3, output_tokens=1, cache_write_input_tokens=2), {"cache_write_tokens": 2}),
+    ],
+)
+def test_what_the_provider_did_not_count_is_left_out(usage, details):
+    written = document_of([Start("a", "m"), Count(usage), Stop("end"), End()])["usage"]
+    assert written.pop("prompt_tokens_details", {}) == details
+    assert written == {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
 
 
 def test_every_answer_ends_as_openais_do():

@@ -22,6 +22,9 @@ from provider_svc.dialects.seals import unwrap
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
+# What clients send back as they got it, and no other dialect has a word for.
+ECHOES = ("annotations", "parsed", "provider_specific_fields", "reasoning_details")
+
 
 def read_conversation(messages: Sequence[Message], losses: Losses) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
     """The system prompt, which is made of the system and developer messages before any other, and the turns.
@@ -77,8 +80,9 @@ class _Reader:
             self._losses.lose(
                 f"{path}.audio", "OpenAI's stored audio cannot be translated; say its transcript in content"
             )
-        if message.annotations:
-            self._losses.drop(f"{path}.annotations")
+        for echo in ECHOES:
+            if getattr(message, echo):
+                self._losses.drop(f"{path}.{echo}")
         yield from _read_thinking(message, path)
         yield from self._read_pieces(message, path)
         if message.refusal:

@@ -104,7 +104,8 @@ class ThinkingBlock(Member, frozen=True):
 
 
 class Message(Member, frozen=True):
-    """One message of the conversation, of any role."""
+    """One message of the conversation, of any role. From `annotations` to `reasoning_details`: what clients send back as they got it
+    of OpenAI, its SDK, LiteLLM and OpenRouter."""
 
     role: str
     content: Content = None
@@ -115,6 +116,9 @@ class Message(Member, frozen=True):
     audio: Json | None = None
     function_call: Called | None = None
     annotations: list[Any] | None = None
+    parsed: Any = None
+    provider_specific_fields: Any = None
+    reasoning_details: Any = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     thinking_blocks: list[ThinkingBlock] | None = None

@@ -36,7 +36,7 @@ class Tokens(msgspec.Struct):
 
 _NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = InputDetails(), OutputDetails()
 
-_decode_tokens = msgspec.json.Decoder(Tokens | None).decode
+_decode_tokens = msgspec.json.Decoder(Tokens).decode
 
 
 def read_usage(raw: msgspec.Raw) -> Usage | None:
@@ -44,8 +44,6 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     try:
         tokens = _decode_tokens(raw)
     except UNREADABLE:
-        return None
-    if tokens is None:
         return None
     inputs = tokens.prompt_tokens_details or _NO_INPUT_DETAILS
     outputs = tokens.completion_tokens_details or _NO_OUTPUT_DETAILS
