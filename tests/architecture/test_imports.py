@@ -46,6 +46,8 @@ HEARTS = {
         "routing.py",
         "ring.py",
         "dialects/",
+        "pricing/bill.py",
+        "pricing/tariffs.py",
         "anthropic/request.py",
         "anthropic/stream.py",
         "anthropic/response.py",

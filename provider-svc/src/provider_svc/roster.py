@@ -14,19 +14,22 @@ from chassis.config.schema import Provider as Configured
 from chassis.config.schema import Target
 from chassis.errors import Reason, RunestoneError
 from chassis.snapshots import Snapshot
+from provider_svc.pricing.prices import NoPrices, Prices
 from provider_svc.provider import Provider
 from provider_svc.routing import find_target
 
 Open = Callable[[Configured], Provider]
+OpenPrices = Callable[[Configured], Prices]
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
 
 class Seat:
-    """One provider, and how many calls and snapshots hold it."""
+    """One provider, what its models cost, and how many calls and snapshots hold it."""
 
-    def __init__(self, configured: Configured, provider: Provider) -> None:
+    def __init__(self, configured: Configured, provider: Provider, prices: Prices | None = None) -> None:
         self.configured = configured
         self.provider = provider
+        self.prices = prices or NoPrices()
         self.holders = 0
 
 
@@ -35,6 +38,7 @@ class Lease:
 
     def __init__(self, seat: Seat, target: Target, release: Callable[[Seat], None]) -> None:
         self.provider = seat.provider
+        self.prices = seat.prices
         self.kind = seat.configured.kind
         self.target = target
         self._seat = seat
@@ -55,10 +59,13 @@ class Routes:
 
 class Roster:
     """Chooses targets and lends their providers. `draw` gives numbers in [0, 1); `spawn` owns closing in the background.
-    As a context it closes all of them when it is left."""
+    As a context it closes all of them when it is left. Without `open_prices` nothing has a price."""
 
-    def __init__(self, open_provider: Open, spawn: Spawn, draw: Callable[[], float]) -> None:
+    def __init__(
+        self, open_provider: Open, spawn: Spawn, draw: Callable[[], float], open_prices: OpenPrices | None = None
+    ) -> None:
         self._open = open_provider
+        self._open_prices = open_prices
         self._spawn = spawn
         self._draw = draw
         self._all: set[Seat] = set()
@@ -101,7 +108,8 @@ class Roster:
         """The provider as it is open now, when its settings are still these; else one that is opened."""
         seat = next((seat for seat in self._all if seat.configured == configured), None)
         if seat is None:
-            seat = Seat(configured, self._open(configured))
+            prices = self._open_prices(configured) if self._open_prices is not None else None
+            seat = Seat(configured, self._open(configured), prices)
             self._all.add(seat)
         seat.holders += 1
         return seat

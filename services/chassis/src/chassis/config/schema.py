@@ -19,6 +19,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 Name = Annotated[str, Meta(pattern=NAME)]
 
 Glob = Annotated[str, Meta(min_length=1, max_length=256)]  # a name, or a pattern in which `*` stands for anything
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]  # for a million tokens
 Moment = Annotated[datetime, Meta(tz=True)]  # RFC 3339, with its zone: 2027-01-31T12:00:00Z
 
 
@@ -227,10 +228,23 @@ class Simulation(Section, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=0, le=599)] = 0
 
 
+class ModelPrices(Section, frozen=True, kw_only=True):
+    """What the models whose names at the provider fit `model` cost, in dollars for a million tokens. `cached_input` are those read from
+    the provider's prompt cache, `cache_write` those written to it; absent: as `input`. Without `output` only what writes no tokens
+    (embeddings) has a cost."""
+
+    model: Glob
+    input: Dollars
+    cached_input: Dollars | None = None
+    cache_write: Dollars | None = None
+    output: Dollars | None = None
+
+
 class Provider(Section, frozen=True, kw_only=True):
     """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client. `ca` is a PEM
     file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for the environment's is
-    never used."""
+    never used. Of `prices` the first that fits holds; a model that none fits costs nothing where `price` is `free`, else what is
+    known of the provider's."""
 
     name: Name
     kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
@@ -242,6 +256,8 @@ class Provider(Section, frozen=True, kw_only=True):
     proxy: ProxyUrl | None = None
     retries: Retries = Retries()
     simulation: Simulation = Simulation()
+    price: Literal["free"] | None = None
+    prices: list[ModelPrices] = []
 
 
 class Target(Section, frozen=True, kw_only=True):
