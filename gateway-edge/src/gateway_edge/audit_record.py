@@ -26,6 +26,7 @@ def describe_call(call: Call, now: float) -> AuditRecord:
         cache=outcome.cache,
         attempts=outcome.attempts,
         usage=outcome.usage,
+        cost=outcome.cost,
         finish_reason=outcome.finish_reason,
         bytes_sent=call.reply.bytes_sent,
         traceparent=call.trace.traceparent,

@@ -18,6 +18,7 @@ from gateway_edge.question.fingerprint import is_ambiguous
 from gateway_edge.question.tool_errors import holds_tool_error
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
+from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 
 
@@ -44,14 +45,15 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
-    kept answer was given; what was used `is_billed` or was given for nothing. A call that shared another's `is_keeper` when it falls
-    to it to have the answer kept."""
+    kept answer was given; what was used, and its cost, `is_billed` or was given for nothing. A call that shared another's `is_keeper`
+    when it falls to it to have the answer kept."""
 
     cache: str = ""
     provider: str = ""
     provider_model: str = ""
     attempts: int = 0
     usage: Usage | None = None
+    cost: Cost | None = None
     finish_reason: str = ""
     replay_of: str = ""
     is_billed: bool = True

@@ -8,6 +8,8 @@ from chassis.errors import Reason, RunestoneError, from_message
 from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.caching.rules import FOLLOWED
 from gateway_edge.call import Call
+from gateway_edge.costs.headers import NOTHING, write_cost
+from gateway_edge.costs.tab import Tab
 from gateway_edge.middleware.base import Proceed
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
@@ -47,10 +49,12 @@ class CallProvider:
         if not await self._connection.is_connected_within(PATIENCE):
             raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
         relay = _Relay(call)
-        async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
-            async for response in responses:
-                for event in response.events:
-                    await relay.take(event)
+        try:
+            async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
+                async for response in responses:
+                    await relay.take_all(response)
+        finally:
+            relay.settle()
         await relay.finish()
 
 
@@ -79,17 +83,27 @@ class _Relay:
         self._call = call
         self._is_stream = call.asked.is_stream
         self._document = b""
+        self._tab = Tab(call.asked.body)
+        self._is_over = False
         if self._is_stream:
             call.reply.expect_events()
 
-    async def take(self, event: CallEvent) -> None:
+    async def take_all(self, response: CallResponse) -> None:
+        self._tab.receive(response)
+        for event in response.events:
+            await self._take(event)
+
+    async def _take(self, event: CallEvent) -> None:
         match event.WhichOneof("event"):
             case "data" if self._is_stream:
-                await self._call.reply.write(event.data.body)
+                body = event.data.body
+                self._tab.note(event.data, body)
+                await self._call.reply.write(body)
             case "data":
                 self._document += event.data.body
             case "accepted":
                 self._note_target(event.accepted)
+                self._tab.open(event.accepted)
                 if event.accepted.coalesced:
                     self._note_followed()
             case "completed":
@@ -97,12 +111,19 @@ class _Relay:
             case "failed":
                 self._fail(event.failed)
 
+    def settle(self) -> None:
+        """A client that leaves in the middle is billed for what passed; of a document nobody knows what it would have been."""
+        if self._is_stream and not self._is_over:
+            self._tab.settle(self._call.outcome)
+
     async def finish(self) -> None:
         if not self._call.outcome.is_complete:
             raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "the answer ended before it was whole")
         if self._is_stream:
             await self._call.reply.close()
         else:
+            if self._call.outcome.cache != FOLLOWED:
+                self._call.reply.headers.update(write_cost(self._call.outcome.cost))
             await self._call.reply.send(self._document)
 
     def _note_target(self, said: Accepted | Failed) -> None:
@@ -117,17 +138,22 @@ class _Relay:
         outcome, headers = self._call.outcome, self._call.reply.headers
         outcome.cache = headers["x-cache"] = FOLLOWED
         outcome.attempts, headers["x-runestone-attempts"] = 0, "0"
+        headers.update(NOTHING)
 
     def _complete(self, completed: Completed) -> None:
         outcome = self._call.outcome
         outcome.usage = completed.usage if completed.HasField("usage") else None
+        outcome.cost = completed.cost if completed.HasField("cost") else None
         outcome.finish_reason = completed.finish_reason
         outcome.is_keeper = completed.keeper
-        outcome.is_complete = True
+        outcome.is_complete = self._is_over = True
 
     def _fail(self, failed: Failed) -> None:
+        self._is_over = True
         if failed.attempt:
             self._note_target(failed)
         if failed.HasField("usage"):
             self._call.outcome.usage = failed.usage
+        if failed.HasField("cost"):
+            self._call.outcome.cost = failed.cost
         raise from_message(failed.error)

@@ -7,6 +7,7 @@ from chassis.config.pipelines import IdempotencyOptions
 from chassis.context import current
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
+from gateway_edge.costs.headers import NAMES as COST_HEADERS
 from gateway_edge.idempotency.claims import Claim, Claims
 from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
@@ -24,7 +25,7 @@ KEPT_HEADERS = (
     "x-runestone-provider",
     "x-runestone-model",
     "x-runestone-attempts",
-    "x-runestone-cost",
+    *COST_HEADERS,
     "x-cache",
     "age",
 )
