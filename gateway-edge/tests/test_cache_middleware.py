@@ -34,6 +34,7 @@ from runestone.cache.v1.cache_pb2 import (
     StoreRequest,
     StoreResponse,
 )
+from runestone.common.v1.cost_pb2 import Cost
 
 MARK = Mark(epoch="e", version=7)
 
@@ -177,6 +178,41 @@ async def test_the_second_asker_gets_the_bytes_of_the_first(
     assert (first.reply.headers["x-cache"], second.reply.headers["x-cache"]) == ("MISS", "HIT")
     assert second.reply.body == first.reply.body
     assert second.reply.is_closed and second.outcome.is_complete
+
+
+@pytest.mark.parametrize("cost", [Cost(nano_usd=123), None])
+async def test_a_hit_costs_nothing_and_knows_what_the_first_answer_cost(
+    cache: Cache, background: Background, make_call: Callable[..., Call], cost: Cost | None
+) -> None:
+    """No provider is paid for it, whether or not the first price was known."""
+
+    async def ask(call: Call) -> None:
+        outcome = call.outcome
+        outcome.cost, outcome.is_complete, outcome.finish_reason = cost, True, "stop"
+        outcome.attempts, outcome.provider, outcome.provider_model = 1, "sim", "simulated"
+        await call.reply.send(b"{}")
+
+    first, second = make_call(), make_call()
+    await cache(first, ask)
+    await background.settle()
+    await cache(second, ask)
+    assert second.outcome.cost == cost
+    assert not second.outcome.is_billed
+    assert second.reply.headers["x-runestone-cost"] == second.reply.headers["x-litellm-response-cost"] == "0"
+
+
+@pytest.mark.parametrize(("bill", "is_billed"), [([], False), (["coalesced"], True)])
+async def test_what_a_shared_call_used_is_anothers_also_when_it_fails(
+    make_cache: Callable[..., Cache], make_call: Callable[..., Call], bill: list[str], is_billed: bool
+) -> None:
+    async def share(call: Call) -> None:
+        call.outcome.cache, call.outcome.cost = "COALESCED", Cost(nano_usd=9)
+        raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut")
+
+    call = make_call()
+    with pytest.raises(RunestoneError):
+        await make_cache(bill=bill)(call, share)
+    assert call.outcome.is_billed == is_billed
 
 
 async def test_another_tenant_misses(

@@ -18,6 +18,7 @@ from gateway_edge.caching.shelf import Shelf
 from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.wishes import Wish, Wishes
 from gateway_edge.call import Call, Given, Question
+from gateway_edge.costs.headers import NOTHING
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.fingerprint import hash_parts
 from gateway_edge.recording import Recording, RecordingReply
@@ -133,9 +134,10 @@ class Cache:
         outcome.provider, outcome.provider_model = answer.provider, answer.model
         outcome.finish_reason, outcome.attempts = answer.finish_reason, 0
         outcome.usage = answer.usage if answer.HasField("usage") else None
+        outcome.cost = answer.cost if answer.HasField("cost") else None
         outcome.is_billed = "hit" in self._keeping.bills
         call.reply.headers.update(_provenance(answer, offer))
-        self._uses.save(outcome.usage, is_near=offer.is_near)
+        self._uses.save(outcome.usage, outcome.cost, is_near=offer.is_near)
         if offer.shown is None:
             raise from_message(answer.error)
         await send(call.reply, offer.shown, _form_of(call.asked), is_paced=self._keeping.is_paced)
@@ -167,9 +169,10 @@ class Cache:
             await self._give(call, wish.key, offer)
         finally:
             call.reply = plain
+            if call.outcome.cache == FOLLOWED:  # whatever its end: what it used is another call's
+                call.outcome.is_billed = "coalesced" in self._keeping.bills
         if call.outcome.cache == FOLLOWED:
-            call.outcome.is_billed = "coalesced" in self._keeping.bills
-            self._uses.follow(call.outcome.usage)
+            self._uses.follow(call.outcome.usage, call.outcome.cost)
 
     def _keep(self, call: Call, wish: Wish, recording: Recording, *, replaces: bool) -> None:
         if refuse_answer(self._rules, call.asked, call.outcome, recording.size):
@@ -230,4 +233,5 @@ def _provenance(answer: Answer, offer: Offer) -> dict[str, str]:
         "x-runestone-provider": answer.provider,
         "x-runestone-model": answer.model,
         "x-runestone-original-request-id": answer.request_id,
+        **NOTHING,
     }

@@ -39,6 +39,7 @@ def make_recipe(call: Call, given: Given, counts: Counts, path: str) -> Recipe:
         valid_until=caller.scope.valid_until,
         limits=call.limits,
         usage=outcome.usage,
+        cost=outcome.cost,
         head=_write_head(call),
         tail=_write_tail(given.body, is_stream=question.is_stream),
         record=_write_record(call),

@@ -10,6 +10,7 @@ from msgspec import Struct
 from chassis.metric_families import Count, Distribution
 from gateway_edge.call import Given
 from gateway_edge.limits.limit import RequestLimit
+from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 
 MOST = 4_096
@@ -41,6 +42,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     valid_until: float
     limits: tuple[RequestLimit, ...]
     usage: Usage | None
+    cost: Cost | None
     head: str
     tail: bytes
     record: bytes

@@ -115,7 +115,7 @@ class Repeats:
 
     def _count(self, recipe: Recipe, moment: Moment) -> None:
         recipe.counts.note(moment.seconds)
-        self._means.uses.note_near_hit(recipe.usage)
+        self._means.uses.note_near_hit(recipe.usage, recipe.cost)
         self._means.log.info(
             "call",
             request_id=moment.call_id,
