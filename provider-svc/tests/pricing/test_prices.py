@@ -102,6 +102,22 @@ def test_where_everything_is_priced_no_library_is_wanted():
     assert not library.is_wanted
 
 
+@pytest.mark.parametrize(
+    ("base_url", "is_wanted"),
+    [
+        ("https://api.groq.com/openai/v1", True),
+        ("http://127.0.0.1:8000/v1", False),
+        ("http://[::1]:8000/v1", False),
+        ("http://localhost:8000/v1", False),
+        ("http://vllm:8000/v1", False),
+    ],
+)
+def test_a_server_in_ones_own_house_has_no_price_that_others_know(base_url, is_wanted):
+    prices = prices_of(library := FakeLibrary(), kind="openai_compatible", base_url=base_url)
+    assert library.is_wanted == is_wanted
+    assert (prices.find("known") is not None) == is_wanted
+
+
 async def test_while_the_library_is_read_nothing_is_known_and_nothing_remembered():
     prices = prices_of(library := FakeLibrary(is_reading=True), log := Log())
     assert library.is_wanted

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from chassis.billing.price import FREE
 from chassis.clock import Clock
 from chassis.config.schema import Provider as Configured
 from chassis.globs import Globs
 from chassis.logs import Logger
-from provider_svc.pricing.library import Library, Period, find_rates
+from provider_svc.pricing.library import MAKERS, Library, Period, find_rates
 from provider_svc.pricing.tariffs import rates_of_override
 from runestone.common.v1.cost_pb2 import Rates
 
@@ -93,5 +94,13 @@ def is_free(configured: Configured) -> bool:
 
 
 def asks_library(configured: Configured) -> bool:
-    """Whether some model's price can only come from there."""
-    return not is_free(configured) and all(prices.model != "*" for prices in configured.prices)
+    """Whether some model's price can only come from there, and may: not for a server in one's own house."""
+    if is_free(configured) or any(prices.model == "*" for prices in configured.prices):
+        return False
+    return configured.kind in MAKERS or _is_public(configured.base_url)
+
+
+def _is_public(base_url: str) -> bool:
+    """Whether it names a host as a provider's address does, not by number and with a domain."""
+    host = urlsplit(base_url).hostname or ""
+    return "." in host and not host.replace(".", "").isdigit()

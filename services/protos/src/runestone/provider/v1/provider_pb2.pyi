@@ -417,8 +417,8 @@ class Failed(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`cost` says which); unset
-        when nothing passed.
+        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`is_estimated`); unset when
+        no answer had begun.
         """
 
     @_builtins.property
