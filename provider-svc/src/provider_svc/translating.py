@@ -31,7 +31,7 @@ class Translating:
         self._clock = clock
 
     @property
-    def dialects(self) -> frozenset[Dialect]:
+    def dialects(self) -> frozenset[Dialect.ValueType]:
         """Those of the inner one, and those that can be translated into one of them."""
         spoken = self._inner.dialects
         return spoken | {asked for asked in TRANSLATIONS if find_translation(asked, spoken) is not None}
@@ -47,7 +47,7 @@ class Translating:
             raise unspoken(call.model)
         await self._translate(call, target, sink)
 
-    async def _translate(self, call: UpstreamCall, target: Dialect, sink: Sink) -> None:
+    async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
         members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses))
