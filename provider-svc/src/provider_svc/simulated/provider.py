@@ -15,6 +15,7 @@ from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
 from provider_svc.simulated.answer import Answer, answer, write_document, write_events
 from provider_svc.simulated.behaviour import Behaviour, read_behaviour
 from provider_svc.simulated.request import read_request
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 
 MOST_TOGETHER = 256 << 10  # bytes of events that are ready at once and go as one chunk
 
@@ -24,6 +25,7 @@ class SimulatedProvider:
 
     def __init__(self, name: str, settings: ProviderSettings, clock: Clock) -> None:
         self.name = name
+        self.dialects = frozenset({DIALECT_OPENAI_CHAT})
         self._simulation = settings.simulation
         self._clock = clock
 
