@@ -47,6 +47,7 @@ HEARTS = {
         "ring.py",
         "dialects/",
         "relay.py",
+        "envelope.py",
         "client_headers.py",
         "documents.py",
         "failures.py",

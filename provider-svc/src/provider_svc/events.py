@@ -18,6 +18,8 @@ def accepted(provider: str, model: str, begun: Begun, *, attempt: int) -> CallEv
     step = event.accepted
     step.provider, step.model, step.attempt = provider, model, attempt
     step.upstream_status, step.upstream_request_id = begun.upstream_status, begun.upstream_request_id
+    step.content_type = begun.content_type
+    step.dropped.extend(begun.dropped)
     return event
 
 

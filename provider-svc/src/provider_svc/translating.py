@@ -17,6 +17,7 @@ from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import End, Step
 from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
 from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
+from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
 from runestone.common.v1.dialect_pb2 import Dialect
 
@@ -131,12 +132,6 @@ class _Whole(_Translation):
     def add(self, chunk: Chunk) -> None:
         for step in self._read(chunk):
             self.said.add(step)
-
-
-def unspoken(model: str) -> RunestoneError:
-    """INVALID_REQUEST for an endpoint that a target has not."""
-    message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"
-    return RunestoneError(Reason.INVALID_REQUEST, message, param="model", code="unsupported_endpoint")
 
 
 def _encode(members: dict[str, object]) -> dict[str, msgspec.Raw]:

@@ -254,12 +254,14 @@ class Target(Section, frozen=True, kw_only=True):
 
 class Model(Section, frozen=True, kw_only=True):
     """A public model name and the targets that answer for it. A name may end in `*`. `pipeline` is taken by calls of this
-    model, unless their key has one of its own."""
+    model, unless their key has one of its own. `on_loss`: what becomes of a call that says what its target's language has no
+    word for, and that may change the answer; with `drop` it is left out and told of."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     targets: list[Target] = []
     fallbacks: list[str] = []
     pipeline: str | None = None
+    on_loss: Literal["refuse", "drop"] = "refuse"
 
 
 class Budget(Section, frozen=True, kw_only=True):
