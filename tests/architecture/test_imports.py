@@ -53,6 +53,7 @@ HEARTS = {
         "failures.py",
         "openai/form.py",
         "openai/media.py",
+        "openai/quirks.py",
         "openai/request.py",
         "openai/response.py",
         "openai/responses.py",

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import structs
+
 from chassis.errors import Reason, RunestoneError
 from provider_svc.answer import MAX_ANSWER, Answer
 from provider_svc.failures import failure_of_status
@@ -25,21 +27,21 @@ class Endpoint(NamedTuple):
     is_media: bool = False
 
 
-async def bring(endpoint: Endpoint, answer: Answer, request_id: str, call: UpstreamCall, sink: Sink) -> None:
-    """Relays an answer as the bytes that it is. Raises what `Provider.call` raises."""
+async def bring(endpoint: Endpoint, answer: Answer, begun: Begun, call: UpstreamCall, sink: Sink) -> None:
+    """Relays an answer, of which `begun` is known, as the bytes that it is. Raises what `Provider.call` raises."""
     media_type = answer.header(b"content-type")
     if call.stream and endpoint.watch is not None:
-        sink.accept(Begun(answer.status, request_id))
+        sink.accept(begun)
         await _check_streams(endpoint, answer, media_type, call)
         relay = Relay(endpoint.watch(call), sink.add)
         await pour(answer, relay, sink)
         relay.end()
         await answer.finish()
     elif endpoint.is_media and not media_type.startswith(DOCUMENTS):
-        sink.accept(Begun(answer.status, request_id, media_type or UNNAMED))
+        sink.accept(structs.replace(begun, content_type=media_type or UNNAMED))
         await pour(answer, Blocks(sink), sink)
     else:
-        sink.accept(Begun(answer.status, request_id))
+        sink.accept(begun)
         document = await answer.read(MAX_ANSWER)
         endpoint.read_document(document, call.meter)
         sink.add(Chunk(document, (len(document),)))

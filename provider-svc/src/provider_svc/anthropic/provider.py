@@ -3,6 +3,7 @@
 import msgspec
 
 from chassis.clock import Clock
+from chassis.config.presets import list_dialects
 from chassis.config.schema import Provider as ProviderSettings
 from provider_svc.anthropic.endpoints import ENDPOINTS
 from provider_svc.anthropic.members import wants_usage
@@ -11,6 +12,7 @@ from provider_svc.anthropic.request import messages_body
 from provider_svc.anthropic.response import chat_completion
 from provider_svc.anthropic.stream import ChatStream
 from provider_svc.client_headers import pick
+from provider_svc.dialect_names import find_dialects
 from provider_svc.endpoint import bring, refusal
 from provider_svc.pouring import pour
 from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
@@ -27,7 +29,7 @@ class AnthropicProvider:
 
     def __init__(self, name: str, settings: ProviderSettings, upstream: Upstream, clock: Clock) -> None:
         self.name = name
-        self.dialects = frozenset(ENDPOINTS) | {DIALECT_OPENAI_CHAT}
+        self.dialects = find_dialects(list_dialects(settings)) | {DIALECT_OPENAI_CHAT}
         self._upstream = upstream
         self._clock = clock
         key = settings.api_key
@@ -44,7 +46,7 @@ class AnthropicProvider:
         async with self._upstream.post(endpoint.path, body, headers) as answer:
             if answer.status != 200:
                 raise await refusal(answer, self._clock.time())
-            await bring(endpoint, answer, answer.header(b"request-id"), call, sink)
+            await bring(endpoint, answer, Begun(answer.status, answer.header(b"request-id")), call, sink)
 
     async def _chat(self, call: UpstreamCall, sink: Sink) -> None:
         """Raises INVALID_REQUEST, before anything is sent, for what cannot be translated."""

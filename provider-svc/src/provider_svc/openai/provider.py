@@ -1,13 +1,18 @@
 """The provider of kinds `openai` and `openai_compatible`."""
 
+from collections.abc import Mapping
+
 from chassis.clock import Clock
+from chassis.config.presets import list_dialects, list_quirks
 from chassis.config.schema import Provider as ProviderSettings
 from provider_svc.client_headers import pick
+from provider_svc.dialect_names import find_dialects
 from provider_svc.endpoint import bring, refusal
 from provider_svc.openai.endpoints import CHUNKED, ENDPOINTS
 from provider_svc.openai.form import read_boundary, replace_model, write_media_type
+from provider_svc.openai.quirks import Members, change, list_dropped
 from provider_svc.openai.request import build_body
-from provider_svc.provider import Sink, UpstreamCall
+from provider_svc.provider import Begun, Sink, UpstreamCall
 from provider_svc.upstream import Upstream
 
 CLIENT_HEADERS = frozenset({"openai-beta"})
@@ -18,25 +23,34 @@ class OpenAIProvider:
 
     def __init__(self, name: str, settings: ProviderSettings, upstream: Upstream, clock: Clock) -> None:
         self.name = name
-        self.dialects = frozenset(ENDPOINTS)
+        self.dialects = find_dialects(list_dialects(settings))
         self._upstream = upstream
         self._clock = clock
+        self._quirks = list_quirks(settings)
+        self._takes_stream_options = "no_stream_options" not in self._quirks
         key = settings.api_key
         self._headers = {"authorization": f"Bearer {key.reveal()}"} if key is not None else {}
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for a form that cannot be read."""
-        endpoint, headers = ENDPOINTS[call.dialect], pick(self._headers, call.headers, CLIENT_HEADERS)
-        if call.content_type:
-            boundary = read_boundary(call.content_type)
-            body = replace_model(call.form, boundary, call.model)
-            headers = {**headers, "content-type": write_media_type(boundary)}
-        else:
-            body = build_body(call.members, call.model, asks_usage=call.stream and call.dialect in CHUNKED)
+        endpoint, members = ENDPOINTS[call.dialect], call.members
+        if self._quirks and call.dialect in CHUNKED:
+            members = change(members, self._quirks)
+        body, headers = self._write(call, members)
         async with self._upstream.post(endpoint.path, body, headers) as answer:
             if answer.status != 200:
                 raise await refusal(answer, self._clock.time())
-            await bring(endpoint, answer, answer.header(b"x-request-id"), call, sink)
+            begun = Begun(answer.status, answer.header(b"x-request-id"), dropped=list_dropped(call.members, members))
+            await bring(endpoint, answer, begun, call, sink)
+
+    def _write(self, call: UpstreamCall, members: Members) -> tuple[bytes, Mapping[str, str]]:
+        headers = pick(self._headers, call.headers, CLIENT_HEADERS)
+        if call.content_type:
+            boundary = read_boundary(call.content_type)
+            form = replace_model(call.form, boundary, call.model)
+            return form, {**headers, "content-type": write_media_type(boundary)}
+        asks_usage = call.stream and call.dialect in CHUNKED and self._takes_stream_options
+        return build_body(members, call.model, asks_usage=asks_usage), headers
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -227,16 +227,35 @@ class Simulation(Section, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=0, le=599)] = 0
 
 
+DialectName = Literal[
+    "chat",
+    "responses",
+    "messages",
+    "count_tokens",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+    "rerank",
+]
+
+
 class Provider(Section, frozen=True, kw_only=True):
-    """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client. `ca` is a PEM
-    file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for the environment's is
-    never used."""
+    """One provider. `preset` names a server that is known (`chassis.config.presets`), of kind `openai_compatible`. `base_url` is what
+    the maker's SDK has; only the operator names addresses, never a client. `dialects` are what it speaks itself; absent: what is
+    known of it. `ca` is a PEM file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for
+    the environment's is never used."""
 
     name: Name
     kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
+    preset: str = ""
     base_url: str = ""
     api_key: Secret | None = None
-    dialects: list[Literal["chat", "embeddings", "responses", "messages"]] = []
+    dialects: list[DialectName] = []
     timeouts: Timeouts = Timeouts()
     ca: str = ""
     proxy: ProxyUrl | None = None
