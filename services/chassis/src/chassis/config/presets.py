@@ -23,6 +23,7 @@ class Preset(NamedTuple):
     quirks: tuple[Quirk, ...] = ()
 
 
+KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 ADDRESSES = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 
 _OPENAI: tuple[DialectName, ...] = (
@@ -116,6 +117,12 @@ def find_address(provider: Provider) -> str:
     """Where a provider is: as configured, else as its preset or its maker has it; "" for one that is nowhere."""
     preset = PRESETS.get(provider.preset)
     return provider.base_url or (preset.base_url if preset else ADDRESSES.get(provider.kind, ""))
+
+
+def find_key_variable(provider: Provider) -> str:
+    """The variable that a provider's key usually stands in; "" for one that may need none."""
+    preset = PRESETS.get(provider.preset)
+    return preset.key if preset else KEYS.get(provider.kind, "")
 
 
 def list_dialects(provider: Provider) -> tuple[DialectName, ...]:
