@@ -21,6 +21,8 @@ def accepted(provider: str, model: str, begun: Begun, *, attempt: int, rates: Ra
     step.upstream_status, step.upstream_request_id = begun.upstream_status, begun.upstream_request_id
     if rates is not None:
         step.rates.CopyFrom(rates)
+    step.content_type = begun.content_type
+    step.dropped.extend(begun.dropped)
     return event
 
 
