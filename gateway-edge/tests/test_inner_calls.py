@@ -26,7 +26,6 @@ from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.validate import Validate
-from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 from runestone.audit.v1.audit_pb2 import AuditRecord
@@ -82,7 +81,7 @@ class Edge:
         self.spool, self.provider = Spool(), Provider()
         steps: list[Middleware] = [
             Record(self.spool, clock),
-            Validate(catalog, chat_shape(is_strict=False)),
+            Validate(catalog, is_strict=False),
             RateLimit(leases, LocalLimits(clock, share=1)),
             self.provider,
         ]

@@ -13,7 +13,8 @@ from chassis.errors import RunestoneError
 from chassis.metrics import Metrics
 from gateway_edge.door.intake import read_timeout
 from gateway_edge.door.proxies import TrustedProxies
-from gateway_edge.door.reply import PING, HttpReply
+from gateway_edge.door.reply import HttpReply
+from gateway_edge.endpoints.voices import COMMENT
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
@@ -149,8 +150,8 @@ async def test_a_stream_is_chunked_and_ends_once(served: Served) -> None:
 async def test_a_client_that_waits_hears_pings(served: Served) -> None:
     async with served.connect() as (reader, writer):
         writer.write(b"GET /pings HTTP/1.1\r\nhost: x\r\n\r\n")
-        await reader.readuntil(PING)
-        await reader.readuntil(PING)
+        await reader.readuntil(COMMENT)
+        await reader.readuntil(COMMENT)
         served.echo.go_on.set()
         assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"9\r\ndata: 1\n\n\r\n0\r\n\r\n")
 

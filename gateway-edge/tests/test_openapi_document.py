@@ -13,7 +13,7 @@ from chassis.config import Settings
 from chassis.snapshots import Snapshot
 from gateway_edge.door.errors import MEANINGS
 from gateway_edge.openapi.document import published, read_document
-from gateway_edge.openapi.shape import chat_shape
+from gateway_edge.openapi.shape import request_shape
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 
@@ -64,7 +64,7 @@ def test_every_status_that_a_reason_stands_for_is_described() -> None:
 @pytest.mark.parametrize("name", CHAT["requestBody"]["content"]["application/json"]["examples"])
 def test_an_example_holds_nothing_that_the_schema_does_not_know(name: str) -> None:
     example = CHAT["requestBody"]["content"]["application/json"]["examples"][name]["value"]
-    assert chat_shape(is_strict=True).is_valid(example)
+    assert request_shape("/v1/chat/completions", is_strict=True).is_valid(example)
 
 
 def test_an_error_is_what_it_is_said_to_be() -> None:
