@@ -19,6 +19,7 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.limits.limit import RequestLimit, per_minute
 from gateway_edge.limits.local import LocalLimits
@@ -239,3 +240,15 @@ def test_no_request_can_take_its_way():
     ways = lay_pipelines(POLICY, anything, anything)
     assert ways.inner.names == (*STEPS, "choose")
     assert ways.inner not in [way.pipeline for way in ways.table.values()]
+
+
+async def test_it_asks_where_its_cause_asked(edge, make_call):
+    """What is asked anew is the same question."""
+    body = b'{"input": "hi"}'
+    cause = make_call(body, is_bare=True, endpoint=ENDPOINTS["/v1/embeddings"], model="simulated")
+    outcome = await edge.inner.make(ACME, body, of=cause)
+    assert outcome.error is None
+    (call,) = edge.provider.calls
+    assert (call.asked.endpoint.path, call.asked.view.model) == ("/v1/embeddings", "simulated")
+    assert edge.spool.records[0].endpoint == "/v1/embeddings"
+    assert b'endpoint="inner /v1/embeddings"' in edge.metrics.exposition()

@@ -44,6 +44,6 @@ def _read_azure(path: str) -> Named:
 def _split(rest: str) -> Named | None:
     """`{model}/chat/completions`. Slashes of the model may stand as they are."""
     for path in _DEPLOYED:
-        if rest.endswith(path) and len(rest) > len(path):
+        if rest.endswith(path) and rest.find("/") > 0 and len(rest) > len(path):
             return Named(f"{VERSION}{path}", unquote(rest.removesuffix(path)))
     return None
