@@ -21,7 +21,7 @@ class SlowClient:
 
     def __init__(self) -> None:
         self.written = b""
-        self.is_aborted = False
+        self.is_cut = False
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
@@ -29,8 +29,8 @@ class SlowClient:
         self.written += data
         await self.may_go_on.wait()
 
-    def abort(self) -> None:
-        self.is_aborted = True
+    def cut(self) -> None:
+        self.is_cut = True
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_behind_an_end_that_waits_for_its_reader_no_error_stands(
     """It would be read as the beginning of the next answer. The client is cut off instead."""
     await end_late(reply, client, end(reply))
     assert b"too late" not in client.written
-    assert client.is_aborted and not reply.is_whole
+    assert client.is_cut and not reply.is_whole
 
 
 async def test_a_document_behind_the_beginning_of_a_stream_is_a_fault(reply: HttpReply, client: SlowClient) -> None:
@@ -117,7 +117,7 @@ async def test_a_body_that_fails_behind_its_first_byte_is_cut_and_never_ends(
     await reply.begin("audio/mpeg")
     await reply.write(b"\xff\xfb")
     await reply.fail(FAILED)
-    assert client.is_aborted and not reply.is_whole
+    assert client.is_cut and not reply.is_whole
     assert client.written.endswith(b"2\r\n\xff\xfb\r\n")
 
 
@@ -127,7 +127,7 @@ async def test_a_body_that_fails_before_its_first_byte_is_an_error_like_any_othe
     await reply.begin("audio/mpeg")
     await reply.fail(FAILED)
     assert client.written.startswith(b"HTTP/1.1 502 ") and b"application/json" in client.written
-    assert reply.is_whole and not client.is_aborted
+    assert reply.is_whole and not client.is_cut
 
 
 async def test_an_answer_that_has_begun_becomes_no_other(reply: HttpReply) -> None:

@@ -110,7 +110,7 @@ class HttpReply:
             async with asyncio.timeout(LAST_WORDS):
                 await self._send_error(error)
         except TimeoutError:
-            self._connection.abort()
+            self._connection.cut()
 
     def stop_pinging(self) -> None:
         """Stops what still runs for this reply."""
