@@ -95,9 +95,11 @@ async def test_one_that_shared_anothers_call_owes_nothing(stream: Call) -> None:
     assert (stream.outcome.usage, stream.outcome.cost) == (None, None)
 
 
-async def test_what_is_no_stream_of_text_is_not_estimated(stream: Call) -> None:
-    await left(stream, [accepted(content_type="audio/mpeg"), data()])
-    assert stream.outcome.usage is None
+async def test_what_is_no_stream_of_text_is_not_estimated(make_call: Callable[..., Call]) -> None:
+    """Sound is passed on as it comes, too."""
+    call = make_call()
+    await left(call, [accepted(content_type="audio/mpeg"), data()])
+    assert call.outcome.usage is None
 
 
 async def test_a_call_that_nobody_accepted_costs_nothing(stream: Call) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from chassis.billing.price import FREE
+from chassis.config.presets import PRESETS
 from chassis.config.schema import ModelPrices, Provider
 from chassis.testing import FakeClock
 from provider_svc.pricing.library import Period
@@ -56,6 +57,12 @@ def test_then_what_is_known_of_the_provider():
     prices = prices_of(library := FakeLibrary(), base_url="https://x", prices=[ModelPrices(model="mine", input=1)])
     assert prices.find("known") == KNOWN
     assert library.asked == [("openai", "https://x", "known")]
+
+
+def test_a_preset_is_known_by_its_address():
+    prices = prices_of(library := FakeLibrary(), kind="openai_compatible", preset="groq")
+    assert prices.find("known") == KNOWN
+    assert library.asked == [("openai_compatible", PRESETS["groq"].base_url, "known")]
 
 
 def test_a_model_is_looked_up_once():

@@ -23,6 +23,7 @@ def write_answer(answer: Answer, call: Call, recording: Recording, *, is_paced: 
     if call.outcome.cost is not None:
         answer.cost.CopyFrom(call.outcome.cost)
     answer.finish_reason = call.outcome.finish_reason
+    answer.dropped.extend(call.outcome.dropped)
     if recording.content_type == EVENTS:
         answer.ends.extend(find_ends(answer.body))
         if is_paced:

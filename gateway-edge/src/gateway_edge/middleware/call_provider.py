@@ -11,7 +11,7 @@ from gateway_edge.call import Call
 from gateway_edge.costs.headers import NOTHING, write_cost
 from gateway_edge.costs.tab import Tab
 from gateway_edge.middleware.base import Proceed
-from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
+from gateway_edge.reply import DROPPED
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
 
 PATIENCE = 2.0  # a provider-svc that was killed is back within this
@@ -59,15 +59,17 @@ class CallProvider:
 
 
 def _request(call: Call) -> CallRequest:
-    question = call.asked
+    question, headers = call.asked, call.arrival.headers
     return CallRequest(
         call_id=call.id,
         tenant=call.caller.tenant,
-        dialect=DIALECT_OPENAI_CHAT,
-        model=question.chat.model,
+        dialect=question.endpoint.dialect,
+        model=question.view.model,
         stream=question.is_stream,
         body=question.body,
         coalesce_key=call.coalesce_key,
+        content_type=headers.get("content-type", "") if question.form is not None else "",
+        headers=dict(question.endpoint.pick_headers(headers)),
     )
 
 
@@ -77,15 +79,15 @@ def _route(call: Call) -> Metadata:
 
 
 class _Relay:
-    """Events in, reply out: a stream as it comes, a unary answer when it is whole."""
+    """Events in, reply out: a stream and what is neither events nor JSON as it comes, any other answer when it is whole."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._is_stream = call.asked.is_stream
+        self._is_passed_on = call.asked.is_stream
         self._document = b""
         self._tab = Tab(call.asked.body)
         self._is_over = False
-        if self._is_stream:
+        if self._is_passed_on:
             call.reply.expect_events()
 
     async def take_all(self, response: CallResponse) -> None:
@@ -95,17 +97,15 @@ class _Relay:
 
     async def _take(self, event: CallEvent) -> None:
         match event.WhichOneof("event"):
-            case "data" if self._is_stream:
+            case "data" if self._is_passed_on:
                 body = event.data.body
                 self._tab.note(event.data, body)
                 await self._call.reply.write(body)
             case "data":
                 self._document += event.data.body
             case "accepted":
-                self._note_target(event.accepted)
                 self._tab.open(event.accepted)
-                if event.accepted.coalesced:
-                    self._note_followed()
+                await self._accept(event.accepted)
             case "completed":
                 self._complete(event.completed)
             case "failed":
@@ -113,18 +113,36 @@ class _Relay:
 
     def settle(self) -> None:
         """A client that leaves in the middle is billed for what passed; of a document nobody knows what it would have been."""
-        if self._is_stream and not self._is_over:
+        if self._is_passed_on and not self._is_over:
             self._tab.settle(self._call.outcome)
 
     async def finish(self) -> None:
         if not self._call.outcome.is_complete:
             raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "the answer ended before it was whole")
-        if self._is_stream:
+        if self._is_passed_on:
             await self._call.reply.close()
         else:
             if self._call.outcome.cache != FOLLOWED:
                 self._call.reply.headers.update(write_cost(self._call.outcome.cost))
             await self._call.reply.send(self._document)
+
+    async def _accept(self, accepted: Accepted) -> None:
+        self._note_target(accepted)
+        if accepted.coalesced:
+            self._note_followed()
+        if accepted.dropped:
+            self._call.outcome.dropped = tuple(accepted.dropped)
+            self._call.reply.headers[DROPPED] = ", ".join(accepted.dropped)
+        if accepted.content_type:
+            await self._begin(accepted.content_type)
+
+    async def _begin(self, content_type: str) -> None:
+        """What is neither events nor JSON. Raises PROVIDER_INVALID_ANSWER where events were asked."""
+        if self._is_passed_on:
+            message = f"the provider answered {content_type[:64]!r} where events were asked"
+            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
+        self._is_passed_on = True
+        await self._call.reply.begin(content_type)
 
     def _note_target(self, said: Accepted | Failed) -> None:
         outcome, headers = self._call.outcome, self._call.reply.headers

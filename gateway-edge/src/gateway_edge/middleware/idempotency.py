@@ -12,6 +12,7 @@ from gateway_edge.idempotency.claims import Claim, Claims
 from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import Recording, RecordingReply
+from gateway_edge.reply import DROPPED
 from runestone.state.v1.state_pb2 import KeptAnswer
 
 REPLAYED, ORIGINAL = "idempotency-replayed", "x-runestone-original-request-id"
@@ -26,6 +27,7 @@ KEPT_HEADERS = (
     "x-runestone-model",
     "x-runestone-attempts",
     *COST_HEADERS,
+    DROPPED,
     "x-cache",
     "age",
 )

@@ -35,8 +35,8 @@ class Counts(Struct, frozen=True):
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """All of an answer that is the same every time: the `head` and the `tail` of its bytes, its audit record without what speaks of
-    one call, its log line's facts; and what it depends on. `valid_until` is its key's, in seconds since the epoch."""
+    """All of an answer that is the same every time: the `head` and the `tail` of its bytes, the names of the headers that hold the
+    call's id, its audit record without what speaks of one call, its log line's facts; and what it depends on. `valid_until` is its key's, in seconds since the epoch."""
 
     given: Given
     valid_until: float
@@ -44,6 +44,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     usage: Usage | None
     cost: Cost | None
     head: str
+    id_headers: tuple[str, ...]
     tail: bytes
     record: bytes
     counts: Counts

@@ -127,8 +127,9 @@ class Repeats:
 
 def _write(recipe: Recipe, moment: Moment, limits: str) -> bytes:
     given = recipe.given
+    ids = "".join([f"{name}: {moment.call_id}\r\n" for name in recipe.id_headers])
     return (
-        f"{recipe.head}x-request-id: {moment.call_id}\r\ntraceparent: {moment.traceparent}\r\n"
+        f"{recipe.head}{ids}traceparent: {moment.traceparent}\r\n"
         f"age: {int(max(0.0, moment.at - given.stored_at))}\r\n"
         f"cache-status: runestone; hit; ttl={int(given.fresh_until - moment.at)}; detail=fresh\r\n"
         f"server-timing: {STAGE};dur={moment.seconds * 1000:.3f}\r\n{limits}{write_date()}"

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from chassis.billing.price import FREE
 from chassis.clock import Clock
+from chassis.config.presets import find_address
 from chassis.config.schema import Provider as Configured
 from chassis.globs import Globs
 from chassis.logs import Logger
@@ -31,6 +32,7 @@ class ConfiguredPrices:
 
     def __init__(self, configured: Configured, library: Library, clock: Clock, log: Logger) -> None:
         self._configured = configured
+        self._address = find_address(configured)
         self._overrides = [(Globs([one.model]), rates_of_override(one)) for one in configured.prices]
         self._is_free = is_free(configured)
         self._library = library if asks_library(configured) else None
@@ -62,7 +64,7 @@ class ConfiguredPrices:
             return (Period(None, FREE),)
         if self._library is None:
             return ()
-        return self._library.list_periods(self._configured.kind, self._configured.base_url, model)
+        return self._library.list_periods(self._configured.kind, self._address, model)
 
     def _remember(self, model: str, periods: Sequence[Period]) -> Sequence[Period]:
         if len(self._known) >= MOST:
@@ -97,10 +99,10 @@ def asks_library(configured: Configured) -> bool:
     """Whether some model's price can only come from there, and may: not for a server in one's own house."""
     if is_free(configured) or any(prices.model == "*" for prices in configured.prices):
         return False
-    return configured.kind in MAKERS or _is_public(configured.base_url)
+    return configured.kind in MAKERS or _is_public(find_address(configured))
 
 
-def _is_public(base_url: str) -> bool:
+def _is_public(address: str) -> bool:
     """Whether it names a host as a provider's address does, not by number and with a domain."""
-    host = urlsplit(base_url).hostname or ""
+    host = urlsplit(address).hostname or ""
     return "." in host and not host.replace(".", "").isdigit()
