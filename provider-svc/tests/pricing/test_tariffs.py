@@ -8,7 +8,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, Tier, TieredPrices
 
 from chassis.billing.price import price
-from chassis.config.schema import ModelPrices
+from chassis.config.prices import ModelPrices
 from provider_svc.pricing.tariffs import CLASSES, rates_of_library, rates_of_override
 from runestone.common.v1.cost_pb2 import Rates, Tariff
 from runestone.common.v1.usage_pb2 import Usage

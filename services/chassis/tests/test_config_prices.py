@@ -4,7 +4,7 @@ import pytest
 
 from chassis.config import ConfigError, parse_settings
 from chassis.config.decode import decode, encode
-from chassis.config.schema import ModelPrices
+from chassis.config.prices import ModelPrices
 
 
 def provider_of(members: str):

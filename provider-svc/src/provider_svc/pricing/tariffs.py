@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
-from chassis.config.schema import ModelPrices
+from chassis.config.prices import ModelPrices
 from runestone.common.v1.cost_pb2 import Rates, Tariff
 
 if TYPE_CHECKING:

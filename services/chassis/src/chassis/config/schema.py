@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from chassis.config.authentication import Authentication
+from chassis.config.prices import ModelPrices
 from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -19,7 +20,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 Name = Annotated[str, Meta(pattern=NAME)]
 
 Glob = Annotated[str, Meta(min_length=1, max_length=256)]  # a name, or a pattern in which `*` stands for anything
-Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]  # for a million tokens
 Moment = Annotated[datetime, Meta(tz=True)]  # RFC 3339, with its zone: 2027-01-31T12:00:00Z
 
 
@@ -226,18 +226,6 @@ class Simulation(Section, frozen=True, kw_only=True):
     pace: Duration = Duration(0)
     words: Annotated[int, Meta(ge=1, le=100_000)] = 24
     status: Annotated[int, Meta(ge=0, le=599)] = 0
-
-
-class ModelPrices(Section, frozen=True, kw_only=True):
-    """What the models whose names at the provider fit `model` cost, in dollars for a million tokens. `cached_input` are those read from
-    the provider's prompt cache, `cache_write` those written to it; absent: as `input`. Without `output` only what writes no tokens
-    (embeddings) has a cost."""
-
-    model: Glob
-    input: Dollars
-    cached_input: Dollars | None = None
-    cache_write: Dollars | None = None
-    output: Dollars | None = None
 
 
 DialectName = Literal[
