@@ -18,12 +18,13 @@ from chassis.testing import FakeClock
 from gateway_edge.call import Arrival, Call, Question
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.containment.middleware import Contained, OnError
+from gateway_edge.endpoints.endpoint import Endpoint
+from gateway_edge.endpoints.table import CHAT
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.limit import RequestLimit
 from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.body import decode_object, read_as
-from gateway_edge.question.chat import ChatRequest
 from gateway_edge.stopwatch import Stopwatch
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     LeaseRequest,
@@ -58,6 +59,9 @@ class FakeReply:
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         self.status, self.content_type = status, content_type
         await self.write(body)
+
+    async def begin(self, content_type: str) -> None:
+        self.content_type = content_type
 
     async def write(self, events: bytes) -> None:
         self.body += events
@@ -195,22 +199,25 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
         tenant: str = "acme",
         limits: tuple[RequestLimit, ...] = (),
         is_bare: bool = False,
+        endpoint: Endpoint = CHAT,
+        model: str = "",
     ) -> Call:
         async def read_body() -> bytes:
             return body
 
         arrival = Arrival(
             method="POST",
-            path="/v1/chat/completions",
+            path=endpoint.path,
             query="",
-            endpoint="/v1/chat/completions",
-            template="/v1/chat/completions",
+            endpoint=endpoint.path,
+            template=endpoint.path,
             headers=headers or {},
             client_address="127.0.0.1",
             received_at=clock.monotonic(),
             started_at=clock.time(),
             timeout=60.0,
             read_body=read_body,
+            model=model,
         )
         call = Call(
             id="req_1",
@@ -221,16 +228,17 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             trace=NO_TRACE,
             stopwatch=Stopwatch(),
             pipeline="default",
+            endpoint=endpoint,
         )
         if not is_bare:
             document = decode_object(body)
-            chat = read_as(document, ChatRequest)
-            route = catalog.find_route(chat.model)
+            view = read_as(document, endpoint.view)
+            route = catalog.find_route(view.model)
             assert route is not None
             call.principal = Principal(tenant=tenant, key="ci", limits=limits)
             call.body, call.document = body, document
             call.received = body
-            call.question = Question(body, chat, route, decoded=document)
+            call.question = Question(body, view, route, decoded=document, endpoint=endpoint)
         return call
 
     return make

@@ -20,7 +20,7 @@ fixed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 def call_with(make_call, document, *, option=0, tenant="acme", key="ci"):
     call = make_call(tenant=tenant)
     call.body = orjson.dumps(document, option=option)
-    call.question = Question(call.body, call.asked.chat, call.asked.route)
+    call.question = Question(call.body, call.asked.view, call.asked.route)
     call.principal = type(call.caller)(tenant=tenant, key=key)
     return call
 

@@ -21,6 +21,7 @@ from gateway_edge.auth.table import lay_credentials
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.ways import Ways
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
@@ -39,7 +40,6 @@ from gateway_edge.middleware.settle import Settle
 from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.openapi.document import published
-from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.fingerprint import hash_parts
@@ -90,14 +90,14 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose(pipelines, policy.catalog, chosen)
 
-    chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
+    asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
     preflight = {("OPTIONS", "*"): Pipeline([Preflight(policy.cors)])} if policy.cors else {}
     paths = {
-        ("POST", "/v1/chat/completions"): chat,
+        **{("POST", path): asking for path in ENDPOINTS},
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
         ("GET", "/v1/openapi.json"): openapi,
@@ -125,8 +125,8 @@ def _make_steps(steps: list[PipelineStep], parts: Parts) -> list[Middleware]:
 
 
 def _transform(parts: Parts, options: Options) -> Middleware:
-    known = chat_shape(is_strict=False)  # what an operator adds behind a strict `validate` is meant
-    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, known).ask)
+    # What an operator adds behind a strict `validate` is meant.
+    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, is_strict=False).ask)
 
 
 def _rate_limit(parts: Parts, options: Options) -> Middleware:
@@ -157,9 +157,7 @@ def _cache(parts: Parts, options: Options) -> Middleware:
 
 MAKERS: dict[str, Callable[[Parts, Options], Middleware]] = {
     "authenticate": lambda _parts, options: Authenticate(admin=options.get("admin", False)),
-    "validate": lambda parts, options: Validate(
-        parts.policy.catalog, chat_shape(is_strict=options.get("strict", False))
-    ),
+    "validate": lambda parts, options: Validate(parts.policy.catalog, is_strict=options.get("strict", False)),
     "transform": _transform,
     "idempotency": _idempotency,
     "rate_limit": _rate_limit,

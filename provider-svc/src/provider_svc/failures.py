@@ -35,6 +35,20 @@ REASONS_BY_TYPE: dict[str, Reason] = {
     "rate_limit_error": Reason.PROVIDER_RATE_LIMITED,
     "rate_limit_exceeded": Reason.PROVIDER_RATE_LIMITED,
     "overloaded_error": Reason.PROVIDER_OVERLOADED,
+    **dict.fromkeys(
+        (
+            "invalid_prompt",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_content_policy_violation",
+        ),
+        Reason.PROVIDER_REFUSED,  # what Responses say of a question once they have begun
+    ),
 }
 
 # Failures that the next moment, another connection or another target may not meet. What was refused would be again; whom a

@@ -31,7 +31,7 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool
     members: Mapping[str, msgspec.Raw]
-    dialect: Dialect = DIALECT_OPENAI_CHAT
+    dialect: Dialect.ValueType = DIALECT_OPENAI_CHAT
     form: bytes = b""
     content_type: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -105,7 +105,7 @@ class Provider(Protocol):
     """Calls the models of one configured provider, in the dialects that it speaks itself: it is asked in no other."""
 
     @property
-    def dialects(self) -> frozenset[Dialect]:
+    def dialects(self) -> frozenset[Dialect.ValueType]:
         """The dialects that it speaks."""
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:

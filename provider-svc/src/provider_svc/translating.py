@@ -17,6 +17,7 @@ from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import End, Step
 from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
 from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
+from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
 from runestone.common.v1.dialect_pb2 import Dialect
 
@@ -31,7 +32,7 @@ class Translating:
         self._clock = clock
 
     @property
-    def dialects(self) -> frozenset[Dialect]:
+    def dialects(self) -> frozenset[Dialect.ValueType]:
         """Those of the inner one, and those that can be translated into one of them."""
         spoken = self._inner.dialects
         return spoken | {asked for asked in TRANSLATIONS if find_translation(asked, spoken) is not None}
@@ -47,7 +48,7 @@ class Translating:
             raise unspoken(call.model)
         await self._translate(call, target, sink)
 
-    async def _translate(self, call: UpstreamCall, target: Dialect, sink: Sink) -> None:
+    async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
         members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses))
@@ -131,12 +132,6 @@ class _Whole(_Translation):
     def add(self, chunk: Chunk) -> None:
         for step in self._read(chunk):
             self.said.add(step)
-
-
-def unspoken(model: str) -> RunestoneError:
-    """INVALID_REQUEST for an endpoint that a target has not."""
-    message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"
-    return RunestoneError(Reason.INVALID_REQUEST, message, param="model", code="unsupported_endpoint")
 
 
 def _encode(members: dict[str, object]) -> dict[str, msgspec.Raw]:

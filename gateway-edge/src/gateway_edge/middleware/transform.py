@@ -39,7 +39,9 @@ class Transform:
             await proceed(call)
             return
         plain = call.reply
-        call.reply = reply = TransformedReply(plain, self._answers, lambda: _facts_of(call))
+        call.reply = reply = TransformedReply(
+            plain, self._answers, lambda: _facts_of(call), has_choices=call.endpoint.has_choices
+        )
         try:
             await proceed(call)
         finally:
@@ -53,6 +55,9 @@ class Transform:
         if facts.headers is not call.arrival.headers:
             call.arrival = msgspec.structs.replace(call.arrival, headers=facts.headers)
         if is_changed:
+            if call.form is not None:
+                message = "this pipeline changes what is asked, which it cannot do to a form"
+                raise RunestoneError(Reason.INVALID_REQUEST, message)
             call.body = _write(call)
             if call.question is not None:
                 await self._ask(call)

@@ -13,11 +13,12 @@ from gateway_edge.transform.facts import Facts
 from gateway_edge.transform.headers import HeaderPlan
 from gateway_edge.transform.redaction import PIECE, Redaction
 from gateway_edge.transform.stream_redaction import StreamRedaction
-from gateway_edge.transform.texts import ARGUMENTS, NO_TEXTS, find_texts
+from gateway_edge.transform.texts import ARGUMENTS, NO_TEXTS, NO_TEXTS_ANYWHERE, PROGRAMS, find_texts
 from gateway_edge.transform.turns import Turns
 
 T = TypeVar("T")
 
+CHOICES = "choices"
 IN_ONE_TURN = 64 << 10  # bytes of events that are changed before others have their turn
 
 
@@ -30,7 +31,9 @@ class AnswerPlan:
         self.headers = HeaderPlan([said for kind, said in given if kind == "header"])
         self.changes = [CHANGES[kind](said) for kind, said in given if kind in CHANGES]
         self.redaction = Redaction(rules) if rules else None
-        self.skipped = NO_TEXTS if any(rule.in_ == "all" for rule in rules) else NO_TEXTS | {ARGUMENTS}
+        takes_all = any(rule.in_ == "all" for rule in rules)
+        self.skipped = NO_TEXTS if takes_all else NO_TEXTS | {ARGUMENTS}
+        self.skipped_anywhere = NO_TEXTS_ANYWHERE if takes_all else NO_TEXTS_ANYWHERE | PROGRAMS
         self.max_size = options.max_answer
 
     @property
@@ -67,11 +70,13 @@ class AnswerPlan:
             change(document, facts)
 
     def _redact(self, document: Document, redaction: Redaction) -> Turns[None]:
-        choices = document.get("choices")
+        choices = document.get(CHOICES)
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("logprobs"):
                 choice["logprobs"] = None  # they spell the text
-        for holder, place, _ in find_texts(choices, self.skipped):
+        # Where there are no choices, what is said may stand anywhere.
+        said, skipped = (choices, self.skipped) if CHOICES in document else (document, self.skipped_anywhere)
+        for holder, place, _ in find_texts(said, skipped):
             holder[place] = yield from redaction.redact(holder[place])
 
 

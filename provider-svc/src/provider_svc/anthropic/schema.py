@@ -3,24 +3,26 @@
 https://docs.claude.com/en/api/messages and https://docs.claude.com/en/docs/build-with-claude/streaming.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] | None
 
 
 class OutputDetails(msgspec.Struct, frozen=True):
     """The part of the output that was reasoning, in tokens."""
 
-    thinking_tokens: int | None = None
+    thinking_tokens: Count = None
 
 
 class TokenCounts(msgspec.Struct, frozen=True):
     """Anthropic's `usage`. `input_tokens` leaves out both cache counts; a message_delta's counts are cumulative."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
     output_tokens_details: OutputDetails | None = None
 
 

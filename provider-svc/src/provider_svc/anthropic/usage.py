@@ -26,7 +26,7 @@ def _count_input(told: Usage, counts: TokenCounts) -> None:
     """A message_delta may repeat any of the three input counts, so the uncached one is kept as what it is."""
     uncached = counts.input_tokens
     if uncached is None and told.HasField("input_tokens"):
-        uncached = told.input_tokens - told.cache_read_input_tokens - told.cache_write_input_tokens
+        uncached = max(0, told.input_tokens - told.cache_read_input_tokens - told.cache_write_input_tokens)
     if counts.cache_read_input_tokens is not None:
         told.cache_read_input_tokens = counts.cache_read_input_tokens
     if counts.cache_creation_input_tokens is not None:

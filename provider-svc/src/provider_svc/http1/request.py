@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from provider_svc.http1.origin import Origin
 
 # RFC 9110, sections 5.1 and 5.5. Whatever else stood in a value could end the line, and with it the header or the head.
-MAX_STARTS = 64  # heads of a provider differ in their length only; what is written once is kept
+MAX_STARTS = 64  # most heads of a provider differ in their length only; what was written lately is kept
 
 _is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _is_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
@@ -37,8 +37,9 @@ class RequestForm:
         start = self._starts.get(key)
         if start is None:
             start = self._write_start(path, headers)
-            if len(self._starts) < MAX_STARTS:
-                self._starts[key] = start
+            if len(self._starts) >= MAX_STARTS:
+                self._starts.clear()
+            self._starts[key] = start
         return b"%bcontent-length: %d\r\n\r\n" % (start, length)
 
     def _write_start(self, path: str, headers: Mapping[str, str]) -> bytes:

@@ -157,6 +157,7 @@ class Answer(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """The bytes that the client was sent: a document, or all events of a stream up to its end."""
     content_type: _builtins.str
@@ -205,6 +206,10 @@ class Answer(_message.Message):
     def cost(self) -> _cost_pb2.Cost:
         """What the original call cost; unset when that is not known."""
 
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out on its way to the provider: paths, at most 32. Whoever is given the answer is told."""
+
     def __init__(
         self,
         *,
@@ -223,10 +228,11 @@ class Answer(_message.Message):
         error: _error_pb2.Error | None = ...,
         labels: Global___Labels | None = ...,
         cost: _cost_pb2.Cost | None = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "cost", b"cost", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "cost", b"cost", "dropped", b"dropped", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

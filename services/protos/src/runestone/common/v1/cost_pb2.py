@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/common/v1/cost.proto\x12\x13runestone.common.v1\".\n\x04\x43ost\x12\x10\n\x08nano_usd\x18\x01 \x01(\x04\x12\x14\n\x0cis_estimated\x18\x02 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/common/v1/cost.proto\x12\x13runestone.common.v1\".\n\x04\x43ost\x12\x10\n\x08nano_usd\x18\x01 \x01(\x04\x12\x14\n\x0cis_estimated\x18\x02 \x01(\x08\"P\n\x05Rates\x12,\n\x07tariffs\x18\x01 \x03(\x0b\x32\x1b.runestone.common.v1.Tariff\x12\x19\n\x11nano_usd_per_call\x18\x02 \x01(\x04\"\xde\x01\n\x06Tariff\x12\x1a\n\x12\x61\x62ove_input_tokens\x18\x01 \x01(\x04\x12\x12\n\x05input\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x19\n\x0c\x63\x61\x63hed_input\x18\x03 \x01(\x04H\x01\x88\x01\x01\x12\x18\n\x0b\x63\x61\x63he_write\x18\x04 \x01(\x04H\x02\x88\x01\x01\x12\x13\n\x06output\x18\x05 \x01(\x04H\x03\x88\x01\x01\x12\x16\n\treasoning\x18\x06 \x01(\x04H\x04\x88\x01\x01\x42\x08\n\x06_inputB\x0f\n\r_cached_inputB\x0e\n\x0c_cache_writeB\t\n\x07_outputB\x0c\n\n_reasoningb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,4 +33,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COST']._serialized_start=55
   _globals['_COST']._serialized_end=101
+  _globals['_RATES']._serialized_start=103
+  _globals['_RATES']._serialized_end=183
+  _globals['_TARIFF']._serialized_start=186
+  _globals['_TARIFF']._serialized_end=408
 # @@protoc_insertion_point(module_scope)

@@ -244,6 +244,7 @@ class Accepted(_message.Message):
     COALESCED_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -268,6 +269,12 @@ class Accepted(_message.Message):
         "messages[2].cache_control"), at most 32.
         """
 
+    @_builtins.property
+    def rates(self) -> _cost_pb2.Rates:
+        """What the target's model costs; unset when that is not known. A caller whose rpc ends before it has read `completed` or `failed`
+        prices with it what passed.
+        """
+
     def __init__(
         self,
         *,
@@ -279,10 +286,11 @@ class Accepted(_message.Message):
         coalesced: _builtins.bool = ...,
         content_type: _builtins.str = ...,
         dropped: _abc.Iterable[_builtins.str] | None = ...,
+        rates: _cost_pb2.Rates | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "rates", b"rates", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +305,7 @@ class Data(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     FIRST_SEQ_FIELD_NUMBER: _builtins.int
     ENDS_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """Whole SSE events with their blank lines for a stream; the whole document for a unary answer."""
     first_seq: _builtins.int
@@ -305,16 +314,23 @@ class Data(_message.Message):
     def ends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Where each event ends in `body`, in bytes; the n-th has the number first_seq + n. The last equals len(body)."""
 
+    @_builtins.property
+    def usage(self) -> _usage_pb2.Usage:
+        """Tokens as the provider has counted them so far, where it said something since the last message: what a caller knows who leaves
+        before the end. Not repeated where the end comes with it.
+        """
+
     def __init__(
         self,
         *,
         body: _builtins.bytes = ...,
         first_seq: _builtins.int = ...,
         ends: _abc.Iterable[_builtins.int] | None = ...,
+        usage: _usage_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "ends", b"ends", "first_seq", b"first_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "ends", b"ends", "first_seq", b"first_seq", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,8 +417,8 @@ class Failed(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`cost` says which); unset
-        when nothing passed.
+        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`is_estimated`); unset when
+        no answer had begun.
         """
 
     @_builtins.property

@@ -1,0 +1,34 @@
+"""An answer that is given again is the same but for what is the call's own, at every endpoint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway_edge.call import Call, Given
+from gateway_edge.endpoints.table import ENDPOINTS
+from gateway_edge.repeats.learning import make_recipe
+from gateway_edge.repeats.repeats import Moment, _write
+
+QUESTION = orjson.dumps({"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0})
+GIVEN = Given(b"k" * 32, object(), 100.0, 200.0, b'{"id": 1}')
+AGAIN = Moment("req_2", "t", "00-t-s-00", "127.0.0.1", 110.0, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"), [("/v1/messages", ["x-request-id", "request-id"]), ("/v1/chat/completions", ["x-request-id"])]
+)
+def test_every_header_that_names_the_call_names_the_one_that_is_answered(
+    make_call: Callable[..., Call], path: str, names: list[str]
+) -> None:
+    """No client is told another's request id."""
+    counts: Any = None
+    call = make_call(QUESTION, endpoint=ENDPOINTS[path])
+    call.reply.headers.update(dict.fromkeys(names, "req_1") | {"traceparent": "old", "x-cache": "HIT"})
+    answer = _write(make_recipe(call, GIVEN, counts, path), AGAIN, "")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert b"req_1" not in answer and b"old" not in answer and body == GIVEN.body
+    assert [line for line in lines if line.endswith("req_2")] == [f"{name}: req_2" for name in names]
+    assert "x-cache: HIT" in lines and "content-type: application/json" in lines
