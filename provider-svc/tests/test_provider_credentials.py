@@ -16,6 +16,7 @@ from provider_svc.providers import ProviderFactory
 from provider_svc.roster import Roster
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 
+MEMBERS = {"stream": msgspec.Raw(b"true"), "messages": msgspec.Raw(b'[{"role":"user","content":"hello"}]')}
 KEYS = ("sk-canary-first", "sk-canary-second")
 
 
@@ -41,9 +42,7 @@ class Office:
     def begin(self, routes, wishes):
         """A call that runs, and the lease that it holds."""
         lease = self.roster.lend(routes, f"a/{wishes}", DIALECT_OPENAI_CHAT)
-        call = UpstreamCall(
-            call_id="c", model=lease.target.model, stream=True, members={"stream": msgspec.Raw(b"true")}
-        )
+        call = UpstreamCall(call_id="c", model=lease.target.model, stream=True, members=MEMBERS)
         return asyncio.ensure_future(lease.provider.call(call, Gathered())), lease
 
     def key_of(self, exchange):

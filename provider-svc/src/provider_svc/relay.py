@@ -72,13 +72,14 @@ class Relay:
     def _sift(self, chunk: Chunk) -> tuple[list[bytes], RunestoneError | None]:
         """The events that the client gets, up to the end or to the first that is a failure, and that failure."""
         kept = []
+        watcher, passes = self._watcher, self._passes
         for frame in chunk.split():
             try:
-                if self._passes(frame):
+                if passes(frame):
                     kept.append(frame)
             except RunestoneError as failure:
                 return kept, failure
-            if self._watcher.is_done:
+            if watcher.is_done:
                 break
         return kept, None
 

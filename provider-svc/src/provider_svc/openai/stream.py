@@ -2,7 +2,7 @@
 
 from provider_svc.documents import UNREADABLE, read_answered
 from provider_svc.openai.response import note, raise_error
-from provider_svc.openai.schema import Document, decode_document
+from provider_svc.openai.schema import NULL, Document, decode_document
 from provider_svc.provider import Meter
 from provider_svc.relay import DONE
 from provider_svc.sse import read_event
@@ -13,6 +13,8 @@ _USUAL = b"data: {"
 class ChunkWatcher:
     """Meters and checks chunks. With `strips_usage` the extra usage chunk is left out: it was asked for on the gateway's own
     account, not on the client's."""
+
+    __slots__ = ("_meter", "_strips_usage", "is_done")
 
     def __init__(self, meter: Meter, *, strips_usage: bool) -> None:
         self.is_done = False
@@ -43,6 +45,7 @@ class ChunkWatcher:
         return data == DONE
 
     def _meter_chunk(self, chunk: Document, data: bytes) -> bool:
-        raise_error(chunk.error, data)
+        if chunk.error != NULL:
+            raise_error(chunk.error, data)
         note(chunk, self._meter)
         return not (self._strips_usage and chunk.is_usage_only)
