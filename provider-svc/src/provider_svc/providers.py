@@ -10,6 +10,7 @@ from provider_svc.anthropic.provider import AnthropicProvider
 from provider_svc.openai.provider import OpenAIProvider
 from provider_svc.provider import Provider
 from provider_svc.simulated.provider import SimulatedProvider
+from provider_svc.translating import Translating
 from provider_svc.upstream import Upstream
 
 BY_KIND: dict[str, Callable[[str, Configured, Upstream, Clock], Provider]] = {
@@ -27,7 +28,10 @@ class ProviderFactory:
         self._upstreams: WeakSet[Upstream] = WeakSet()
 
     def open(self, configured: Configured) -> Provider:
-        """The provider for `configured`, with a connection pool of its own where it needs one."""
+        """The provider for `configured`, with a connection pool of its own where it needs one; around it what translates for it."""
+        return Translating(self._open(configured), self._clock)
+
+    def _open(self, configured: Configured) -> Provider:
         if configured.kind == "simulated":
             return SimulatedProvider(configured.name, configured, self._clock)
         upstream = Upstream(

@@ -19,7 +19,19 @@ from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
 from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
 from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
-from runestone.common.v1.dialect_pb2 import Dialect
+from runestone.common.v1.dialect_pb2 import (
+    DIALECT_ANTHROPIC_MESSAGES,
+    DIALECT_OPENAI_CHAT,
+    DIALECT_OPENAI_RESPONSES,
+    Dialect,
+)
+
+# How a stream is asked for, with all that it can tell.
+STREAMED: dict[Dialect.ValueType, dict[str, object]] = {
+    DIALECT_OPENAI_CHAT: {"stream": True, "stream_options": {"include_usage": True}},
+    DIALECT_OPENAI_RESPONSES: {"stream": True},
+    DIALECT_ANTHROPIC_MESSAGES: {"stream": True},
+}
 
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -51,7 +63,7 @@ class Translating:
     async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
-        members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses))
+        members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses) | STREAMED[target])
         question = Asked(call.members, int(self._clock.time()))
         reader = spoken.open_reader()
         if call.stream:
