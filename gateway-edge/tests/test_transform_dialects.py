@@ -97,22 +97,6 @@ async def test_a_transcript_is_redacted(send: Send) -> None:
     assert sent == {"text": "say [redacted]", "segments": [{"id": 0, "text": "[redacted]"}]}
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/messages", "/v1/responses", "/v1/audio/transcriptions", "/v1/images/generations"]
-)
-@pytest.mark.parametrize("is_expected", [True, False], ids=["before it is asked", "out of the cache"])
-async def test_a_stream_that_cannot_be_redacted_is_not_sent(send: Send, path: str, is_expected: bool) -> None:
-    async def stream(call: Call) -> None:
-        if is_expected:
-            call.reply.expect_events()
-            raise AssertionError("nobody is asked for it")
-        await call.reply.write(f'event: x\ndata: {{"delta": "{SECRET}"}}\n\n'.encode())
-
-    with pytest.raises(RunestoneError) as refusal:
-        await send(path, stream)
-    assert (refusal.value.reason, refusal.value.param) == (Reason.INVALID_REQUEST, "stream")
-
-
 async def test_a_stream_of_completions_is_redacted_as_one_of_chat(send: Send) -> None:
     async def stream(call: Call) -> None:
         call.reply.expect_events()

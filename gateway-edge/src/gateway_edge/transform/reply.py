@@ -63,7 +63,6 @@ class TransformedReply(PassingReply):
 
     def expect_events(self) -> None:
         """Passes the expectation on, with the headers that there are: from now on a ping may begin the answer."""
-        self._check_stream()
         self.publish_headers()
         self.inner.expect_events()
 
@@ -84,17 +83,10 @@ class TransformedReply(PassingReply):
             self.inner.headers.pop(name, None)
         self.inner.headers.update(changed)
 
-    def _check_stream(self) -> None:
-        """Raises INVALID_REQUEST for a stream that cannot be redacted: better none than one that is not."""
-        if self._plan.redaction is not None and not self._has_choices:
-            message = "answers are redacted here, and a stream of this endpoint cannot be; ask without `stream`"
-            raise RunestoneError(Reason.INVALID_REQUEST, message, param="stream")
-
     def _begin(self) -> None:
         if self._is_stream:
             return
-        self._check_stream()
         self._is_stream = True
         self.publish_headers()
         if self._plan.reads_documents:
-            self._stream = StreamChange(self._plan, self._read_facts())
+            self._stream = StreamChange(self._plan, self._read_facts(), has_choices=self._has_choices)
