@@ -120,11 +120,15 @@ async def test_a_stream_that_is_not_redacted_may_be_changed_otherwise(send: Send
     assert call.reply.body == b'event: x\ndata: {"type":"x","team":"blue"}\n\n'
 
 
+@pytest.mark.parametrize("in_parts", [True, False], ids=["in parts", "whole"])
 @pytest.mark.parametrize(("kind", "is_sent"), [("audio/mpeg", True), ("text/plain; charset=utf-8", False)])
-async def test_text_in_parts_cannot_be_redacted_and_is_not_sent_while_sound_is(
-    send: Send, kind: str, is_sent: bool
+async def test_plain_text_cannot_be_redacted_and_is_not_sent_while_sound_is(
+    send: Send, kind: str, *, is_sent: bool, in_parts: bool
 ) -> None:
     async def answer(call: Call) -> None:
+        if not in_parts:
+            await call.reply.send(SECRET.encode(), kind)
+            return
         await call.reply.begin(kind)
         await call.reply.write(SECRET.encode())
         await call.reply.close()

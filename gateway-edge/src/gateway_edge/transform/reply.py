@@ -34,6 +34,7 @@ class TransformedReply(PassingReply):
     async def send(self, body: bytes, content_type: str = JSON, status: int = 200) -> None:
         """Passes a whole answer on, changed where it is JSON. Raises PROVIDER_INVALID_ANSWER as `AnswerPlan` does."""
         self.publish_headers()
+        self._check_kind(content_type)
         if self._plan.reads_documents and content_type.startswith(JSON):
             body = await take_turns(self._plan.change_document(body, self._read_facts()))
         await self.inner.send(body, content_type, status)
@@ -42,9 +43,7 @@ class TransformedReply(PassingReply):
         """Passes on what kind of body follows; such a body is not changed. Raises PROVIDER_INVALID_ANSWER where text has to be
         redacted."""
         self.publish_headers()
-        if self._plan.redaction is not None and content_type.startswith(TEXT):
-            message = "the answer is plain text, which this pipeline cannot redact; ask for JSON"
-            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
+        self._check_kind(content_type)
         self._is_passed = True
         await self.inner.begin(content_type)
 
@@ -82,6 +81,11 @@ class TransformedReply(PassingReply):
         for name in self.headers.keys() - changed.keys():
             self.inner.headers.pop(name, None)
         self.inner.headers.update(changed)
+
+    def _check_kind(self, content_type: str) -> None:
+        if self._plan.redaction is not None and content_type.startswith(TEXT):
+            message = "the answer is plain text, which this pipeline cannot redact; ask for JSON"
+            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
 
     def _begin(self) -> None:
         if self._is_stream:
