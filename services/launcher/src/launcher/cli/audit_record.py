@@ -5,10 +5,11 @@ from google.protobuf.message import Message
 
 from chassis.errors import Reason
 from runestone.audit.v1.audit_pb2 import AuditRecord
+from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 
 # Members that are written otherwise than they stand in the message.
-TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question"}
+TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question", "cost", "dropped"}
 
 
 def describe_record(record: AuditRecord) -> dict[str, object]:
@@ -27,6 +28,8 @@ def describe_record(record: AuditRecord) -> dict[str, object]:
         **plain,
         "error_reason": Reason.of_number(record.error_reason).value if record.error_reason else None,
         "usage": _describe_usage(record.usage) if record.HasField("usage") else None,
+        "cost": _describe_cost(record.cost) if record.HasField("cost") else None,
+        "dropped": list(record.dropped),
         "question_bytes": len(record.question),
     }
 
@@ -40,6 +43,10 @@ def _milliseconds(record: AuditRecord, name: str) -> float | None:
 
 def _has(message: Message, name: str) -> bool:
     return bool(message.HasField(name))
+
+
+def _describe_cost(cost: Cost) -> dict[str, int | bool]:
+    return {"nano_usd": cost.nano_usd, "is_estimated": cost.is_estimated}
 
 
 def _describe_usage(usage: Usage) -> dict[str, int | None]:
