@@ -9,21 +9,20 @@ at a time, warm. The calmest of the rounds counts: other work on the machine onl
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import ClassVar, cast
+from typing import cast
 
 import orjson
 import uvloop
 
 from bench.figures import quantile
 from chassis import logs
-from chassis.client import Answers, Channel
+from chassis.client import Answers, Link
 from chassis.config import Settings, parse_settings
 from chassis.ids import new_call_id
-from chassis.members import Members
 from chassis.metadata import Metadata
 from chassis.runtime import Place, Runtime
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
@@ -45,7 +44,7 @@ from gateway_edge.policy import Policy
 from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.stopwatch import OUTSIDE
-from runestone.cache.v1.cache_pb2 import LookUpResponse, Miss, StoreResponse
+from runestone.cache.v1.cache_pb2 import LookUpResponse, Mark, Miss, StoreAllResponse, WatchKeysResponse, WatchResponse
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallResponse, Completed, Data
 from runestone.ratelimit.v1.ratelimit_pb2 import LeaseRequest, LeaseResponse, ReserveRequest, ReserveResponse
 
@@ -66,9 +65,15 @@ ANSWER = orjson.dumps({"object": "chat.completion", "choices": [{"message": {"co
 # What each rpc answers when it is always the same.
 CONSTANT = {
     "LookUp": LookUpResponse(miss=Miss()).SerializeToString(),
-    "Store": StoreResponse(stored=True).SerializeToString(),
+    "StoreAll": StoreAllResponse().SerializeToString(),
     "Return": b"",
 }
+# What cache-svc says to whoever listens to it: nothing is kept, and nothing changes.
+TOLD = {
+    "Watch": WatchResponse(mark=Mark(epoch="bench")).SerializeToString(),
+    "WatchKeys": WatchKeysResponse(complete=True).SerializeToString(),
+}
+PEERS = ("cache", "ratelimit", "provider", "audit")
 EVENTS = CallResponse(
     events=[
         CallEvent(accepted=Accepted(provider="sim", model="burst", attempt=1)),
@@ -94,8 +99,9 @@ class Obliging:
                 return CONSTANT[rpc]
 
     def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> Answers:  # noqa: ARG002  a link's signature
-        """A whole answer in one message, as a session has it."""
-        return cast("Answers", _say_once())
+        """A whole answer in one message, as a session has it; what is told to listeners, and then nothing."""
+        told = TOLD.get(method.rpartition("/")[2])
+        return cast("Answers", _say_once() if told is None else _tell(told))
 
     async def is_connected_within(self, timeout: float) -> bool:  # noqa: ARG002  a link's signature
         """Always."""
@@ -107,6 +113,12 @@ class Obliging:
 
 async def _say_once() -> AsyncIterator[bytes]:
     yield EVENTS
+
+
+async def _tell(news: bytes) -> AsyncIterator[bytes]:
+    while True:
+        yield news
+        await asyncio.sleep(1)
 
 
 def _lease(request: LeaseRequest) -> LeaseResponse:
@@ -125,34 +137,11 @@ def _reserve(request: ReserveRequest) -> ReserveResponse:
     return response
 
 
-class NoReplicas:
-    """Stands for the members of a service that nobody asks one by one."""
-
-    current: ClassVar[Mapping[str, Channel]] = {}
-
-    async def changes(self) -> AsyncIterator[Mapping[str, Channel]]:
-        """None, ever."""
-        yield self.current
-        await asyncio.Event().wait()
-
-
 class InProcess(Runtime):
     """A runtime whose peers are obliging."""
 
-    def connect(self, peer: str, *, timeout: float = 600.0, carries_version: bool = False) -> Channel:
-        """A channel that leads nowhere."""
-        return Channel(
-            peer,
-            tracing=self.tracing,
-            timeout=timeout,
-            clock=self.clock,
-            link=Obliging(),
-            carries_version=carries_version,
-        )
-
-    def connect_each(self, peer: str, *, timeout: float = 600.0) -> Members:  # noqa: ARG002  a runtime's signature
-        """No replica: what a call has stored is not sent anywhere."""
-        return cast("Members", NoReplicas())
+    def _link_to(self, peer: str) -> Link:  # noqa: ARG002  all the same
+        return Obliging()
 
 
 class Sink:
@@ -277,7 +266,7 @@ class Round:
 
 async def measure(settings: Settings, warm_up: int = WARM_UP, count: int = CALLS, rounds: int = ROUNDS) -> Round:
     """The calmest of `rounds` of `count` calls each."""
-    place = Place(listen="", data_dir=Path())
+    place = Place(listen="", data_dir=Path(), peers=dict.fromkeys(PEERS, "nowhere"))
     runtime = InProcess("edge", place, SnapshotFeed(Snapshot(snapshot_version(settings), settings)))
     stages = Stages(runtime)
     door = open_door(runtime, stages)
@@ -290,6 +279,7 @@ async def measure(settings: Settings, warm_up: int = WARM_UP, count: int = CALLS
         stages.calls = []
         with_door = [await ask(door, warm_up + number * count + call) for call in range(count)]
         measured.append(Round(stages.calls, with_door))
+    await runtime.stop(0)
     return min(measured, key=lambda one: quantile(one.whole, 0.99))
 
 

@@ -119,5 +119,9 @@ def test_who_keeps_nothing_has_no_place():
 
 
 def test_a_use_is_read_whole():
-    request = messages.NoteUseRequest(near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4)
-    assert read_use(request) == Use(near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4)
+    request = messages.NoteUseRequest(
+        near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4, near_misses=5
+    )
+    assert read_use(request) == Use(
+        near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4, near_misses=5
+    )

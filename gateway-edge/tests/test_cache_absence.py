@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chassis.errors import Reason, RunestoneError
+from chassis.testing import FakeClock
 from gateway_edge.caching.absence import Absence
 from gateway_edge.caching.near import NearCache
 from gateway_edge.caching.storing import MOST, Storing, find_replica
-from runestone.cache.v1.cache_pb2 import Mark, Selection, StoreAllRequest, StoreAllResponse, WatchKeysResponse
+from runestone.cache.v1.cache_pb2 import StoreAllRequest, StoreAllResponse, WatchKeysResponse
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 
@@ -97,7 +98,7 @@ async def test_names_of_an_earlier_stream_are_not_held_against_a_key_for_ever(he
 
 @pytest.fixture
 def storing(spawn) -> tuple[Storing, FakeReplica, NearCache]:
-    replica, near = FakeReplica(), NearCache(1 << 20)
+    replica, near = FakeReplica(), NearCache(1 << 20, FakeClock(), longest_call=600)
     return Storing(lambda: {"one": replica}, near, spawn, on_failure=lambda _: None), replica, near
 
 
@@ -131,7 +132,9 @@ async def test_a_replica_that_fails_loses_its_answers_and_says_so(spawn):
         async def StoreAll(self, request: StoreAllRequest) -> StoreAllResponse:
             raise RunestoneError(Reason.UNAVAILABLE, "down")
 
-    answers = Storing(lambda: {"one": Failing()}, NearCache(1), spawn, on_failure=failures.append)
+    answers = Storing(
+        lambda: {"one": Failing()}, NearCache(1, FakeClock(), longest_call=600), spawn, on_failure=failures.append
+    )
     answers.open(ONE)
     await until(lambda: failures and answers.find(ONE) is None)
 
@@ -144,14 +147,3 @@ def test_answers_go_where_they_are_looked_for():
     assert all(
         find_replica(bytes([n]) * 32, addresses) == find_replica(bytes([n]) * 32, addresses[::-1]) for n in range(64)
     )
-
-
-def test_a_purge_that_was_heard_of_parts_calls_from_those_before_it():
-    near = NearCache(1 << 20)
-    near.begin(Mark(epoch="e", version=1), before="")
-    assert near.stamp_of(ONE) == b""
-    near.hear(Mark(epoch="e", version=2), [Selection(key_prefix=ONE)])
-    assert near.stamp_of(ONE) != b"" and near.stamp_of(OTHER) == b""
-    before = near.stamp_of(ONE)
-    near.hear(Mark(epoch="e", version=3), [Selection(tenant="acme")])
-    assert near.stamp_of(ONE) == near.stamp_of(OTHER) not in (b"", before)

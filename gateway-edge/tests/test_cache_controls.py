@@ -76,7 +76,8 @@ def test_a_wish_that_is_not_known_is_refused_not_passed_over(field, param):
 
 
 SPANS = Spans(while_revalidating=10.0, if_error=30.0)
-FRESH, REVALIDATE, SPARE, UNWANTED = Verdict.FRESH, Verdict.REVALIDATE, Verdict.SPARE, Verdict.UNWANTED
+FRESH, REVALIDATE, SPARE = Verdict.FRESH, Verdict.REVALIDATE, Verdict.SPARE
+UNWANTED, OVER = Verdict.UNWANTED, Verdict.OVER
 
 
 def kept(fresh_for: float = 60.0) -> Answer:
@@ -95,7 +96,7 @@ def kept(fresh_for: float = 60.0) -> Answer:
         (70, Controls(), REVALIDATE),
         (70.1, Controls(), SPARE),
         (90, Controls(), SPARE),
-        (90.1, Controls(), UNWANTED),
+        (90.1, Controls(), OVER),
         (20, Controls(max_age=19), UNWANTED),
         (0, Controls(max_age=0), UNWANTED),
         (65, Controls(max_age=19), UNWANTED),
@@ -104,6 +105,7 @@ def kept(fresh_for: float = 60.0) -> Answer:
         (50, Controls(min_fresh=9), FRESH),
         (52, Controls(min_fresh=9), UNWANTED),
         (62, Controls(min_fresh=9), SPARE),
+        (95, Controls(max_stale=5), OVER),
     ],
 )
 def test_what_may_be_done_with_an_answer(age, controls, verdict):

@@ -14,6 +14,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from gateway_edge.caching.absence import Absence
+from gateway_edge.caching.controls import Controls
 from gateway_edge.caching.near import NearCache
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.caching.shelf import Shelf
@@ -139,8 +140,8 @@ def asker() -> FakeAsker:
 
 
 @pytest.fixture
-def near() -> NearCache:
-    return NearCache(1 << 20)
+def near(clock: FakeClock) -> NearCache:
+    return NearCache(1 << 20, clock, longest_call=600)
 
 
 @pytest.fixture
@@ -298,6 +299,10 @@ async def test_an_answer_older_than_the_client_takes_is_asked_for_anew(
 
 STREAM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0,"stream":true}'
 WARM = b'{"model":"simulated","messages":[{"role":"user","content":"x"}],"temperature":0.7}'
+FAILED_TOOL = (
+    b'{"model":"simulated","temperature":0,"messages":['
+    b'{"role":"user","content":[{"type":"tool_result","is_error":true,"content":"no"}]}]}'
+)
 
 
 class Asking:
@@ -351,11 +356,9 @@ async def test_the_answer_of_another_target_is_not_kept_under_the_routes_key(ask
 
 
 async def test_an_answer_to_a_failed_tool_is_not_kept(ask, cache, fake_cache, answering):
-    failed = b'{"role":"user","content":[{"type":"tool_result","is_error":true,"content":"no"}]}'
-    body = b'{"model":"simulated","temperature":0,"messages":[' + failed + b"]}"
-    await ask(cache, answering(b"{}"), body)
+    await ask(cache, answering(b"{}"), FAILED_TOOL)
     assert fake_cache.answers == {}
-    await ask(cache, answering(b"{}"), body.replace(b"true", b"false"))
+    await ask(cache, answering(b"{}"), FAILED_TOOL.replace(b"true", b"false"))
     assert len(fake_cache.answers) == 1
 
 
@@ -510,8 +513,30 @@ async def test_a_hit_costs_no_rpc_once_there_is_a_copy(ask, cache, near, fake_ca
     assert outcome_of(await ask(cache, answering(b"never"))) == "HIT" and fake_cache.lookups == 3
 
 
+async def test_a_miss_that_is_known_here_is_told_and_one_that_cache_svc_knew_is_not(
+    ask, make_cache, fake_cache, answering, monkeypatch
+):
+    cache = make_cache()
+    await ask(cache, answering(b"{}"))
+    monkeypatch.setattr(Absence, "is_sure", lambda _self, _key: True)
+    await ask(cache, answering(b"{}"), WARM.replace(b"0.7", b"0.0"), tenant="rival")
+    assert fake_cache.lookups == 1
+    assert cache._uses._since_told == NoteUseRequest(near_misses=1)
+
+
+async def test_who_gets_nothing_else_has_it_looked_for_where_there_is_surely_none(
+    ask, make_cache, answering, monkeypatch
+):
+    """Another edge may have stored it a moment ago."""
+    cache = make_cache()
+    await ask(cache, answering(b"{}"))
+    monkeypatch.setattr(Absence, "is_sure", lambda _self, _key: True)
+    assert outcome_of(await ask(cache, answering(b"never"), headers={"cache-control": "only-if-cached"})) == "HIT"
+
+
 async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_call):
-    """And no others: not one that wants a new answer, not one that is not kept."""
+    """And no others: not one that wants a new answer, not one that is not kept, not one for whom an answer of two seconds ago, which
+    may be shared, is too old."""
     seen = []
 
     class Look:
@@ -523,7 +548,29 @@ async def test_calls_that_may_share_one_say_so(ask, make_cache, answering, make_
     await ask(make_cache(), Look(), headers={"cache-control": "no-cache"})
     await ask(make_cache(), Look(), headers={"cache-control": "no-store"})
     await ask(make_cache(coalesce=False), Look(), WARM)
-    assert [len(key) for key in seen] == [32, 0, 0, 0]
+    await ask(make_cache(), Look(), FAILED_TOOL)
+    for controls in (Controls(ttl=0.0), Controls(ttl=1.0), Controls(max_age=1.0), Controls(max_age=60.0, ttl=60.0)):
+        call = make_call(STREAM)
+        call.asked.controls = controls
+        await make_cache()(call, Look())
+    assert [len(key) for key in seen] == [32, 0, 0, 0, 0, 0, 0, 0, 32]
+
+
+async def test_calls_share_one_when_what_was_kept_is_over(ask, make_cache, near, fake_cache, answering, clock):
+    """The moment at which many miss at once: what everybody asks for is over everywhere."""
+    near.begin(MARK, before="")
+    near.is_live = True
+    cache, seen = make_cache(ttl=10.0), []
+
+    async def look(call: Call) -> None:
+        seen.append(call.coalesce_key)
+        await answering(b"{}")(call)
+
+    await ask(cache, look)
+    assert [outcome_of(await ask(cache, look)) for _ in range(2)] == ["HIT"] * 2 and len(near) == 1
+    clock.advance(11)
+    later = await ask(cache, look)
+    assert outcome_of(later) == "MISS" and [len(key) for key in seen] == [32, 32]
 
 
 @pytest.mark.parametrize(
@@ -541,6 +588,15 @@ async def test_what_is_billed_is_the_pipelines_to_say(ask, make_cache, fake_cach
     second = await ask(cache, answering(b"never"))
     third = await ask(cache, follow, headers={"x-runestone-tags": "other"}, tenant="rival")
     assert tuple(call.outcome.is_billed for call in (first, second, third)) == is_billed
+    assert len(fake_cache.answers) == 1
+
+
+async def test_who_follows_keeps_the_answer_when_it_falls_to_him(ask, make_cache, fake_cache, answering):
+    async def follow(call: Call) -> None:
+        call.outcome.cache, call.outcome.is_keeper = "COALESCED", True
+        await answering(b"{}")(call)
+
+    await ask(make_cache(), follow)
     assert len(fake_cache.answers) == 1
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from chassis.testing import FakeClock
 from gateway_edge.caching.near import FORMS, OVERHEAD, NearCache
 from gateway_edge.caching.watching import Watchers
 from runestone.cache.v1.cache_pb2 import Answer, Labels, Mark, Selection, WatchRequest, WatchResponse
@@ -20,13 +21,29 @@ def at(version: int, epoch: str = "e") -> Mark:
     return Mark(epoch=epoch, version=version)
 
 
+NOW = 1_800_000_000  # where a `FakeClock` begins
+
+
+class JumpingClock(FakeClock):
+    """One that dates wrongly by `jump` seconds, and measures rightly."""
+
+    jump = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.jump
+
+
 def answer(text: str = "x", **labels: Any) -> Answer:
-    return Answer(body=text.encode(), content_type="application/json", labels=Labels(**labels))
+    answer = Answer(body=text.encode(), content_type="application/json", labels=Labels(**labels))
+    answer.stored_at.FromSeconds(NOW)
+    answer.fresh_for.FromSeconds(40)
+    answer.stale_for.FromSeconds(20)
+    return answer
 
 
 @pytest.fixture
 def near() -> NearCache:
-    near = NearCache(1 << 20)
+    near = NearCache(1 << 20, FakeClock(), longest_call=600)
     near.begin(at(5), before="")
     near.is_live = True
     return near
@@ -90,9 +107,38 @@ def test_a_log_that_does_not_reach_back_empties_what_it_told_of(near):
     assert near.find(KEYS[2]) is None, "nobody listens to the old log any more"
 
 
+@pytest.mark.parametrize("jump", [0, -3600, 3600], ids=["right", "back", "forth"])
+def test_no_copy_outlives_its_answer_whatever_the_clock_says(jump):
+    """Row 14 of the fault table: an hour back would have made it last for an hour more."""
+    clock = JumpingClock()
+    near = NearCache(1 << 20, clock, longest_call=600)
+    near.begin(at(5), before="")
+    near.is_live = True
+    near.keep(KEYS[0], answer(), at(5))
+    clock.jump = jump
+    clock.advance(59)
+    assert near.find(KEYS[0]) is not None
+    clock.advance(1)
+    assert near.find(KEYS[0]) is None
+    assert (len(near), near.held) == (0, 0)
+
+
+def test_a_copy_that_is_taken_late_ends_with_its_answer():
+    clock = JumpingClock()
+    near = NearCache(1 << 20, clock, longest_call=600)
+    near.begin(at(5), before="")
+    near.is_live = True
+    clock.advance(50)
+    near.keep(KEYS[0], answer(), at(5))
+    clock.advance(9)
+    assert near.find(KEYS[0]) is not None
+    clock.advance(1)
+    assert near.find(KEYS[0]) is None
+
+
 def test_copies_used_longest_ago_make_room_and_bytes_are_counted():
     body = "x" * 1000
-    near = NearCache(8 * (FORMS * 1100 + OVERHEAD))
+    near = NearCache(8 * (FORMS * 1100 + OVERHEAD), FakeClock(), longest_call=600)
     near.begin(at(0), before="")
     near.is_live = True
     keys = [bytes([number]) * 32 for number in range(20)]
@@ -114,7 +160,7 @@ class Model:
         self.log: list[bytes] = []
         self.under_way: list[tuple[bytes, int, int]] = []
         self.heard = 0
-        self.near = NearCache(1 << 20)
+        self.near = NearCache(1 << 20, FakeClock(), longest_call=600)
         self.near.begin(at(0), before="")
         self.near.is_live = True
         self.value = 0
@@ -185,7 +231,7 @@ class FakeReplica:
 
 @pytest.fixture
 async def watched() -> AsyncIterator[tuple[NearCache, list[FakeReplica], asyncio.Queue[Any]]]:
-    near, replicas = NearCache(1 << 20), [FakeReplica(), FakeReplica()]
+    near, replicas = NearCache(1 << 20, FakeClock(), longest_call=600), [FakeReplica(), FakeReplica()]
     changes: asyncio.Queue[Any] = asyncio.Queue()
 
     async def follow() -> AsyncIterator[Any]:

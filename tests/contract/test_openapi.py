@@ -42,7 +42,9 @@ def mesh() -> Iterator[Mesh]:
 @pytest.fixture
 def tolerant_mesh() -> Iterator[Mesh]:
     """One whose model takes whatever it is asked, so that a refusal can only be the gateway's."""
-    with mesh_running(models=[{"name": "simulated", "targets": [{"provider": "fake", "model": "words=3"}]}]) as running:
+    with mesh_running(
+        models=[{"name": "simulated", "targets": [{"provider": "fake", "model": "words=3,lax"}]}]
+    ) as running:
         yield running
 
 

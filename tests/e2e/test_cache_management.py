@@ -162,11 +162,14 @@ async def test_statistics_are_sums_over_the_replicas(empty: Mesh) -> None:
     await keep(empty, bodies)
     await ask(empty, bodies)
 
-    def found() -> int:
+    def counted(*names: str) -> int:
         now = statistics(empty)
-        return now["hits"] + now["near_hits"] - before["hits"] - before["near_hits"]
+        return int(sum(now[name] - before[name] for name in names))
 
-    wait_until(lambda: found() == QUESTIONS, "counted")
+    wait_until(lambda: counted("hits", "near_hits") == QUESTIONS, "hits counted")
+    wait_until(
+        lambda: counted("misses", "near_misses") == QUESTIONS, "misses counted, also those that nobody was asked about"
+    )
     now = statistics(empty)
     replicas = now["replicas"].values()
     assert set(now["replicas"]) == {"cache-0", "cache-1"}

@@ -9,7 +9,7 @@ import grpc
 import openai
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-from real_mesh import LIMITED, mesh_running
+from real_mesh import ACME, LIMITED, Mesh, mesh_running
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -28,8 +28,8 @@ EDGES = {
     ("edge", "runestone.provider.v1.ProviderService/Call"): ("edge", "POST /v1/chat/completions"),
     ("provider", "runestone.provider.v1.ProviderService/Call"): ("edge", "runestone.provider.v1.ProviderService/Call"),
     ("provider", "chat simulated"): ("provider", "runestone.provider.v1.ProviderService/Call"),
-    ("edge", "runestone.cache.v1.CacheService/Store"): ("edge", "POST /v1/chat/completions"),
-    ("cache", "runestone.cache.v1.CacheService/Store"): ("edge", "runestone.cache.v1.CacheService/Store"),
+    ("edge", "runestone.cache.v1.CacheService/StoreAll"): ("edge", "POST /v1/chat/completions"),
+    ("cache", "runestone.cache.v1.CacheService/StoreAll"): ("edge", "runestone.cache.v1.CacheService/StoreAll"),
     ("audit", "audit append"): ("edge", "POST /v1/chat/completions"),
 }
 
@@ -82,7 +82,14 @@ def collector() -> Iterator[tuple[Collector, int]]:
     server.stop(None).wait()
 
 
+def wait_until_kept(mesh: Mesh) -> None:
+    deadline = time.monotonic() + 10
+    while not mesh.command("cache", "stats")[0]["entries"]:
+        assert time.monotonic() < deadline, "no answer was kept"
+
+
 def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware(collector: tuple[Collector, int]) -> None:
+    """Of two calls, as the cache is only asked for what it has."""
     servicer, port = collector
     with mesh_running(telemetry={"otlp_endpoint": f"http://127.0.0.1:{port}", "sample_ratio": 0}) as mesh:
         headers = {"traceparent": f"00-{TRACE_ID}-{CALLER_SPAN}-01"}
@@ -90,7 +97,10 @@ def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware(collecto
             base_url=f"{mesh.url}/v1", api_key=LIMITED, max_retries=0, default_headers=headers
         ) as client:
             sampled = client.chat.completions.with_raw_response.create(model="simulated", messages=HELLO, temperature=0)
-            unsampled = client.chat.completions.with_raw_response.create(
+            wait_until_kept(mesh)
+            again = client.chat.completions.with_raw_response.create(model="simulated", messages=HELLO, temperature=0)
+            assert (sampled.headers["x-cache"], again.headers["x-cache"]) == ("MISS", "HIT")
+            unsampled = client.with_options(api_key=ACME).chat.completions.with_raw_response.create(
                 model="simulated", messages=HELLO, extra_headers={"traceparent": f"00-{'a' * 32}-{CALLER_SPAN}-00"}
             )
         deadline = time.monotonic() + 15

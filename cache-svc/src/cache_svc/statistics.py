@@ -30,6 +30,7 @@ class Statistics:
             stores=self._store.stores,
             evictions=stock.evictions,
             near_hits=use.near_hits,
+            near_misses=use.near_misses,
             coalesced=use.coalesced,
             saved_input_tokens=use.saved_input_tokens,
             saved_output_tokens=use.saved_output_tokens,

@@ -13,6 +13,7 @@ class Use:
     coalesced: int = 0
     saved_input_tokens: int = 0
     saved_output_tokens: int = 0
+    near_misses: int = 0
 
 
 class Uses:
@@ -20,6 +21,7 @@ class Uses:
 
     def __init__(self, metrics: Metrics) -> None:
         self._near_hits = metrics.counter("cache_near_hits", "Hits that edges answered out of their own copies")
+        self._near_misses = metrics.counter("cache_near_misses", "Misses that edges knew of without asking")
         self._coalesced = metrics.counter("cache_coalesced", "Answers out of a call that was running for another")
         self._tokens = metrics.counter("cache_saved_tokens", "Tokens that no provider had to bill", ("direction",))
         self.total = Use()
@@ -32,8 +34,10 @@ class Uses:
             coalesced=total.coalesced + use.coalesced,
             saved_input_tokens=total.saved_input_tokens + use.saved_input_tokens,
             saved_output_tokens=total.saved_output_tokens + use.saved_output_tokens,
+            near_misses=total.near_misses + use.near_misses,
         )
         self._near_hits.inc(use.near_hits)
+        self._near_misses.inc(use.near_misses)
         self._coalesced.inc(use.coalesced)
         self._tokens.labels("input").inc(use.saved_input_tokens)
         self._tokens.labels("output").inc(use.saved_output_tokens)

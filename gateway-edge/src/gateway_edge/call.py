@@ -49,7 +49,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
     kept answer was given; what was used `is_billed` or was given for nothing; `dropped` are the request's members that its provider
-    could not be asked."""
+    could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept."""
 
     cache: str = ""
     provider: str = ""
@@ -60,6 +60,7 @@ class Outcome(Struct):
     replay_of: str = ""
     is_billed: bool = True
     dropped: tuple[str, ...] = ()
+    is_keeper: bool = False
     is_complete: bool = False
     error: RunestoneError | None = None
 

@@ -77,7 +77,7 @@ def connect_peers(runtime: Runtime) -> Peers:
 def _open_near_cache(runtime: Runtime, replicas: CacheReplicas) -> NearCache:
     """Copies are kept where the configuration wants it, and then every replica of cache-svc is watched."""
     settings = runtime.settings.cache.near
-    near = NearCache(settings.max_bytes)
+    near = NearCache(settings.max_bytes, runtime.clock, longest_call=runtime.settings.edge.call_timeout)
     if settings.enabled:
         runtime.spawn(Watchers(near).run(replicas.changes()), "cache watches")
     runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))

@@ -23,6 +23,11 @@ class Audience:
         """Whether there are calls, and all of them paused."""
         return bool(self.paused) and self.paused == len(self.calls)
 
+    @property
+    def first(self) -> Call | None:
+        """The call that has been here longest."""
+        return next(iter(self.calls), None)
+
     def admit(self, call: Call) -> None:
         """One call more."""
         self.calls[call] = None

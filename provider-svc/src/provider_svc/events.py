@@ -49,6 +49,14 @@ def completed(meter: Meter, *, first_byte: float, duration: float) -> CallEvent:
     return event
 
 
+def for_keeper(completed: CallEvent) -> CallEvent:
+    """The same, as it is told to the one who is to have the answer kept."""
+    event = CallEvent()
+    event.CopyFrom(completed)
+    event.completed.keeper = True
+    return event
+
+
 def failed(
     error: RunestoneError, provider: str, model: str, *, attempt: int, last_seq: int, usage: Usage | None = None
 ) -> CallEvent:

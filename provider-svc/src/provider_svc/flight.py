@@ -153,6 +153,14 @@ class Flight:
             self._coalesced = events.coalesced(self.accepted)
         return self._coalesced
 
+    def end_for(self, call: Call) -> CallEvent:
+        """The end as it is told to `call`. Who began the flight has its answer kept; when he has left before the end, the first of those
+        who remain does."""
+        assert self.end is not None
+        if self.is_whole and call.is_coalesced and self.audience.first is call:
+            return events.for_keeper(self.end)
+        return self.end
+
     def add(self, chunk: Chunk) -> None:
         """The next events have come."""
         self.ring.append(chunk, self._find_pace)

@@ -114,4 +114,4 @@ class Subscription(Generic[Response]):
             events.write_data(response.events.add(), news)
         if flight.end is not None and self._seq == flight.ring.last_seq:
             self._saw_end = True
-            response.events.append(flight.end)
+            response.events.append(flight.end_for(self.call))

@@ -71,6 +71,22 @@ async def test_a_leader_that_leaves_ends_nothing_for_its_followers(tower, played
     assert len(tower.upstreams) == 1
 
 
+@pytest.mark.parametrize(("leaving", "keepers"), [(0, [False] * 3), (1, [True, False]), (2, [True])])
+async def test_the_answer_falls_to_one_who_remains_to_be_kept(tower, leaving, keepers):
+    """Who began the call keeps it and is told nothing; when he has gone, one of the others is, and one alone."""
+    heard = [tower.hear(f"c{number}") for number in range(3)]
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A)
+    await tower.settle()
+    for one in heard[:leaving]:
+        await one.leave()
+    tower.upstreams[0].play(None)
+    late = tower.hear("late")
+    await tower.until_over(*heard[leaving:], late)
+    assert [one.events[-1].completed.keeper for one in heard[leaving:]] == keepers
+    assert not late.events[-1].completed.keeper
+
+
 @pytest.mark.parametrize("played", [[], [Begun(200), A]], ids=["before the first event", "mid-stream"])
 async def test_the_last_one_that_leaves_closes_the_socket(tower, played):
     heard = [tower.hear(f"c{number}") for number in range(3)]

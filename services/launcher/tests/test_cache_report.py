@@ -50,6 +50,7 @@ def test_answers_of_some_are_encrypted_when_one_replica_says_so():
         ({"misses": 3}, 0.0),
         ({"hits": 1, "misses": 2}, 0.3333),
         ({"hits": 1, "near_hits": 2, "misses": 1, "coalesced": 1}, 0.75),
+        ({"hits": 1, "near_hits": 1, "misses": 1, "near_misses": 5}, 0.25),
     ],
 )
 def test_the_share_of_hits_is_over_all_look_ups_and_null_before_the_first(counts, ratio):

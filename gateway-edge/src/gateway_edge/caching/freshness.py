@@ -10,12 +10,13 @@ from runestone.cache.v1.cache_pb2 import Answer
 
 class Verdict(Enum):
     """What may be done with an answer: given as it is; given while it is asked anew; given only where asking fails; not given, as
-    the client wants a younger one."""
+    the client wants a younger one; not given any more, as if it were not there."""
 
     FRESH = auto()
     REVALIDATE = auto()
     SPARE = auto()
     UNWANTED = auto()
+    OVER = auto()
 
 
 class Spans(Struct, frozen=True):
@@ -35,6 +36,11 @@ def age_of(answer: Answer, now: float) -> float:
     return max(0.0, now - answer.stored_at.seconds - answer.stored_at.nanos / 1e9)
 
 
+def life_of(answer: Answer) -> float:
+    """Seconds that it is kept in all, fresh and stale."""
+    return sum(span.seconds + span.nanos / 1e9 for span in (answer.fresh_for, answer.stale_for))
+
+
 def judge(answer: Answer, age: float, controls: Controls, spans: Spans) -> Verdict:
     """What may be done with an answer of `age` seconds."""
     fresh_for = answer.fresh_for.seconds + answer.fresh_for.nanos / 1e9
@@ -47,4 +53,4 @@ def judge(answer: Answer, age: float, controls: Controls, spans: Spans) -> Verdi
         return Verdict.FRESH
     if -left <= spans.while_revalidating and not controls.min_fresh:
         return Verdict.REVALIDATE
-    return Verdict.SPARE if -left <= spans.if_error else Verdict.UNWANTED
+    return Verdict.SPARE if -left <= spans.if_error else Verdict.OVER

@@ -4,8 +4,11 @@ from msgspec import Struct
 
 from chassis.config.pipelines import CacheOptions
 from chassis.config.schema import Cache
+from gateway_edge.caching.controls import Controls
 from gateway_edge.caching.freshness import Spans
 from gateway_edge.callers.tenants import Principal
+
+GRACE = 2.0  # seconds that provider-svc gives a whole answer to those who ask the same
 
 
 class Keeping(Struct, frozen=True, kw_only=True):
@@ -31,6 +34,11 @@ class Keeping(Struct, frozen=True, kw_only=True):
             coalesces=options.coalesce,
             bills=frozenset(options.bill),
         )
+
+    def shares(self, controls: Controls) -> bool:
+        """Whether a question that is asked may share the call of another: not where an answer of `GRACE` seconds ago is too old."""
+        spans = (self.ttl, controls.ttl, controls.max_age)
+        return self.coalesces and all(span is None or span >= GRACE for span in spans)
 
     def owner_of(self, caller: Principal, namespace: str) -> tuple[str, ...]:
         """Who shares an answer."""

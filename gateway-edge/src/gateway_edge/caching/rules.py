@@ -85,17 +85,18 @@ QUESTIONS = (
         lambda rules, asked: not rules.unless_tags.isdisjoint(asked.tags),
         lambda rules: bool(rules.unless_tags),
     ),
+    QuestionRule("tool-error", lambda _, asked: asked.question.holds_tool_error),
     QuestionRule("ambiguous", lambda _, asked: asked.question.is_ambiguous),
 )
 
 ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, Recording], bool]], ...] = (
     ("not-whole", lambda _r, _q, outcome, _a: not outcome.is_complete or outcome.error is not None),
-    ("followed", lambda _r, _q, outcome, _a: outcome.cache == FOLLOWED),  # the one who leads keeps it
+    # The one who leads keeps it, or whom it falls to when he has left.
+    ("followed", lambda _r, _q, outcome, _a: outcome.cache == FOLLOWED and not outcome.is_keeper),
     ("kind", lambda _r, _q, _o, answer: answer.content_type not in KEPT),
     ("size", lambda rules, _q, _o, answer: not 0 < answer.size <= rules.max_answer),
     ("finish-reason", lambda rules, question, outcome, _a: _ends_otherwise(rules, question, outcome)),
     ("other-target", lambda _r, question, outcome, _a: not question.is_target(outcome)),
-    ("tool-error", lambda _r, question, _o, _a: question.holds_tool_error),
 )
 
 

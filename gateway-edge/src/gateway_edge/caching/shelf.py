@@ -24,7 +24,7 @@ class AnswerCache(Protocol):
 
 
 class Found(Struct, frozen=True):
-    """What is known: a copy, if there is one; whether it stood here; whether nobody could be asked."""
+    """What is known: a copy, if there is one; whether that was known here; whether nobody could be asked."""
 
     copy: Copy | None = None
     is_near: bool = False
@@ -32,6 +32,7 @@ class Found(Struct, frozen=True):
 
 
 NOTHING = Found()
+SURELY_NOTHING = Found(is_near=True)
 DOWN = Found(is_down=True)
 
 
@@ -55,15 +56,15 @@ class Shelf:
         self._breaker = breaker
         self._clock = clock
 
-    async def find(self, key: bytes, tenant: str) -> Found:
-        """The answer under a key, fresh or stale. Raises what a call's own deadline does to a look-up; a cache-svc that is down is
-        no error."""
+    async def find(self, key: bytes, tenant: str, *, is_pressed: bool = False) -> Found:
+        """The answer under a key, fresh or stale; for who `is_pressed`, because he gets nothing else, it is looked for also where there
+        is surely none. Raises what a call's own deadline does to a look-up; a cache-svc that is down is no error."""
         if (copy := self._near.find(key)) is not None:
             return Found(copy, is_near=True)
         if (answer := self._storing.find(key)) is not None:
-            return Found(copy_of(answer))
-        if self._absence.is_sure(key):
-            return NOTHING
+            return Found(copy_of(answer), is_near=True)
+        if not is_pressed and self._absence.is_sure(key):
+            return SURELY_NOTHING
         return await self._ask(key, tenant) if self._breaker.admits() else DOWN
 
     def stamp_of(self, key: bytes) -> bytes:

@@ -39,6 +39,10 @@ class Uses:
         self._hits.inc()
         self.save(usage, is_near=True)
 
+    def note_near_miss(self) -> None:
+        """A question whose answer was known not to be kept, without asking."""
+        self._since_told.near_misses += 1
+
     def follow(self, usage: Usage | None) -> None:
         """A call that shared another's."""
         self._since_told.coalesced += 1

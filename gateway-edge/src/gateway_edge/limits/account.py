@@ -41,13 +41,14 @@ class UseMeter:
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """`units` that were asked for at `asked_at`, of which `left` are not spent."""
+    """`units` that were asked for at `asked_at`, of which `left` are not spent; at `weighed_at` none of those had lapsed."""
 
     id: str
     units: int
     left: int
     asked_at: int
     is_renewed: bool = False
+    weighed_at: int = -1
 
 
 class Account:
@@ -68,7 +69,7 @@ class Account:
         while self.leases:
             lease = self.leases[0]
             # What has lapsed is let go for good: it may not be spent later, when the rest has lapsed too.
-            lease.left = self._good(lease, now)
+            lease.left, lease.weighed_at = self._good(lease, now), now
             if lease.left > 0:
                 lease.left -= 1
                 return lease
@@ -77,7 +78,7 @@ class Account:
 
     def units(self, now: int) -> int:
         """How many leased units may still be spent."""
-        return sum(max(0, self._good(lease, now)) for lease in self.leases)
+        return sum([max(0, self._good(lease, now)) for lease in self.leases])
 
     def is_low(self, now: int) -> bool:
         """Whether the newest lease is nearly dry; says so once a lease."""
@@ -110,4 +111,7 @@ class Account:
         return Verdict(True, min(remaining, rate.burst), max(0, reset_after))
 
     def _good(self, lease: Lease, now: int) -> int:
+        """A call asks three times in the same microsecond: when it spends, whether the lease is low, what is left."""
+        if lease.weighed_at == now:
+            return lease.left
         return min(lease.left, lease.units - count_lapsed(self.limit.rate, now - lease.asked_at))

@@ -59,10 +59,12 @@ class Hold:
 
     def find_low(self) -> Limits:
         """The limits whose lease should be renewed now; each lease is named once."""
-        return tuple(account.limit for account in self._accounts if account.is_low(self._now))
+        return tuple([account.limit for account in self._accounts if account.is_low(self._now)])
 
     def fill(self, decided: Iterable[Verdict] = ()) -> list[Verdict]:
         """How every limit stands: those that lacked a unit as `decided`, in their order."""
+        if self.is_whole:
+            return [account.view(self._now) for account in self._accounts]
         others = iter(decided)
         return [next(others) if lease is None else account.view(self._now) for account, lease in self._pairs()]
 

@@ -1,13 +1,12 @@
 """How one limit stands for a call, whoever decided: ratelimit-svc, a lease, or this process alone."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from chassis.gcra import Decision
 from runestone.ratelimit.v1.ratelimit_pb2 import LimitState
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, gc=False):
     """`remaining` could still be used at once; `reset_after` and `retry_after` are in microseconds. `retry_after` is None
     when admitted, or when it never will be."""
 

@@ -40,6 +40,8 @@ SPARED = frozenset({
     Reason.PROVIDER_STREAM_CUT,
 })  # fmt: skip
 NEGATIVE = frozenset({400, 404})  # of the provider
+# Who misses may follow another's call, who wants a younger answer may not.
+NOT_GIVEN = {Verdict.UNWANTED: REFRESH, Verdict.OVER: MISS}
 
 
 class Offer(Struct, frozen=True):
@@ -103,8 +105,11 @@ class Cache:
     async def _look(self, call: Call, wish: Wish) -> Offer:
         if wish.controls.no_cache:
             return Offer(REFRESH, is_kept=True)
-        found = await self._shelf.find(wish.key, self._keeping.tenant_of(call.caller))
+        tenant = self._keeping.tenant_of(call.caller)
+        found = await self._shelf.find(wish.key, tenant, is_pressed=wish.controls.only_if_cached)
         if found.copy is None:
+            if found.is_near:
+                self._uses.note_near_miss()
             return Offer(BYPASS if found.is_down else MISS)
         answer = found.copy.answer
         is_refusal = answer.HasField("error")
@@ -113,8 +118,8 @@ class Cache:
             return Offer(MISS, is_kept=True)
         age = age_of(answer, self._clock.time())
         verdict = judge(answer, age, wish.controls, self._keeping.spans)
-        if verdict is Verdict.UNWANTED:
-            return Offer(REFRESH, is_kept=True)
+        if verdict in NOT_GIVEN:
+            return Offer(NOT_GIVEN[verdict], is_kept=True)
         if verdict is Verdict.REVALIDATE:
             self._revalidation.begin(call, wish.key)
         is_spare = verdict is Verdict.SPARE
@@ -148,7 +153,7 @@ class Cache:
             if is_reachable:
                 self._keep(call, wish, recording, replaces=offer.is_kept)
 
-        if self._keeping.coalesces and offer.outcome != REFRESH:
+        if self._keeping.shares(wish.controls) and offer.outcome != REFRESH:
             call.coalesce_key = _shared_by(wish.key, self._shelf.stamp_of(wish.key), call.asked)
         plain = call.reply
         call.reply = recorder = RecordingReply(plain, self._rules.max_answer, keep)

@@ -140,6 +140,7 @@ class _Relay:
         outcome = self._call.outcome
         outcome.usage = completed.usage if completed.HasField("usage") else None
         outcome.finish_reason = completed.finish_reason
+        outcome.is_keeper = completed.keeper
         outcome.is_complete = True
 
     def _fail(self, failed: Failed) -> None:

@@ -12,24 +12,29 @@ class Losses:
 
     def __init__(self, *, is_strict: bool) -> None:
         self._is_strict = is_strict
-        self._paths: dict[str, None] = {}
+        self._lost: dict[str, None] = {}
+        self._hints: dict[str, None] = {}
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What was left out, each once, in the order in which it was met."""
-        return tuple(self._paths)
+        """What was left out, each once, in the order in which it was met; hints come last, so that they never crowd out a loss."""
+        return tuple({**self._lost, **self._hints})[:MOST]
 
     def drop(self, path: str) -> None:
         """Leaves out a hint: what makes an answer cheaper, faster or labelled, not another."""
-        if len(self._paths) < MOST:
-            self._paths[path[:LONGEST]] = None
+        _note(self._hints, path)
 
     def lose(self, path: str, why: str) -> None:
         """Leaves out what may change the answer. Raises INVALID_REQUEST with `path` where the route is strict; `why` says what the
         target has not, and what to do."""
         if self._is_strict:
             raise refusal(path, f"{path}: {why}")
-        self.drop(path)
+        _note(self._lost, path)
+
+
+def _note(paths: dict[str, None], path: str) -> None:
+    if len(paths) < MOST:
+        paths[path[:LONGEST]] = None
 
 
 def refusal(path: str, message: str) -> RunestoneError:

@@ -101,8 +101,8 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 class Tool(Struct, frozen=True, kw_only=True):
-    """Something that the model may call: a function with a JSON Schema, or a custom tool that takes text in a `format` (OpenAI's
-    grammar object)."""
+    """Something that the model may call: a function with a JSON Schema, or a custom tool that takes text in a `format`
+    (OpenAI's, flat as in Responses: `{"type": "grammar", "syntax", "definition"}`)."""
 
     name: str
     description: str | None = None

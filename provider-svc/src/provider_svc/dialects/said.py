@@ -62,16 +62,18 @@ class Said(Struct, kw_only=True):
                 part = self._open
                 part.pieces.append(text)
                 part.logprobs.extend(logprobs or ())
-            case OpenText(is_refusal):
-                self.parts.append(SaidPart(kind="refusal" if is_refusal else "text"))
-            case OpenThinking(id, is_redacted):
-                self.parts.append(SaidPart(kind="redacted" if is_redacted else "thinking", id=id))
-            case OpenCall(id, name, is_custom):
-                self.parts.append(SaidPart(kind="custom_call" if is_custom else "call", id=id, name=name))
+            case OpenText() | OpenThinking() | OpenCall():
+                self.parts.append(_begin(step))
             case Cite():
                 self._open.sources.append(step)
             case Close(seal, sealed_by):
                 self._open.seal, self._open.sealed_by = seal, sealed_by
+            case _:
+                self._note(step)
+
+    def _note(self, step: Start | Count | Stop | End) -> None:
+        """What is said of the whole."""
+        match step:
             case Start(id, model, created):
                 self.id, self.model, self.created = id, model, created
             case Count(usage):
@@ -87,3 +89,13 @@ class Said(Struct, kw_only=True):
             message = "the provider's answer goes on with a part that it did not begin"
             raise RunestoneError(ErrorReason.PROVIDER_INVALID_ANSWER, message, upstream_status=200)
         return self.parts[-1]
+
+
+def _begin(step: OpenText | OpenThinking | OpenCall) -> SaidPart:
+    match step:
+        case OpenText(is_refusal):
+            return SaidPart(kind="refusal" if is_refusal else "text")
+        case OpenThinking(id, is_redacted):
+            return SaidPart(kind="redacted" if is_redacted else "thinking", id=id)
+        case OpenCall(id, name, is_custom):
+            return SaidPart(kind="custom_call" if is_custom else "call", id=id, name=name)

@@ -38,9 +38,13 @@ def add_up(replicas: Sequence[GetStatisticsResponse]) -> GetStatisticsResponse:
 def divide_hits(total: GetStatisticsResponse) -> float | None:
     """The share of look-ups that were hits, those out of edges' copies among them; None before the first. Makes sense of the sums only: an
     edge tells any one replica what it answered itself."""
-    hits = total.hits + total.near_hits
-    looked_up = hits + total.misses
-    return round(hits / looked_up, 4) if looked_up else None
+    looked_up = count_look_ups(total)
+    return round((total.hits + total.near_hits) / looked_up, 4) if looked_up else None
+
+
+def count_look_ups(total: GetStatisticsResponse) -> int:
+    """All, whoever knew what came of them."""
+    return total.hits + total.near_hits + total.misses + total.near_misses
 
 
 def list_counts(statistics: GetStatisticsResponse) -> dict[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group
 from rich.table import Table
 
-from launcher.cache_report import divide_hits
+from launcher.cache_report import count_look_ups, divide_hits
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -34,7 +34,7 @@ def _describe_kind(total: GetStatisticsResponse, replicas: int) -> str:
 
 def _describe_total(total: GetStatisticsResponse) -> Iterator[tuple[str, str]]:
     found, ratio = total.hits + total.near_hits, divide_hits(total)
-    look_ups = f"{found + total.misses:,} look-ups"
+    look_ups = f"{count_look_ups(total):,} look-ups"
     yield "hit rate", "nobody has asked yet" if ratio is None else f"{ratio:.1%} of {look_ups}"
     yield "hits", f"{found:,}, {total.near_hits:,} of them out of edges' copies"
     yield "coalesced", f"{total.coalesced:,}"

@@ -639,6 +639,7 @@ class NoteUseRequest(_message.Message):
     COALESCED_FIELD_NUMBER: _builtins.int
     SAVED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    NEAR_MISSES_FIELD_NUMBER: _builtins.int
     SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     near_hits: _builtins.int
     """Answers out of the caller's own copies."""
@@ -648,6 +649,8 @@ class NoteUseRequest(_message.Message):
     """Input tokens that no provider had to read for any hit or coalesced answer."""
     saved_output_tokens: _builtins.int
     """Output tokens that no provider had to write."""
+    near_misses: _builtins.int
+    """Misses that the caller knew of without asking (`WatchKeys`)."""
     saved_nano_usd: _builtins.int
     """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
@@ -657,11 +660,12 @@ class NoteUseRequest(_message.Message):
         coalesced: _builtins.int = ...,
         saved_input_tokens: _builtins.int = ...,
         saved_output_tokens: _builtins.int = ...,
+        near_misses: _builtins.int = ...,
         saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "near_misses", b"near_misses", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -723,6 +727,7 @@ class GetStatisticsResponse(_message.Message):
     PURGED_FIELD_NUMBER: _builtins.int
     WATCHERS_FIELD_NUMBER: _builtins.int
     ENCRYPTED_FIELD_NUMBER: _builtins.int
+    NEAR_MISSES_FIELD_NUMBER: _builtins.int
     SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     store: _builtins.str
     """Which store keeps the answers: "memory" or "redis"."""
@@ -756,6 +761,8 @@ class GetStatisticsResponse(_message.Message):
     """Callers that watch now."""
     encrypted: _builtins.bool
     """Whether answers of some tenant are encrypted at rest."""
+    near_misses: _builtins.int
+    """Misses that callers knew of without asking; not among `misses`."""
     saved_nano_usd: _builtins.int
     """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
@@ -777,11 +784,12 @@ class GetStatisticsResponse(_message.Message):
         purged: _builtins.int = ...,
         watchers: _builtins.int = ...,
         encrypted: _builtins.bool = ...,
+        near_misses: _builtins.int = ...,
         saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "near_misses", b"near_misses", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

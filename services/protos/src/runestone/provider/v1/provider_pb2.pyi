@@ -330,10 +330,15 @@ class Completed(_message.Message):
     FINISH_REASON_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_BYTE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
+    KEEPER_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     finish_reason: _builtins.str
     """Why the model stopped, in Chat Completions' words whatever the dialect ("stop", "length", "tool_calls", "content_filter"); empty
     when not said.
+    """
+    keeper: _builtins.bool
+    """Of a shared call: whether it falls to this caller to have the answer kept, because the one that the upstream call was made for is
+    gone. Nobody else who shares it is told so.
     """
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
@@ -358,11 +363,12 @@ class Completed(_message.Message):
         finish_reason: _builtins.str = ...,
         time_to_first_byte: _duration_pb2.Duration | None = ...,
         duration: _duration_pb2.Duration | None = ...,
+        keeper: _builtins.bool = ...,
         cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "keeper", b"keeper", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
