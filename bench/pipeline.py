@@ -9,11 +9,11 @@ at a time, warm. The calmest of the rounds counts: other work on the machine onl
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import ClassVar, cast
+from typing import cast
 
 import orjson
 import uvloop
@@ -23,7 +23,6 @@ from chassis import logs
 from chassis.client import Answers, Link
 from chassis.config import Settings, parse_settings
 from chassis.ids import new_call_id
-from chassis.members import Members
 from chassis.metadata import Metadata
 from chassis.runtime import Place, Runtime
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
@@ -138,26 +137,11 @@ def _reserve(request: ReserveRequest) -> ReserveResponse:
     return response
 
 
-class NoReplicas:
-    """Stands for the members of a service that nobody asks one by one."""
-
-    current: ClassVar[Mapping[str, Channel]] = {}
-
-    async def changes(self) -> AsyncIterator[Mapping[str, Channel]]:
-        """None, ever."""
-        yield self.current
-        await asyncio.Event().wait()
-
-
 class InProcess(Runtime):
     """A runtime whose peers are obliging."""
 
     def _link_to(self, peer: str) -> Link:  # noqa: ARG002  all the same
         return Obliging()
-
-    def connect_each(self, peer: str, *, timeout: float = 600.0) -> Members:  # noqa: ARG002  a runtime's signature
-        """No replica: what a call has stored is not sent anywhere."""
-        return cast("Members", NoReplicas())
 
 
 class Sink:

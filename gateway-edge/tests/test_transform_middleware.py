@@ -179,7 +179,7 @@ REDACT = [{"redact": {"pattern": r"\bsk-[a-z0-9]{6,20}\b"}}]
 async def test_a_unary_answer_is_changed_where_it_is_json(send):
     async def answer(call: Call) -> None:
         await call.reply.send(b'{"choices":[{"message":{"content":"sk-abc123"}}]}')
-        await call.reply.send(b"sk-abc123", "text/plain")
+        await call.reply.send(b"sk-abc123", "audio/wav")
 
     call = await send(answer, response=REDACT)
     assert call.reply.body == b'{"choices":[{"message":{"content":"[redacted]"}}]}sk-abc123'

@@ -41,6 +41,7 @@ HEARTS = {
         "transform/events.py",
         "transform/facts.py",
         "transform/headers.py",
+        "transform/named_redaction.py",
         "transform/places.py",
         "transform/redaction.py",
         "transform/requests.py",

@@ -97,7 +97,6 @@ ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, Recording], bool]]
     ("size", lambda rules, _q, _o, answer: not 0 < answer.size <= rules.max_answer),
     ("finish-reason", lambda rules, question, outcome, _a: _ends_otherwise(rules, question, outcome)),
     ("other-target", lambda _r, question, outcome, _a: not question.is_target(outcome)),
-    ("tool-error", lambda _r, question, _o, _a: question.holds_tool_error),
 )
 
 

@@ -34,6 +34,7 @@ class TransformedReply(PassingReply):
     async def send(self, body: bytes, content_type: str = JSON, status: int = 200) -> None:
         """Passes a whole answer on, changed where it is JSON. Raises PROVIDER_INVALID_ANSWER as `AnswerPlan` does."""
         self.publish_headers()
+        self._check_kind(content_type)
         if self._plan.reads_documents and content_type.startswith(JSON):
             body = await take_turns(self._plan.change_document(body, self._read_facts()))
         await self.inner.send(body, content_type, status)
@@ -42,9 +43,7 @@ class TransformedReply(PassingReply):
         """Passes on what kind of body follows; such a body is not changed. Raises PROVIDER_INVALID_ANSWER where text has to be
         redacted."""
         self.publish_headers()
-        if self._plan.redaction is not None and content_type.startswith(TEXT):
-            message = "the answer is plain text, which this pipeline cannot redact; ask for JSON"
-            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
+        self._check_kind(content_type)
         self._is_passed = True
         await self.inner.begin(content_type)
 
@@ -63,7 +62,6 @@ class TransformedReply(PassingReply):
 
     def expect_events(self) -> None:
         """Passes the expectation on, with the headers that there are: from now on a ping may begin the answer."""
-        self._check_stream()
         self.publish_headers()
         self.inner.expect_events()
 
@@ -84,17 +82,15 @@ class TransformedReply(PassingReply):
             self.inner.headers.pop(name, None)
         self.inner.headers.update(changed)
 
-    def _check_stream(self) -> None:
-        """Raises INVALID_REQUEST for a stream that cannot be redacted: better none than one that is not."""
-        if self._plan.redaction is not None and not self._has_choices:
-            message = "answers are redacted here, and a stream of this endpoint cannot be; ask without `stream`"
-            raise RunestoneError(Reason.INVALID_REQUEST, message, param="stream")
+    def _check_kind(self, content_type: str) -> None:
+        if self._plan.redaction is not None and content_type.startswith(TEXT):
+            message = "the answer is plain text, which this pipeline cannot redact; ask for JSON"
+            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
 
     def _begin(self) -> None:
         if self._is_stream:
             return
-        self._check_stream()
         self._is_stream = True
         self.publish_headers()
         if self._plan.reads_documents:
-            self._stream = StreamChange(self._plan, self._read_facts())
+            self._stream = StreamChange(self._plan, self._read_facts(), has_choices=self._has_choices)
