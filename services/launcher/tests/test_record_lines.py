@@ -69,9 +69,10 @@ def test_what_a_call_cost_and_what_its_provider_was_not_asked_is_shown():
     """A price that is not known is null, never 0."""
     record = AuditRecord(dropped=["top_k", "messages[2].cache_control"])
     described = json.loads(json.dumps(describe_record(record)))
-    assert (described["dropped"], described["cost"]) == (["top_k", "messages[2].cache_control"], None)
+    assert (described["dropped"], described["cost_usd"]) == (["top_k", "messages[2].cache_control"], None)
     record.cost.nano_usd = 1_500
-    assert describe_record(record)["cost"] == {"nano_usd": 1_500, "is_estimated": False}
+    described = describe_record(record)
+    assert (described["cost_usd"], described["cost_is_estimated"]) == (0.0000015, False)
 
 
 def test_every_member_of_a_record_is_there():
