@@ -10,6 +10,8 @@ from fake_provider import FakeProvider
 from real_mesh import ACME, Mesh, mesh_running
 from sdk_clients import CLIENTS, RESULT, SCHEMA, Got, SdkClient
 
+from chassis.testing import free_port
+
 PAGE = Path(__file__).parents[3] / "docs" / "dialects.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- matrix: end -->"
 

@@ -60,7 +60,7 @@ class CallProvider:
 
 def _request(call: Call) -> CallRequest:
     question, headers = call.asked, call.arrival.headers
-    return CallRequest(
+    request = CallRequest(
         call_id=call.id,
         tenant=call.caller.tenant,
         dialect=question.endpoint.dialect,
@@ -68,9 +68,12 @@ def _request(call: Call) -> CallRequest:
         stream=question.is_stream,
         body=question.body,
         coalesce_key=call.coalesce_key,
-        content_type=headers.get("content-type", "") if question.form is not None else "",
-        headers=dict(question.endpoint.pick_headers(headers)),
     )
+    if question.form is not None:
+        request.content_type = headers.get("content-type", "")
+    if sent := question.endpoint.pick_headers(headers):
+        request.headers.update(sent)
+    return request
 
 
 def _route(call: Call) -> Metadata:
@@ -105,7 +108,9 @@ class _Relay:
                 self._document += event.data.body
             case "accepted":
                 self._tab.open(event.accepted)
-                await self._accept(event.accepted)
+                self._note_accepted(event.accepted)
+                if content_type := event.accepted.content_type:
+                    await self._begin(content_type)
             case "completed":
                 self._complete(event.completed)
             case "failed":
@@ -126,15 +131,13 @@ class _Relay:
                 self._call.reply.headers.update(write_cost(self._call.outcome.cost))
             await self._call.reply.send(self._document)
 
-    async def _accept(self, accepted: Accepted) -> None:
+    def _note_accepted(self, accepted: Accepted) -> None:
         self._note_target(accepted)
         if accepted.coalesced:
             self._note_followed()
         if accepted.dropped:
             self._call.outcome.dropped = tuple(accepted.dropped)
             self._call.reply.headers[DROPPED] = ", ".join(accepted.dropped)
-        if accepted.content_type:
-            await self._begin(accepted.content_type)
 
     async def _begin(self, content_type: str) -> None:
         """What is neither events nor JSON. Raises PROVIDER_INVALID_ANSWER where events were asked."""
