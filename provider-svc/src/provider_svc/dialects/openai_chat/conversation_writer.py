@@ -5,6 +5,7 @@ gave are shown in the user's message behind them, each under the id of its call.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 from provider_svc.dialects.losses import Losses
@@ -41,7 +42,7 @@ class _Writer:
     def write(self, prompt: Prompt) -> list[Json]:
         if prompt.system:
             self._messages.append({"role": "system", "content": _collapse(self._write_parts(prompt.system, "system"))})
-        for turn in prompt.turns:
+        for turn in _join_assistants(prompt.turns):
             _ROLES[turn.role](self, turn)
         self._show()
         return self._messages
@@ -141,6 +142,18 @@ class _Writer:
     def _note_mark(self, part: Part) -> None:
         if getattr(part, "cache", None) is not None:
             self._losses.drop("cache_control")
+
+
+def _join_assistants(turns: Iterable[Turn]) -> Iterable[Turn]:
+    """Calls that stand behind each other were made at once, and are one message: what follows a message with calls has to be their
+    results."""
+    for (role, name), group in groupby(turns, key=lambda turn: (turn.role, turn.name)):
+        neighbours = list(group)
+        if role != "assistant" or len(neighbours) == 1:
+            yield from neighbours
+        else:
+            parts = tuple(part for turn in neighbours for part in turn.parts)
+            yield Turn(role=role, name=name, parts=parts, path=neighbours[0].path)
 
 
 def _write_text(_: _Writer, text: Text, __: str) -> Json:
