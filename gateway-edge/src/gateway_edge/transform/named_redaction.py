@@ -114,18 +114,34 @@ class NamedRedaction:
 
 def _find_piece(document: Document) -> tuple[Key, Document, str] | None:
     """Which text an event continues, and where its piece stands; None where it has texts whole, if any."""
-    kind, delta = document.get("type"), document.get("delta")
+    kind, delta = _word(document, "type"), document.get("delta")
     if kind == BLOCK_DELTA and type(delta) is dict:
-        place = BLOCK_TEXTS.get(delta.get("type", ""))
+        place = BLOCK_TEXTS.get(_word(delta, "type"))
         is_text = place is not None and type(delta.get(place)) is str
-        return ((BLOCK_DELTA, document.get("index"), place), delta, place) if place and is_text else None
+        return ((BLOCK_DELTA, _place(document, "index"), place), delta, place) if place and is_text else None
     block = document.get("content_block")
-    if kind == BLOCK_START and type(block) is dict and block.get("type") in BEGUN_TEXTS:
+    if kind == BLOCK_START and type(block) is dict and _word(block, "type") in BEGUN_TEXTS:
         place = block["type"]
-        return ((BLOCK_DELTA, document.get("index"), place), block, place) if type(block.get(place)) is str else None
-    if type(kind) is str and kind.endswith(DELTA) and type(delta) is str:
-        return (kind.removesuffix(DELTA), *map(document.get, PLACES)), document, "delta"
+        is_text = type(block.get(place)) is str
+        return ((BLOCK_DELTA, _place(document, "index"), place), block, place) if is_text else None
+    if kind.endswith(DELTA) and type(delta) is str:
+        return _key_of(kind.removesuffix(DELTA), document), document, "delta"
     return None
+
+
+def _word(document: Document, name: str) -> str:
+    """A member that is text; "" for what a provider should not have sent there."""
+    value = document.get(name)
+    return value if type(value) is str else ""
+
+
+def _place(document: Document, name: str) -> int | str | None:
+    value = document.get(name)
+    return value if type(value) in {int, str} else None
+
+
+def _key_of(kind: str, document: Document) -> Key:
+    return (kind, *(_place(document, place) for place in PLACES))
 
 
 def _open_delta(document: Document, place: str) -> Document:
@@ -135,11 +151,11 @@ def _open_delta(document: Document, place: str) -> Document:
 
 def _ends(document: Document, key: Key) -> bool:
     """Whether an event ends the text of `key`."""
-    kind = document.get("type")
+    kind = _word(document, "type")
     if kind == BLOCK_STOP:
-        return key[:2] == (BLOCK_DELTA, document.get("index"))
+        return key[:2] == (BLOCK_DELTA, _place(document, "index"))
     if kind == ITEM_DONE:
-        return bool(key[2] == document.get("output_index"))
-    if type(kind) is str and kind.endswith(DONE):
-        return key == (kind.removesuffix(DONE), *map(document.get, PLACES)) or kind in ENDS_ALL
+        return bool(key[2] == _place(document, "output_index"))
+    if kind.endswith(DONE):
+        return key == _key_of(kind.removesuffix(DONE), document) or kind in ENDS_ALL
     return kind in ENDS_ALL

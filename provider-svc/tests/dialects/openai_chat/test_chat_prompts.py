@@ -212,6 +212,15 @@ def test_a_mark_stands_where_it_can_and_is_told_of_elsewhere():
     assert told == ("messages[0].content[0].cache_control",)
 
 
+def test_calls_that_stand_in_turns_of_their_own_are_one_message():
+    """As Responses have them; what follows a message with calls has to be their results."""
+    calls = [Turn(role="assistant", parts=(ToolCall(id=name, name=name, arguments="{}"),)) for name in ("a", "b")]
+    results = [Turn(role="user", parts=(ToolResult(call_id=name, parts=(Text(text="1"),)),)) for name in ("a", "b")]
+    body, told = write(Prompt(turns=(*calls, *results)))
+    assert [message["role"] for message in body["messages"]] == ["assistant", "tool", "tool"]
+    assert [call["id"] for call in body["messages"][0]["tool_calls"]] == ["a", "b"] and told == ()
+
+
 @pytest.mark.parametrize(
     ("reasoning", "effort"),
     [
@@ -227,15 +236,6 @@ def test_a_mark_stands_where_it_can_and_is_told_of_elsewhere():
         (Reasoning(budget=16_385), "high"),
     ],
 )
-def test_calls_that_stand_in_turns_of_their_own_are_one_message():
-    """As Responses have them; what follows a message with calls has to be their results."""
-    calls = [Turn(role="assistant", parts=(ToolCall(id=name, name=name, arguments="{}"),)) for name in ("a", "b")]
-    results = [Turn(role="user", parts=(ToolResult(call_id=name, parts=(Text(text="1"),)),)) for name in ("a", "b")]
-    body, told = write(Prompt(turns=(*calls, *results)))
-    assert [message["role"] for message in body["messages"]] == ["assistant", "tool", "tool"]
-    assert [call["id"] for call in body["messages"][0]["tool_calls"]] == ["a", "b"] and told == ()
-
-
 def test_thinking_is_asked_for_in_one_word(reasoning, effort):
     body, _ = write(Prompt(turns=(), reasoning=reasoning))
     assert body.get("reasoning_effort") == effort
