@@ -5,7 +5,7 @@ from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call, Given
 from gateway_edge.endpoints.voices import REQUEST_ID
 from gateway_edge.http1.request import Request
-from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_length
+from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_length, write_lines
 from gateway_edge.idempotency.key import HEADER as IDEMPOTENCY_KEY
 from gateway_edge.middleware.rate_limit import DEGRADED
 from gateway_edge.repeats.recipes import Counts, Recipe
@@ -67,12 +67,10 @@ def _write_head(call: Call) -> str:
         headers |= STREAM_HEADERS
     else:
         headers["content-type"] = "application/json"
-    lines = [
-        f"{name}: {value}\r\n"
-        for name, value in headers.items()
-        if name not in OF_ONE_CALL and not name.startswith(LIMIT_HEADERS)
-    ]
-    return "HTTP/1.1 200 OK\r\n" + "".join(lines)
+    same = {
+        name: value for name, value in headers.items() if name not in OF_ONE_CALL and not name.startswith(LIMIT_HEADERS)
+    }
+    return "HTTP/1.1 200 OK\r\n" + write_lines(same)
 
 
 def _write_tail(body: bytes, *, is_stream: bool) -> bytes:
