@@ -52,6 +52,7 @@ class Pilot:
                     await provider.call(call, landing)
                 finally:
                     describe(span, call.meter)
+            await self._conclude(landing, call)
         except RunestoneError as error:
             flight.fail(error)
             return error.reason
@@ -60,7 +61,6 @@ class Pilot:
             message = "internal error; provider-svc's log has the details"
             flight.fail(RunestoneError(Reason.INTERNAL, message))
             return Reason.INTERNAL
-        await self._conclude(landing, call)
         return COMPLETED
 
     @staticmethod

@@ -45,6 +45,17 @@ async def test_a_whole_answer_says_what_it_cost(priced, model, nano, stream):
     assert heard.end.cost == Cost(nano_usd=nano)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("provider", ["fake", "claude"])
+@pytest.mark.parametrize("wish", ["", ",cut_events=5,cut=99999"])
+async def test_a_call_ends_whatever_its_provider_counts(priced, provider, stream, wish):
+    """A cost that no message holds left its call without an end, and its flight and its provider's lease with it."""
+    heard = await priced.call(f"{provider}/words=20,input={9 * 10**18}{wish}", stream=stream)
+    assert heard.end is not None
+    assert heard.end.cost.nano_usd < 1_000_000
+    assert priced.gauge("runestone_upstream_running") == 0
+
+
 async def test_a_price_that_is_not_known_is_counted_and_no_cost(priced):
     heard = await priced.call("nameless/gpt-4o,words=3", stream=False)
     assert heard.end.usage.output_tokens == 3

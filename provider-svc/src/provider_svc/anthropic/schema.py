@@ -1,10 +1,8 @@
 """Anthropic's token counts (https://docs.claude.com/en/api/messages); whatever else stands in them is passed over."""
 
-from typing import Annotated
-
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] | None
+from provider_svc.documents import Count
 
 
 class OutputDetails(msgspec.Struct, frozen=True):

@@ -1,13 +1,10 @@
 """What is read of OpenAI's answers: usage, finish reasons and errors. Everything else passes unread, but well-formed."""
 
-from typing import Annotated
-
 import msgspec
 
-from provider_svc.documents import UNREADABLE
+from provider_svc.documents import UNREADABLE, Count
 from runestone.common.v1.usage_pb2 import Usage
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
 NULL = msgspec.Raw(b"null")
 
 

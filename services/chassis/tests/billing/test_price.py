@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.billing.price import FREE, cost_of, price, spell_dollars
+from chassis.billing.price import FREE, MOST, cost_of, price, spell_dollars
 from runestone.common.v1.cost_pb2 import Cost, Rates, Tariff
 from runestone.common.v1.usage_pb2 import Usage
 
@@ -46,6 +46,14 @@ def test_above_a_bound_all_tokens_have_the_other_price(read, nano):
     steps = [(0, 3), (200_000, 6), (1_000_000, 9)]
     tiers = [Tariff(above_input_tokens=bound, input=dollars * 10**6, output=0) for bound, dollars in steps]
     assert price(rates(*tiers), Usage(input_tokens=read)) == nano
+
+
+@pytest.mark.parametrize("nano", [MOST + 1, 1 << 64, 1 << 90])
+def test_what_no_call_can_cost_is_not_known(nano):
+    """It would not fit into the message, whose writer would raise in the middle of a call's end."""
+    dear = Tariff(input=(1 << 64) - 1)
+    assert cost_of(rates(dear), Usage(input_tokens=min(-(-nano * 10**6 // dear.input), (1 << 64) - 1))) is None
+    assert cost_of(rates(Tariff(input=10**6)), Usage(input_tokens=MOST)) == Cost(nano_usd=MOST)
 
 
 @pytest.mark.parametrize("used", ["input_tokens", "output_tokens", "cache_read_input_tokens"])

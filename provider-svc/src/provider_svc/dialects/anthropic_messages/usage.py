@@ -3,13 +3,10 @@
 Anthropic's `input_tokens` are those that its prompt cache neither read nor wrote; ours are all.
 """
 
-from typing import Annotated
+from msgspec import Struct
 
-from msgspec import Meta, Struct
-
+from provider_svc.documents import Count
 from runestone.common.v1.usage_pb2 import Usage
-
-Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)] | None
 
 
 class OutputDetails(Struct, frozen=True):

@@ -1,14 +1,10 @@
 """OpenAI's usage object and the mesh's."""
 
-from typing import Annotated
-
 import msgspec
 
 from provider_svc.dialects.openai_chat.schema import Json
-from provider_svc.documents import UNREADABLE
+from provider_svc.documents import UNREADABLE, Count
 from runestone.common.v1.usage_pb2 import Usage
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
 
 
 class InputDetails(msgspec.Struct):

@@ -6,8 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from provider_svc.dialects.openai_responses.schema import Thought
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None
+from provider_svc.documents import Count
 
 
 class Named(Struct, frozen=True):

@@ -9,6 +9,7 @@ from runestone.common.v1.usage_pb2 import Usage
 Class = Literal["input", "cached_input", "cache_write", "output", "reasoning"]
 
 MILLION = 1_000_000  # tokens that a tariff's prices are for
+MOST = 1 << 53  # billionths of a dollar, nine million dollars: what comes to more was counted wrong
 
 FREE = Rates(tariffs=[Tariff(input=0, cached_input=0, cache_write=0, output=0, reasoning=0)])
 
@@ -30,8 +31,8 @@ def price(rates: Rates, usage: Usage) -> int | None:
 
 
 def cost_of(rates: Rates | None, usage: Usage | None) -> Cost | None:
-    """The same as a message; None where the rates or the usage are not known."""
-    if rates is None or usage is None or (nano_usd := price(rates, usage)) is None:
+    """The same as a message; None where the rates or the usage are not known, or make no sense."""
+    if rates is None or usage is None or (nano_usd := price(rates, usage)) is None or nano_usd > MOST:
         return None
     return Cost(nano_usd=nano_usd, is_estimated=usage.is_estimated)
 
