@@ -767,6 +767,17 @@ async def test_the_same_body_at_another_endpoint_is_another_question(
     assert outcomes(*calls) == ["MISS"] * 4
 
 
+@pytest.mark.parametrize("member", ["metadata", "prompt_cache_key", "safety_identifier", "user"])
+async def test_nobody_is_given_an_answer_that_says_who_else_asked(
+    ask_at: Ask, answering: Callable[..., Any], member: str
+) -> None:
+    """Responses say these members again; other answers do not."""
+    for path, outcome in (("/v1/responses", "MISS"), ("/v1/messages", "HIT")):
+        said = [{"who": "alice"}, {"who": "bob"}] if member == "metadata" else ["alice", "bob"]
+        calls = [await ask_at(path, answering(b"{}"), **{member: value}) for value in said]
+        assert outcomes(*calls) == ["MISS", outcome]
+
+
 async def test_headers_that_go_to_the_provider_are_part_of_the_question(
     ask_at: Ask, answering: Callable[..., Any]
 ) -> None:

@@ -9,7 +9,7 @@ from gateway_edge.caching.tags import read_tags
 from gateway_edge.caching.turns import Turns
 from gateway_edge.call import Call, Question
 from gateway_edge.endpoints.endpoint import Sent
-from gateway_edge.question.fingerprint import DENIED, DENIED_IN_ANY_FORM, fingerprint
+from gateway_edge.question.fingerprint import fingerprint
 
 
 class Wish(Struct, frozen=True):
@@ -55,7 +55,7 @@ class Wishes:
             dialect=question.endpoint.name,
             route=question.route,
             document=question.document,
-            denied=DENIED if question.endpoint.is_refolded else DENIED_IN_ANY_FORM,
+            denied=question.endpoint.denied,
             headers=sent,
         )
         return Wish(key, why, controls, tags)

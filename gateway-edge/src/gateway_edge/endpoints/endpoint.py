@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.endpoints.voices import OPENAI
+from gateway_edge.question.fingerprint import DENIED_IN_ANY_FORM
 from gateway_edge.question.views import View
 from runestone.common.v1.dialect_pb2 import Dialect
 
@@ -17,9 +18,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     answers.
 
     `headers` are those that its maker's clients send and its API reads: they go to the provider, and may change the answer.
-    `is_form` says that the body is multipart/form-data, else it is JSON. An answer that `may_be_kept` is document or events. With
-    `is_refolded` one kept answer serves streams and documents, else only those who ask in its own form. `tells_finish`: whether
-    its answers say why the model stopped; `has_choices`: whether what they say stands in `choices`, also in a stream. `is_deployed`: whether Azure's clients name its model in the path.
+    `is_form` says that the body is multipart/form-data, else it is JSON. An answer that `may_be_kept` is document or events. What
+    may differ between those who are given the same one are the members that are `denied` a part in the question. `tells_finish`:
+    whether its answers say why the model stopped; `has_choices`: whether what they say stands in `choices`, also in a stream. `is_deployed`: whether Azure's clients name its model in the path.
     """
 
     path: str
@@ -30,7 +31,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ("openai-beta",)
     is_form: bool = False
     may_be_kept: bool = True
-    is_refolded: bool = False
+    denied: frozenset[str] = DENIED_IN_ANY_FORM
     tells_finish: bool = False
     has_choices: bool = False
     is_deployed: bool = False

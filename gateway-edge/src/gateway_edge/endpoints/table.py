@@ -2,6 +2,7 @@
 
 from gateway_edge.endpoints.endpoint import Endpoint
 from gateway_edge.endpoints.voices import ANTHROPIC, RESPONSES
+from gateway_edge.question.fingerprint import DENIED, DENIED_WHERE_ECHOED
 from gateway_edge.question.views import (
     ChatRequest,
     ComputedRequest,
@@ -20,7 +21,7 @@ CHAT = Endpoint(
     dialect=dialects.DIALECT_OPENAI_CHAT,
     name="openai_chat",
     view=ChatRequest,
-    is_refolded=True,
+    denied=DENIED,  # one kept answer serves streams and documents
     tells_finish=True,
     has_choices=True,
     is_deployed=True,
@@ -42,6 +43,7 @@ _ALL = (
         name="openai_responses",
         view=ResponsesRequest,
         voice=RESPONSES,
+        denied=DENIED_WHERE_ECHOED,
         tells_finish=True,
         is_deployed=True,
     ),

@@ -41,6 +41,8 @@ DENIED = frozenset({
 
 # Where one answer serves no other form than its own, the form is part of the question.
 DENIED_IN_ANY_FORM = DENIED - {"stream", "stream_options"}
+# Where an answer says again who asked and how the call was labelled, only they may be given it.
+DENIED_WHERE_ECHOED = frozenset({"cache"})
 
 
 def fingerprint(
@@ -123,6 +125,7 @@ def hash_parts(parts: Iterable[bytes]) -> bytes:
 
 def _route_parts(route: Route) -> Iterable[bytes]:
     yield route.name.encode()
+    yield b"strict" if route.is_strict else b""
     for target in route.targets:
         yield target.provider.encode()
         yield target.model.encode()
