@@ -138,6 +138,8 @@ def test_a_models_name_adds_no_part(model):
     [
         ("multipart/form-data; boundary=abc", "abc"),
         ('Multipart/Form-Data; charset=utf-8; boundary="a b?c"; x=y', "a b?c"),
+        ("multipart/form-data; boundary=abc; ", "abc"),
+        ('multipart/form-data; x-boundary=a; y="boundary=c;"; boundary=b', "b"),
         ("multipart/form-data;boundary=----WebKitFormBoundary7MA4YWxk", "----WebKitFormBoundary7MA4YWxk"),
     ],
 )
@@ -157,6 +159,12 @@ def test_the_boundary_is_read_and_can_be_read_again(media_type, boundary):
         'multipart/form-data; boundary="a\r\nb"',
         "multipart/form-data; boundary=" + "a" * 71,
         "multipart/form-data; " + "x" * 1000 + "; boundary=a",
+        "multipart/form-data; boundary=a; boundary=b",
+        "multipart/form-data; x-boundary=a",
+        'multipart/form-data; x="boundary=a;"',
+        "multipart/form-data; boundary*=utf-8''a; boundary=b",
+        'multipart/form-data; boundary="a\\b"',
+        "multipart/form-data; x; boundary=a",
     ],
 )
 def test_a_media_type_without_a_boundary_is_refused(media_type):

@@ -16,7 +16,7 @@ MAX_PARTS = 256
 MAX_HEAD = 16 << 10  # bytes of a part's headers
 LONGEST_MEDIA_TYPE = 400  # characters
 
-_MEDIA_TYPE = re.compile(r'multipart/form-data *;.*?\bboundary=(?:"([^"\\]+)"|([^\s";]+)) *(?:;.*)?', re.IGNORECASE)
+_MEDIA_TYPE = re.compile(r"multipart/form-data[ \t]*(;.*?)[; \t]*", re.IGNORECASE)
 _is_boundary = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]").fullmatch  # RFC 2046
 _is_token = re.compile(r"[0-9A-Za-z'+_.-]+").fullmatch
 _is_model = re.compile(r"[^\x00-\x1f\x7f]+").fullmatch
@@ -34,11 +34,14 @@ class Part(NamedTuple):
 
 
 def read_boundary(content_type: str) -> str:
-    """What separates the parts of a form. Raises INVALID_REQUEST when the media type is not multipart/form-data with a boundary."""
+    """What separates the parts of a form. Raises INVALID_REQUEST when the media type is not multipart/form-data with a boundary, or could
+    be read as one with another."""
     match = _MEDIA_TYPE.fullmatch(content_type) if len(content_type) <= LONGEST_MEDIA_TYPE else None
-    boundary = match and (match[1] or match[2])
-    if not boundary or not _is_boundary(boundary):
-        raise _refused("the content type is not multipart/form-data with a boundary", "content_type")
+    parameters = _split_parameters(match[1].encode()) if match else []
+    found = [pair for pair in parameters if pair[0].startswith(b"boundary")]
+    boundary = _unquote(found[0][1]).decode() if [name for name, _ in found] == [b"boundary"] else ""
+    if not _is_boundary(boundary):
+        raise _refused("the content type is not multipart/form-data with one boundary", "content_type")
     return boundary
 
 
@@ -103,21 +106,31 @@ def _read_name(head: bytes) -> bytes:
     """A field's name. One that stands for `model` to whoever decodes it is refused."""
     lines = head.split(b"\r\n")
     found = [match[1] for line in lines if (match := _DISPOSITION.fullmatch(line))]
-    names = [pair for text in found for pair in _read_parameters(text) if pair[0].startswith(b"name")]
+    names = [pair for text in found for pair in _read_disposition(text) if pair[0].startswith(b"name")]
     if any(_LINE_BREAK.search(line) for line in lines) or len(found) != 1 or [name for name, _ in names] != [b"name"]:
         raise _refused("a part of the form has no name, or several")
-    name = names[0][1]
-    name = name[1:-1] if name.startswith(b'"') else name
+    name = _unquote(names[0][1])
     if name != MODEL and _decode(name) == MODEL:
         raise _refused("the form writes the name of its field model in code", "model")
     return name
 
 
-def _read_parameters(text: bytes) -> list[tuple[bytes, bytes]]:
-    found = list(_PARAMETER.finditer(text))
-    if b"".join(match[0] for match in found) != text:
+def _read_disposition(text: bytes) -> list[tuple[bytes, bytes]]:
+    parameters = _split_parameters(text)
+    if not parameters:
         raise _refused("a part of the form has a content disposition that cannot be read")
-    return [(match[1].lower(), match[2]) for match in found]
+    return parameters
+
+
+def _split_parameters(text: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and values of parameters, with their quotes; none where not all of it can be read."""
+    found = list(_PARAMETER.finditer(text))
+    is_read = b"".join(match[0] for match in found) == text
+    return [(match[1].lower(), match[2]) for match in found] if is_read else []
+
+
+def _unquote(value: bytes) -> bytes:
+    return value[1:-1] if value.startswith(b'"') else value
 
 
 def _decode(name: bytes) -> bytes:
