@@ -83,6 +83,14 @@ async def test_the_request_says_its_dialect_and_carries_only_its_makers_headers(
     assert request.content_type == ""
 
 
+@pytest.mark.parametrize("value", ["\udcff", "é"])
+def test_a_header_that_no_provider_could_be_sent_is_refused(value: str) -> None:
+    """Bytes that are no UTF-8 fit into no message: the call crashed."""
+    with pytest.raises(RunestoneError) as refusal:
+        ENDPOINTS["/v1/messages"].pick_headers({"anthropic-beta": value})
+    assert (refusal.value.reason, refusal.value.param) == (Reason.INVALID_REQUEST, "anthropic-beta")
+
+
 async def test_a_forms_content_type_goes_with_it(make_call: Callable[..., Call]) -> None:
     call = make_call(BODY, endpoint=ENDPOINTS["/v1/audio/transcriptions"], headers={"content-type": "multipart/x"})
     call.asked.form = Form((), {})

@@ -128,7 +128,12 @@ def test_a_form_that_was_damaged_is_read_or_refused(place: int, damage: bytes) -
 
 @pytest.mark.parametrize(
     ("content_type", "words"),
-    [("application/json", "must be multipart/form-data"), ("multipart/form-data", "boundary"), ("", "multipart")],
+    [
+        ("application/json", "must be multipart/form-data"),
+        ("multipart/form-data", "boundary"),
+        ("", "multipart"),
+        ("multipart/form-data; boundary=edge; x=\udcff", "boundary"),
+    ],
 )
 def test_another_media_type_is_named(content_type: str, words: str) -> None:
     assert words in refusal_of(write(("model", b"m", None)), content_type).message

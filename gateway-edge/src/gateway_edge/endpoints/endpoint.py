@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from chassis.errors import Reason, RunestoneError
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.question.fingerprint import DENIED_IN_ANY_FORM
@@ -37,5 +38,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     is_deployed: bool = False
 
     def pick_headers(self, headers: Mapping[str, str]) -> Sent:
-        """Of a request's headers those that go to the provider."""
-        return tuple([(name, headers[name]) for name in self.headers if name in headers])
+        """Of a request's headers those that go to the provider. Raises INVALID_REQUEST for one that is not plain text."""
+        sent = tuple([(name, headers[name]) for name in self.headers if name in headers])
+        for name, value in sent:
+            if not value.isascii():
+                raise RunestoneError(Reason.INVALID_REQUEST, f"the header `{name}` must be ASCII", param=name)
+        return sent

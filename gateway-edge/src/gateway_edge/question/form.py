@@ -55,7 +55,7 @@ class Form(Struct, frozen=True):
 def read_form(body: bytes, content_type: str) -> Form:
     """The form in `body`. Raises INVALID_REQUEST for what is none, or could be read in two ways."""
     media_type, options = parse_options_header(content_type)
-    if media_type.lower() != MEDIA_TYPE or not options.get("boundary"):
+    if media_type.lower() != MEDIA_TYPE or not options.get("boundary") or not content_type.isascii():
         raise _refusal(f"the request body must be {MEDIA_TYPE}, with its boundary in `content-type`")
     try:
         parts = tuple(_read_parts(body, options["boundary"]))
