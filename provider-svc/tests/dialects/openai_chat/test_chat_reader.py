@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
-from provider_svc.dialects.openai_chat import DIALECT
+from provider_svc.dialects.openai_chat import DIALECT, calls
 from provider_svc.dialects.steps import Close, Count, End, Grow, OpenCall, OpenText, OpenThinking, Start, Step, Stop
 from provider_svc.sse import read_event
 from runestone.common.v1.usage_pb2 import Usage
@@ -61,6 +61,17 @@ def test_a_call_waits_while_another_is_not_whole():
         OpenCall("call_b", "b"),
         Grow("{}"),
     ]
+
+
+def test_a_call_that_others_wait_for_is_read_again_only_when_it_has_grown(monkeypatch):
+    """Else each piece of those behind it would cost as much as all that came before."""
+    read_texts = []
+    decode = calls._decode_arguments
+    monkeypatch.setattr(calls, "_decode_arguments", lambda text: read_texts.append(text) or decode(text))
+    behind = [call(1, "g", "{"), *[call(1, arguments=" ")] * 50]
+    steps = read(chunk({}), call(0, "f", '{"a":{}'), *behind, call(0, arguments="}"), call(1, arguments="}"))
+    assert read_texts == ['{"a":{}', '{"a":{}}']
+    assert [step.text for step in steps if isinstance(step, Grow)] == ['{"a":{}', "}", "{" + 50 * " ", "}"]
 
 
 def test_a_call_is_opened_when_its_name_is_known():

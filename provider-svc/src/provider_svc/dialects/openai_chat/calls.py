@@ -21,11 +21,13 @@ class _Call:
     pieces: list[str] = field(default_factory=list)
     is_open: bool = False
     is_closed: bool = False
+    checked: int = 0  # pieces that were known not to be all
 
     def is_whole(self) -> bool:
         """Whether nothing more can come: a function's arguments are one JSON object. What a custom tool takes has no end of its own."""
-        if self.is_custom or not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
+        if self.is_custom or self.checked == len(self.pieces) or not self.pieces[-1].rstrip().endswith("}"):
             return False
+        self.checked = len(self.pieces)
         try:
             _decode_arguments("".join(self.pieces))
         except UNREADABLE:
