@@ -7,6 +7,7 @@ from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from chassis.config import parse_settings
+from provider_svc import translating
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.provider.v1.provider_pb2 import CallRequest
 
@@ -81,6 +82,16 @@ async def test_an_answer_that_breaks_off_never_looks_whole(rig, provider, dialec
     heard = await call(rig, f"{provider}/words=9,cut=300", dialect, stream=stream)
     assert heard.reason == "PROVIDER_STREAM_CUT"
     assert not heard.frames or not heard.frames[-1].startswith(ENDS[dialect])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_without_end_is_not_held_without_end(rig, monkeypatch, stream):
+    """Its parts stand in memory until it is whole, and its provider may never come to that."""
+    monkeypatch.setattr(translating, "MOST", 100_000)
+    heard = await call(rig, "fake/words=100,repeat=100", MESSAGES, stream=stream, max_tokens=100_000)
+    assert heard.reason == "PROVIDER_INVALID_ANSWER"
+    assert not heard.frames or not heard.frames[-1].startswith(ENDS[MESSAGES])
+    assert (await call(rig, "fake/words=9", MESSAGES, stream=stream)).reason == ""
 
 
 @pytest.mark.parametrize("dialect", [CHAT, RESPONSES])

@@ -33,6 +33,8 @@ STREAMED: dict[Dialect.ValueType, dict[str, object]] = {
     DIALECT_ANTHROPIC_MESSAGES: {"stream": True},
 }
 
+MOST = 128 << 20  # bytes of the events of one answer: much of it is held until it is whole
+
 _read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -95,6 +97,7 @@ class _Translation:
         self._losses = losses
         self._reader = reader
         self._is_whole = False
+        self._left = MOST
         self.has_room, self.wait_for_room = sink.has_room, sink.wait_for_room
 
     def accept(self, begun: Begun) -> None:
@@ -110,6 +113,10 @@ class _Translation:
             raise RunestoneError(Reason.PROVIDER_STREAM_CUT, message, upstream_status=200)
 
     def _read(self, chunk: Chunk) -> Iterable[Step]:
+        self._left -= len(chunk.body)
+        if self._left < 0:
+            message = f"the provider's answer is larger than the {MOST} bytes that are translated"
+            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message, upstream_status=200)
         for frame in chunk.split():
             if not self._is_whole and (data := read_event(frame).data):
                 for step in self._reader.read(data):
