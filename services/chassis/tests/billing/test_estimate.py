@@ -1,6 +1,7 @@
 """What a stream used whose end nobody read."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,22 @@ def test_what_passed_is_counted_where_the_provider_had_said_less():
 def test_where_the_provider_had_said_nothing_all_is_estimated():
     usage = fill_in(None, [b"x" * 40, b"y" * 40], passed(chat({"content": "x" * 8})))
     assert usage == Usage(input_tokens=20, output_tokens=2, is_estimated=True)
+
+
+def test_counting_what_was_read_copies_nothing_of_it():
+    """A client that sends millions of short strings, and leaves, must not cost their many times over in two processes."""
+    document = b'{"input":[' + b",".join([b'"ab"'] * 100_000) + b"]}"
+    tracemalloc.start()
+    try:
+        assert count_read(document) == -(-len(document) // 4)
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.sampled_from(["a" * 1023, "a" * 1024, "A" * 5000, "a b" * 400, '\\"' * 600, "x", ""]), max_size=6))
+def test_files_are_told_from_text_wherever_they_stand(strings):
+    document = json.dumps(strings).encode()
+    files = [string for string in strings if len(string) >= 1024 and set(string) <= set("aA")]
+    text = len(document) - sum(map(len, files))
+    assert count_read(document) == -(-text // 4) + 1_000 * len(files)

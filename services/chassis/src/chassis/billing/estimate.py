@@ -4,6 +4,7 @@ Nothing is done while a stream passes but to add up sizes and keep its beginning
 long text would hold up every other call, and each model has its own.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -14,6 +15,9 @@ BYTES_A_TOKEN = 4
 SAMPLE = 64 << 10  # bytes of a stream that are read to find the share of its text
 ATTACHMENT = 1 << 10  # bytes above which a string without a space is a file, not text
 ATTACHMENT_TOKENS = 1_000  # of a picture or a page, whatever its bytes
+
+_LONG_STRING = re.compile(rb'"([^"]{%d,})' % ATTACHMENT)
+
 # Members of a delta that are no text of the model's.
 NOT_SAID = frozenset({
     "type", "role", "id", "signature", "audio", "data", "encrypted_content", "citations", "citation", "stop_reason", "stop_sequence",
@@ -63,9 +67,10 @@ def count_read(document: bytes) -> int:
     if len(document) < ATTACHMENT:
         return -(-len(document) // BYTES_A_TOKEN)
     text, files = len(document), 0
-    for piece in document.split(b'"'):
-        if len(piece) >= ATTACHMENT and _is_file(piece):
-            text -= len(piece)
+    for found in _LONG_STRING.finditer(document):
+        start, end = found.span(1)
+        if _is_file(document[start : start + ATTACHMENT]):
+            text -= end - start
             files += 1
     return -(-text // BYTES_A_TOKEN) + files * ATTACHMENT_TOKENS
 
@@ -75,8 +80,7 @@ def measure_text(events: bytes) -> int:
     return sum(_measure_event(line[5:]) for line in events.split(b"\n") if line.startswith(b"data:"))
 
 
-def _is_file(piece: bytes) -> bool:
-    begin = piece[:ATTACHMENT]
+def _is_file(begin: bytes) -> bool:
     return b" " not in begin and b"\\" not in begin and begin.isascii()
 
 
