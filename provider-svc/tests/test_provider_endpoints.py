@@ -199,10 +199,11 @@ async def test_subtitles_pass_under_their_own_media_type():
     assert (begun.content_type, body_of(chunks)) == ("text/plain; charset=utf-8", subtitles)
 
 
+@pytest.mark.parametrize("media_type", ["text/html", "Text/HTML; charset=utf-8", "Application/JSON"])
 @pytest.mark.parametrize("dialect", [dialects.DIALECT_OPENAI_SPEECH, dialects.DIALECT_OPENAI_EMBEDDINGS])
-async def test_a_page_is_no_answer(dialect):
+async def test_a_page_is_no_answer(dialect, media_type):
     """What stands between here and the provider, a captive portal say, answers with HTML and status 200."""
-    async with open_provider("openai", b"<html>", {"content-type": "text/html"}) as (provider, _):
+    async with open_provider("openai", b"<html>", {"content-type": media_type}) as (provider, _):
         with pytest.raises(RunestoneError) as error:
             await collect(provider, call_of(dialect, model="x"))
     assert error.value.reason is Reason.PROVIDER_INVALID_ANSWER

@@ -37,7 +37,7 @@ async def bring(endpoint: Endpoint, answer: Answer, begun: Begun, call: Upstream
         await pour(answer, relay, sink)
         relay.end()
         await answer.finish()
-    elif endpoint.is_media and not media_type.startswith(DOCUMENTS):
+    elif endpoint.is_media and not _is_document(media_type):
         sink.accept(structs.replace(begun, content_type=media_type or UNNAMED))
         await pour(answer, Blocks(sink), sink)
     else:
@@ -65,9 +65,13 @@ class Blocks:
         self._add(Chunk(block, (len(block),)))
 
 
+def _is_document(media_type: str) -> bool:
+    return media_type.lower().startswith(DOCUMENTS)
+
+
 async def _check_streams(endpoint: Endpoint, answer: Answer, media_type: str, call: UpstreamCall) -> None:
     """Raises when a stream was asked for and a document came: what its error object says, or PROVIDER_INVALID_ANSWER."""
-    if media_type.startswith(DOCUMENTS):
+    if _is_document(media_type):
         endpoint.read_document(await answer.read(MAX_ANSWER), call.meter)
         raise RunestoneError(
             Reason.PROVIDER_INVALID_ANSWER,
