@@ -14,6 +14,7 @@ from provider_svc.openai.response import read_answer
 from provider_svc.openai.stream import ChunkWatcher
 from provider_svc.provider import Meter
 from provider_svc.relay import Relay
+from runestone.common.v1.usage_pb2 import Usage
 
 CONTENT = b'data: {"choices":[{"index":0,"delta":{"content":"\xe6\xb0\xb4"},"finish_reason":null}],"usage":null}\n\n'
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -154,6 +155,13 @@ def test_a_document_is_metered():
         "cache_write_input_tokens": 1,
         "reasoning_output_tokens": 4,
     }
+
+
+def test_deepseeks_word_for_cached_tokens_is_known_whether_or_not_its_answer_is_translated():
+    """They cost a tenth."""
+    usage = b'{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}'
+    read_answer(b'{"choices":[],"usage":%b}' % usage, meter := Meter())
+    assert meter.usage == Usage(input_tokens=100, output_tokens=5, cache_read_input_tokens=64)
 
 
 @pytest.mark.parametrize("usage", [b'"x"', b"[]", b'{"prompt_tokens":-1}', b'{"prompt_tokens":1e30}', b"null"])

@@ -4,8 +4,8 @@ from functools import partial
 
 import msgspec
 
-from provider_svc.anthropic.schema import TokenCounts
 from provider_svc.anthropic.usage import count
+from provider_svc.dialects.anthropic_messages.usage import TokenCounts
 from provider_svc.documents import UNREADABLE, read_answered
 from provider_svc.failures import failure_of_object
 from provider_svc.provider import Meter, UpstreamCall

@@ -1,6 +1,6 @@
 """Anthropic's token counts in the mesh's terms: its `input_tokens` are those after the last cache breakpoint, ours are all."""
 
-from provider_svc.anthropic.schema import TokenCounts
+from provider_svc.dialects.anthropic_messages.usage import TokenCounts
 from runestone.common.v1.usage_pb2 import Usage
 
 

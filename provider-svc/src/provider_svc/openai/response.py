@@ -7,6 +7,7 @@ provider sent one with status 200.
 import orjson
 from msgspec import Raw
 
+from provider_svc.dialects.openai_chat.usage import read_usage
 from provider_svc.documents import read_answered
 from provider_svc.failures import failure_of_object
 from provider_svc.openai.schema import (
@@ -19,7 +20,6 @@ from provider_svc.openai.schema import (
     decode_ranking,
     has_content,
     read_counts,
-    read_usage,
 )
 from provider_svc.provider import Meter
 

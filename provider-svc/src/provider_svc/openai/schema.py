@@ -2,6 +2,7 @@
 
 import msgspec
 
+from provider_svc.dialects.openai_chat.usage import InputDetails, OutputDetails
 from provider_svc.documents import UNREADABLE, Count
 from runestone.common.v1.usage_pb2 import Usage
 
@@ -54,28 +55,6 @@ class Ranking(msgspec.Struct):
     error: msgspec.Raw = NULL
 
 
-class InputDetails(msgspec.Struct):
-    """Of which the input tokens are made up."""
-
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-
-
-class OutputDetails(msgspec.Struct):
-    """Of which the output tokens are made up."""
-
-    reasoning_tokens: Count = None
-
-
-class Tokens(msgspec.Struct):
-    """OpenAI's usage object."""
-
-    prompt_tokens: Count = None
-    completion_tokens: Count = None
-    prompt_tokens_details: InputDetails | None = None
-    completion_tokens_details: OutputDetails | None = None
-
-
 class Counts(msgspec.Struct):
     """The usage object of the later endpoints; those who imitate them count as Chat Completions does, or in total only."""
 
@@ -93,7 +72,6 @@ _NO_INPUT_DETAILS, _NO_OUTPUT_DETAILS = InputDetails(), OutputDetails()
 decode_document = msgspec.json.Decoder(Document).decode
 decode_media = msgspec.json.Decoder(Media).decode
 decode_ranking = msgspec.json.Decoder(Ranking).decode
-_decode_tokens = msgspec.json.Decoder(Tokens | None).decode
 _decode_counts = msgspec.json.Decoder(Counts | None).decode
 
 
@@ -102,27 +80,9 @@ def has_content(error: msgspec.Raw) -> bool:
     return bool(msgspec.json.decode(error))
 
 
-def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """The usage object as the mesh counts; None when it is null or is not one. What is not said stays unset."""
-    try:
-        tokens = _decode_tokens(raw)
-    except UNREADABLE:
-        return None
-    if tokens is None:
-        return None
-    inputs = tokens.prompt_tokens_details or _NO_INPUT_DETAILS
-    outputs = tokens.completion_tokens_details or _NO_OUTPUT_DETAILS
-    return Usage(
-        input_tokens=tokens.prompt_tokens,
-        output_tokens=tokens.completion_tokens,
-        cache_read_input_tokens=inputs.cached_tokens,
-        cache_write_input_tokens=inputs.cache_write_tokens,
-        reasoning_output_tokens=outputs.reasoning_tokens,
-    )
-
-
 def read_counts(raw: msgspec.Raw) -> Usage | None:
-    """As `read_usage`, of the endpoints that are no chat. What is counted in another unit than tokens is no usage."""
+    """The usage object of an endpoint that is no chat as the mesh counts; None when it is null or is not one. What is counted in
+    another unit than tokens is no usage."""
     try:
         counts = _decode_counts(raw)
     except UNREADABLE:
