@@ -94,6 +94,16 @@ def test_an_item_that_comes_only_whole_is_all_there():
     ]
 
 
+@pytest.mark.parametrize("end", ["response.completed", "response.incomplete"])
+def test_an_answer_that_stands_only_in_its_end_is_all_there(end):
+    """Some imitators send no events between; it read as whole, and empty."""
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    ended = {"type": end, "response": {**COMPLETED["response"], "output": [{"type": "web_search_call"}, WHOLE, call]}}
+    in_events = answer(done(WHOLE), done(call, 1))
+    assert read_all(CREATED, ended)[1:-2] == in_events
+    assert read_all(CREATED, done(WHOLE), done(call, 1), ended)[1:-2] == in_events
+
+
 def test_thoughts_are_told_as_summaries_or_as_they_are():
     item = {"type": "reasoning", "id": "rs_1"}
     assert answer(

@@ -49,6 +49,7 @@ class ResponsesReader:
 
     def __init__(self) -> None:
         self._has_begun = False
+        self._has_items = False
         self._has_called = False
         self._is_done = False
         self._open: OpenItem | None = None
@@ -80,6 +81,7 @@ class ResponsesReader:
         """Items follow each other: the events of one that overlaps with the open one wait until that is whole."""
         if not self._has_begun:
             raise _invalid("sent an item before response.created")
+        self._has_items = True
         if self._open is None or self._open.index == event.output_index:
             yield from take(self, event)
             yield from self._go_on()
@@ -134,6 +136,9 @@ class ResponsesReader:
         while self._waiting:
             yield from self._go_on()
             yield from self._finish_open(None)
+        if not self._has_items:
+            for index, item in enumerate(event.response.output or ()):
+                yield from self._finish_item(ItemEvent(item, index))
         if event.response.usage is not None:
             yield Count(read_usage(event.response.usage))
 

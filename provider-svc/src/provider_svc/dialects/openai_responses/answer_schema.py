@@ -54,7 +54,7 @@ class Failure(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """The answer's own object; its output has come before, event by event."""
+    """The answer's own object; its output has come before, event by event, but from those who send it only here."""
 
     id: str = ""
     model: str = ""
@@ -62,6 +62,7 @@ class Response(Struct, frozen=True):
     incomplete_details: IncompleteDetails | None = None
     error: Failure | None = None
     usage: Tokens | None = None
+    output: list[msgspec.Raw] | None = None
 
 
 class ResponseEvent(Struct, frozen=True):
