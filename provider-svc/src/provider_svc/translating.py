@@ -9,6 +9,7 @@ from itertools import accumulate
 
 import msgspec
 
+from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from provider_svc.dialects.dialect import AnswerReader, AnswerWriter, Asked
@@ -16,7 +17,7 @@ from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import End, Step
 from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
-from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
+from provider_svc.provider import Begun, Chunk, Meter, Provider, Sink, UpstreamCall
 from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
 from runestone.common.v1.dialect_pb2 import (
@@ -69,7 +70,7 @@ class Translating:
         if call.stream:
             translated: _Translation = _Stream(sink, losses, reader, asked.open_writer(question))
         else:
-            translated = _Whole(sink, losses, reader)
+            translated = _Whole(sink, losses, reader, call.meter)
         there = UpstreamCall(
             call_id=call.call_id, model=call.model, stream=True, members=members, dialect=target, meter=call.meter
         )
@@ -137,11 +138,13 @@ class _Stream(_Translation):
 class _Whole(_Translation):
     """The fold, for a client that wants one document."""
 
-    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader) -> None:
+    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader, meter: Meter) -> None:
         super().__init__(sink, losses, reader)
         self.said = Said()
+        self._passed = meter.passed = Passed()
 
     def add(self, chunk: Chunk) -> None:
+        self._passed.add(chunk.body)
         for step in self._read(chunk):
             self.said.add(step)
 
