@@ -1,6 +1,6 @@
 """The makers of models whom every client must reach, as providers of a mesh. All of them are one fake provider."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,10 +57,19 @@ def describe(port: int, suffix: str = "", timeouts: Mapping[str, str] = PATIENT)
 
 @contextmanager
 def mesh_of_makers(
-    *options: str, port: int = 0, more: list[dict[str, Any]] | None = None, **sections: Any
+    *options: str,
+    port: int = 0,
+    more: Sequence[Mapping[str, Any]] = (),
+    dialects: Mapping[str, Sequence[str]] = {},  # never changed
+    **sections: Any,
 ) -> Iterator[Mesh]:
-    """A mesh whose providers are the makers, all of them at `port` (else a free one), its `fake_port`, and `more`."""
+    """A mesh whose providers are the makers, all of them at `port` (else a free one), its `fake_port`, and `more`. `dialects` are those
+    of a maker that speaks other ones than its kind usually does."""
     port = port or free_port()
+    makers = [
+        {**maker, **({"dialects": dialects[maker["name"]]} if maker["name"] in dialects else {})}
+        for maker in describe(port)
+    ]
     sections = {"models": [], **sections}
-    with mesh_running(*options, providers=[*describe(port), *(more or [])], **sections) as running:
+    with mesh_running(*options, providers=[*makers, *more], **sections) as running:
         yield replace(running, fake_port=port)
