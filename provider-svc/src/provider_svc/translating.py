@@ -12,6 +12,7 @@ import msgspec
 from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
+from provider_svc.dialects.custom_tools import CustomCalls, as_functions, name_custom_tools
 from provider_svc.dialects.dialect import AnswerReader, AnswerWriter, Asked
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.said import Said
@@ -64,9 +65,13 @@ class Translating:
     async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
-        members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses) | STREAMED[target])
+        prompt, reader = asked.read_prompt(call.members, losses), spoken.open_reader()
+        if not spoken.has_custom_tools:
+            if names := name_custom_tools(prompt):
+                reader = CustomCalls(reader, names)
+            prompt = as_functions(prompt, losses)
+        members = _encode(spoken.write_prompt(prompt, losses) | STREAMED[target])
         question = Asked(call.members, int(self._clock.time()))
-        reader = spoken.open_reader()
         if call.stream:
             translated: _Translation = _Stream(sink, losses, reader, asked.open_writer(question))
         else:
