@@ -133,7 +133,8 @@ async def test_what_codex_says_to_openai_arrives_byte_for_byte(maker: FakeProvid
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("agent", [Codex.agent], indirect=True)
 async def test_a_custom_tool_takes_free_text_from_every_maker(maker: FakeProvider, agent: Codex, name: str) -> None:
-    """What it was called with goes back with what it gave."""
+    """What it was called with goes back with what it gave. Its grammar is told of where nothing holds the model to it."""
+    answered = Answered(agent)
     members = agent.begin(f"{name}/call=apply_patch,rounds=1,say=all tests pass")
     got = await agent.ask(members, stream=True)
     (call,) = [item for item in got.turn if item["type"] == "custom_tool_call"]
@@ -141,6 +142,8 @@ async def test_a_custom_tool_takes_free_text_from_every_maker(maker: FakeProvide
     got = await agent.ask(agent.go_on(members, got), stream=True)
     assert f"[result of {call['call_id']}: result 0]" in got.text
     assert call["input"] in json.dumps(maker.exchanges[1].document, ensure_ascii=False)
+    told = [headers.get("x-runestone-dropped", "").split(", ") for headers in answered.headers]
+    assert all(("tools[0].format" in paths) is (name != "OpenAI") for paths in told)
 
 
 @pytest.mark.parametrize("agent", [ClaudeCode.agent], indirect=True)
