@@ -4,7 +4,7 @@ Streams go through the SDK's own accumulator, which is how its users read them.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import anthropic
 import openai
 
 Members = dict[str, Any]
+Hook = Callable[[Any], Awaitable[None]]  # is given each response before its body
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {
@@ -63,6 +64,9 @@ class ChatClient:
 
     def __init__(self, url: str, key: str) -> None:
         self._sdk = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
+    def watch(self, hook: Hook) -> None:
+        self._sdk._client.event_hooks = {"response": [hook]}
 
     def begin(self, model: str, feature: str) -> Members:
         content: Any = QUESTION
@@ -121,6 +125,9 @@ class ResponsesClient:
 
     def __init__(self, url: str, key: str) -> None:
         self._sdk = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
+    def watch(self, hook: Hook) -> None:
+        self._sdk._client.event_hooks = {"response": [hook]}
 
     def begin(self, model: str, feature: str) -> Members:
         parts = [{"type": "input_text", "text": QUESTION}]
@@ -190,6 +197,9 @@ class MessagesClient:
 
     def __init__(self, url: str, key: str) -> None:
         self._sdk = anthropic.AsyncAnthropic(base_url=url, api_key=key, max_retries=0)
+
+    def watch(self, hook: Hook) -> None:
+        self._sdk._client.event_hooks = {"response": [hook]}
 
     def begin(self, model: str, feature: str) -> Members:
         content: Any = QUESTION

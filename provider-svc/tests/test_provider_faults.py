@@ -140,6 +140,7 @@ async def test_an_error_document_instead_of_a_stream_says_what_it_says(rig, kind
     heard = await rig.call(f"{kind}/error_200")
     assert heard.reason == "PROVIDER_FAILED"
     assert "the fake provider says" in heard.end.error.message
+    assert not heard.end.HasField("usage"), "no answer has begun"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -137,6 +137,20 @@ def test_no_garbage_makes_a_watcher_raise_anything_else(watch, stream, garbage):
     assert failure is None or failure.reason in known
 
 
+UNREADABLE = [
+    b'{"type":"error","error":{"message":"x"},"y":"\xff"}',
+    b'{"type":"error","error":{"message":"\xff"}}',
+    b'{"type":"error","error":{"message":"x"},"y":' + b"[" * 3_000 + b"]" * 3_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("broken", UNREADABLE)
+@pytest.mark.parametrize(("watch", "stream"), STREAMS)
+def test_an_error_that_cannot_be_read_is_a_failure_all_the_same(watch, stream, broken):
+    out, _, failure = relay_all(watch, b"data: " + broken + b"\n\n" + stream)
+    assert (out, failure.reason) == (b"", Reason.PROVIDER_INVALID_ANSWER)
+
+
 def test_unknown_and_empty_events_pass():
     odd = named(type="response.something_new", x=[1]) + b": ping\n\ndata:\n\n"
     assert relay_all(watch_response, odd + COMPLETED)[::2] == (odd + COMPLETED, None)

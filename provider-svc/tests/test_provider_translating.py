@@ -24,6 +24,7 @@ ENDS = {CHAT: b"data: [DONE]\n\n", RESPONSES: b"event: response.completed\n", ME
 SHAPES = {CHAT: ChatCompletion, RESPONSES: Response, MESSAGES: Message}
 # Mistral tells its usage unasked, with the last choice.
 PROVIDERS = {"fake": "", "claude": "", "compat": "", "mistral": ",usage_on_last_choice", "sim": ""}
+SPOKEN = {"fake": {CHAT, RESPONSES}, "compat": {CHAT}, "claude": {MESSAGES}}
 
 
 @pytest.fixture
@@ -82,6 +83,9 @@ async def test_an_answer_that_breaks_off_never_looks_whole(rig, provider, dialec
     heard = await call(rig, f"{provider}/words=9,cut=300", dialect, stream=stream)
     assert heard.reason == "PROVIDER_STREAM_CUT"
     assert not heard.frames or not heard.frames[-1].startswith(ENDS[dialect])
+    is_told = stream or dialect not in SPOKEN[provider]
+    assert heard.end.HasField("usage") is is_told
+    assert heard.end.usage.is_estimated is is_told
 
 
 @pytest.mark.parametrize("stream", [True, False])

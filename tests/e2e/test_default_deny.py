@@ -69,7 +69,19 @@ TENANTS = [
     },
 ]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "QUERY")
-BODY = json.dumps({"model": "simulated", "messages": [{"role": "user", "content": "hi"}]})
+TURNS = [{"role": "user", "content": "hi"}]
+# What the simulated model is asked, and answers.
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": TURNS},
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"messages": TURNS, "max_tokens": 50},
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/moderations": {"input": "hi"},
+    "/v1/rerank": {"query": "hi", "documents": ["hi"]},
+}
+BODIES = {path: json.dumps({"model": "simulated", **question}) for path, question in QUESTIONS.items()}
+BODY = BODIES["/v1/chat/completions"]
 
 # Who gets what else than 401. A role that is not named is refused with 401, a path that is not listed with REFUSED.
 Row = dict[str, int]
@@ -81,18 +93,19 @@ NOT_THERE: Row = {
     "key for models only": 403,
     "key of a tenant for models only": 403,
 }
-# At every endpoint but chat's the body is refused, of whoever may ask there: `{}` names no model.
+# Where the model answers; elsewhere the body is refused, of whoever may ask there: `{}` names no model.
+ANSWERED: Row = {
+    **NOT_THERE,
+    "plain key": 200,
+    "admin key": 200,
+    "key for another model": 404,
+    "key for chat only": 403,
+}
 LET_IN: Row = {**NOT_THERE, "plain key": 400, "admin key": 400, "key for another model": 400, "key for chat only": 403}
 CHAT = "/v1/chat/completions"
 EDGE: dict[tuple[str, str], Row] = {
-    **{("POST", path): LET_IN for path, is_limited in ENDPOINTS.items() if is_limited},
-    ("POST", CHAT): {
-        **NOT_THERE,
-        "plain key": 200,
-        "admin key": 200,
-        "key for chat only": 200,
-        "key for another model": 404,
-    },
+    **{("POST", path): ANSWERED if path in BODIES else LET_IN for path, limited in ENDPOINTS.items() if limited},
+    ("POST", CHAT): {**ANSWERED, "key for chat only": 200},
     ("GET", "/v1/models"): {
         **ALL_MODELS,
         "key for another model": 200,
@@ -221,7 +234,7 @@ def test_every_path_that_takes_a_key_can_be_named_in_a_scope() -> None:
 @pytest.mark.parametrize("route", EDGE, ids=" ".join)
 def test_each_path_of_the_edge_answers_each_caller_as_its_row_says(edge: Client, route: tuple[str, str]) -> None:
     method, path = route
-    body = "{}" if EDGE[route] is LET_IN else BODY
+    body = BODIES.get(path, "{}")
     bare = spell(path).removeprefix("/v1")
     for spelled in (spell(path), bare, *((f"/openai{bare}", f"/openai/v1{bare}") if path in ENDPOINTS else ())):
         got = {role: edge.ask(method, spelled, key, body)[0] for role, key in KEYS.items()}

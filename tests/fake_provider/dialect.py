@@ -1,7 +1,8 @@
 """What the fake provider has to know of each dialect."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fake_provider.exchange import Exchange
 from fake_provider.refusal import Refusal
@@ -28,3 +29,6 @@ class Dialect:
     check: Callable[[Exchange], None] = check_nothing
     media_type: Callable[[Exchange], str] = lambda _exchange: JSON
     failed_event: Callable[[Exchange], bytes] | None = None
+    plain: Mapping[str, Any] | None = (
+        None  # what a lax provider takes every question for, where it would have to look at it
+    )

@@ -152,6 +152,8 @@ async def _answer(request: web.BaseRequest, exchange: Exchange, dialect: Dialect
         return instead
     if not wishes.lax:
         _check(exchange, dialect)
+    elif dialect.plain is not None:
+        exchange.document = {**dialect.plain, "model": exchange.model, "stream": exchange.stream}
     media_type, pieces = _pieces(exchange, dialect)
     response = web.StreamResponse(headers={dialect.request_id: f"fake-{exchange.model[:20]}"})
     response.content_type, exchange.status = media_type, 200

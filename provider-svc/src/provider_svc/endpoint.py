@@ -31,8 +31,8 @@ async def bring(endpoint: Endpoint, answer: Answer, begun: Begun, call: Upstream
     """Relays an answer, of which `begun` is known, as the bytes that it is. Raises what `Provider.call` raises."""
     media_type = answer.header(b"content-type")
     if call.stream and endpoint.watch is not None:
-        sink.accept(begun)
         await _check_streams(endpoint, answer, media_type, call)
+        sink.accept(begun)
         relay = Relay(endpoint.watch(call), sink.add)
         await pour(answer, relay, sink)
         relay.end()

@@ -9,16 +9,19 @@ from typing import Protocol
 
 import msgspec
 
+from chassis.billing.estimate import Passed
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 from runestone.common.v1.usage_pb2 import Usage
 
 
 class Meter(msgspec.Struct):
     """What a call has used so far and how it stopped; a provider writes it as the answer passes, so that a call that
-    ends early is known as far as it came. `usage` stays None until the provider said something."""
+    ends early is known as far as it came. `usage` stays None until the provider said something. `passed` is what came of a document
+    that is a stream upstream."""
 
     usage: Usage | None = None
     finish_reason: str = ""
+    passed: Passed | None = None
 
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):

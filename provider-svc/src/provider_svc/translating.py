@@ -9,14 +9,16 @@ from itertools import accumulate
 
 import msgspec
 
+from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
+from provider_svc.dialects.custom_tools import CustomCalls, as_functions, name_custom_tools
 from provider_svc.dialects.dialect import AnswerReader, AnswerWriter, Asked
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import End, Step
 from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
-from provider_svc.provider import Begun, Chunk, Provider, Sink, UpstreamCall
+from provider_svc.provider import Begun, Chunk, Meter, Provider, Sink, UpstreamCall
 from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
 from runestone.common.v1.dialect_pb2 import (
@@ -65,13 +67,17 @@ class Translating:
     async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
-        members = _encode(spoken.write_prompt(asked.read_prompt(call.members, losses), losses) | STREAMED[target])
+        prompt, reader = asked.read_prompt(call.members, losses), spoken.open_reader()
+        if not spoken.has_custom_tools:
+            if names := name_custom_tools(prompt):
+                reader = CustomCalls(reader, names)
+            prompt = as_functions(prompt, losses)
+        members = _encode(spoken.write_prompt(prompt, losses) | STREAMED[target])
         question = Asked(call.members, int(self._clock.time()))
-        reader = spoken.open_reader()
         if call.stream:
             translated: _Translation = _Stream(sink, losses, reader, asked.open_writer(question))
         else:
-            translated = _Whole(sink, losses, reader)
+            translated = _Whole(sink, losses, reader, call.meter)
         there = UpstreamCall(
             call_id=call.call_id, model=call.model, stream=True, members=members, dialect=target, meter=call.meter
         )
@@ -144,11 +150,13 @@ class _Stream(_Translation):
 class _Whole(_Translation):
     """The fold, for a client that wants one document."""
 
-    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader) -> None:
+    def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader, meter: Meter) -> None:
         super().__init__(sink, losses, reader)
         self.said = Said()
+        self._passed = meter.passed = Passed()
 
     def add(self, chunk: Chunk) -> None:
+        self._passed.add(chunk.body)
         for step in self._read(chunk):
             self.said.add(step)
 

@@ -77,6 +77,13 @@ def test_what_is_no_stream_of_text_is_not_estimated(options):
     assert bill_of(**options).estimate(Passed()) == NOTHING
 
 
+def test_a_document_that_is_a_stream_upstream_is_billed_as_one():
+    """A translated one: the client was sent nothing of what broke off, and yet it was written."""
+    usage = Usage(input_tokens=10, output_tokens=4, is_estimated=True)
+    bill = bill_of(Meter(passed=two_events()), stream=False)
+    assert bill.estimate(Passed()) == Owed(usage, Cost(nano_usd=18, is_estimated=True))
+
+
 def test_the_price_is_asked_for_once_a_call():
     bill = bill_of(Meter(Usage(input_tokens=1, output_tokens=1)))
     assert bill.rates is bill.rates is MILLI

@@ -2,21 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
 from fake_provider import FakeProvider
-from real_mesh import ACME, Mesh, mesh_running
+from makers import MAKERS, mesh_of_makers
+from real_mesh import ACME, Mesh
 from sdk_clients import CLIENTS, RESULT, SCHEMA, Got, SdkClient
-
-from chassis.testing import free_port
 
 PAGE = Path(__file__).parents[3] / "docs" / "dialects.md"
 BEGIN, END = "<!-- matrix -->\n", "<!-- matrix: end -->"
 
-PROVIDERS = ("OpenAI", "Anthropic", "compatible")
 FEATURES = ("text", "tools", "images", "structured", "thinking")
 # What the fake provider is to do, by feature; a compatible one tells its thoughts where most of them do.
 WISHES = {
@@ -39,14 +36,8 @@ NOTES = {
 
 @pytest.fixture(scope="module")
 def many_makers() -> Iterator[Mesh]:
-    port = free_port()
-    makers = [("OpenAI", "openai", "/v1"), ("Anthropic", "anthropic", ""), ("compatible", "openai_compatible", "/v1")]
-    providers = [
-        {"name": name, "kind": kind, "base_url": f"http://127.0.0.1:{port}{path}", "api_key": "upstream-secret"}
-        for name, kind, path in makers
-    ]
-    with mesh_running(providers=providers, models=[]) as running:
-        yield replace(running, fake_port=port)
+    with mesh_of_makers() as running:
+        yield running
 
 
 @pytest.fixture
@@ -68,7 +59,7 @@ def model_of(provider: str, feature: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("feature", FEATURES)
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", MAKERS)
 async def test_every_client_reaches_every_provider(
     fake: FakeProvider, client: SdkClient, provider: str, feature: str, stream: bool
 ) -> None:
@@ -131,7 +122,7 @@ def write_table() -> str:
     rows = ["| client | provider | " + " | ".join(FEATURES) + " |", "|---|---|" + "---|" * len(FEATURES)]
     notes: list[str] = []
     for name in CLIENTS:
-        for provider in PROVIDERS:
+        for provider in MAKERS:
             cells = []
             for feature in FEATURES:
                 note = NOTES.get((name, provider, feature))

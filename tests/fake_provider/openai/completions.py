@@ -119,4 +119,5 @@ DIALECT = Dialect(
     events=events,
     is_end=is_done,
     check=check,
+    plain={"prompt": "rain"},
 )

@@ -71,4 +71,5 @@ DIALECT = Dialect(
     error_event=errors.error_event,
     document=document,
     check=check,
+    plain={"input": "rain"},
 )

@@ -99,6 +99,7 @@ GENERATIONS, EDITS = (
         events=partial(events, kind=kind),
         is_end=is_end,
         check=check,
+        plain={"prompt": "rain"},
     )
     for kind, check in (("image_generation", check_generation), ("image_edit", check_edit))
 )

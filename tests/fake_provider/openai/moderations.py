@@ -67,4 +67,5 @@ DIALECT = Dialect(
     error_event=errors.error_event,
     document=document,
     check=check,
+    plain={"input": "rain"},
 )

@@ -50,4 +50,5 @@ DIALECT = Dialect(
     error_event=errors.error_event,
     document=document,
     check=check,
+    plain={"query": "rain", "documents": ["rain"]},
 )

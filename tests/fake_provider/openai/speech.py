@@ -74,4 +74,5 @@ DIALECT = Dialect(
     is_end=is_end,
     check=check,
     media_type=media_type,
+    plain={"input": "rain"},
 )

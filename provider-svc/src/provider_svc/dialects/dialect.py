@@ -59,10 +59,11 @@ class WriteDocument(Protocol):
 
 
 class Dialect(NamedTuple):
-    """One maker's language for conversations."""
+    """One maker's language for conversations. Where it has no custom tools, it is asked for functions instead (`custom_tools`)."""
 
     read_prompt: ReadPrompt
     write_prompt: WritePrompt
     open_reader: Callable[[], AnswerReader]
     open_writer: Callable[[Asked], AnswerWriter]
     write_document: WriteDocument
+    has_custom_tools: bool = True

@@ -62,6 +62,8 @@ def note_counts(document: Media | Ranking, meter: Meter) -> None:
 
 
 def raise_error(error: Raw, body: bytes) -> None:
-    """Raises what the error object `error` in the document or event `body` says."""
-    if error != NULL and has_content(error) and (failure := failure_of_object(orjson.loads(body))) is not None:
+    """Raises what the error object `error` in the document or event `body` says, as far as it can be read."""
+    if error == NULL or not has_content(error):
+        return
+    if (failure := failure_of_object(read_answered(orjson.loads, body))) is not None:
         raise failure

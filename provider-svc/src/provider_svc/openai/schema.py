@@ -76,8 +76,11 @@ _decode_counts = msgspec.json.Decoder(Counts | None).decode
 
 
 def has_content(error: msgspec.Raw) -> bool:
-    """Whether there is an error object; the official SDKs raise on any truthy value."""
-    return bool(msgspec.json.decode(error))
+    """Whether there is an error object; the official SDKs raise on any truthy value. What cannot be read is one."""
+    try:
+        return bool(msgspec.json.decode(error))
+    except UNREADABLE:
+        return True
 
 
 def read_counts(raw: msgspec.Raw) -> Usage | None:

@@ -58,11 +58,12 @@ class Bill:
         return self._owe(self._call.meter.usage)
 
     def estimate(self, passed: Passed) -> Owed:
-        """Of one that ended early, when its answer had begun. Only of streams it can be told what passed."""
+        """Of one that ended early, when its answer had begun. Only of what is a stream upstream it can be told what passed."""
         call, meter = self._call, self._call.meter
-        if not call.stream or call.form or (meter.finish_reason and meter.usage is not None):
+        came = passed if call.stream else meter.passed
+        if came is None or call.form or (meter.finish_reason and meter.usage is not None):
             return self.close()
-        return self._owe(fill_in(meter.usage, map(bytes, call.members.values()), passed))
+        return self._owe(fill_in(meter.usage, map(bytes, call.members.values()), came))
 
     def _owe(self, usage: Usage | None) -> Owed:
         """What is free costs nothing, whether or not somebody counted."""

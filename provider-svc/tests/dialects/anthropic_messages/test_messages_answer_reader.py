@@ -180,6 +180,7 @@ def test_error_object_of_somebody_in_between_is_its_error():
         {"type": "message_delta", "delta": {}, "usage": {"input_tokens": -1}},
         {"type": "message_delta", "delta": {}, "usage": {"input_tokens": 1 << 60}},
         {"type": "error"},
+        b'{"type":"error","error":{"message":"x"},"y":"\xff"}',
         START,
         END,
     ],

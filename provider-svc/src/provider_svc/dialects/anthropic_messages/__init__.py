@@ -13,4 +13,5 @@ DIALECT = Dialect(
     open_reader=Reader,
     open_writer=Writer,
     write_document=write_document,
+    has_custom_tools=False,
 )

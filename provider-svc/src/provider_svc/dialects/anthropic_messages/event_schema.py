@@ -10,7 +10,7 @@ from msgspec import Struct
 from chassis.errors import Reason, RunestoneError
 from provider_svc.dialects.anthropic_messages.usage import TokenCounts
 from provider_svc.dialects.prompt import Json
-from provider_svc.documents import UNREADABLE
+from provider_svc.documents import UNREADABLE, read_answered
 from provider_svc.failures import failure_of_object
 
 
@@ -115,8 +115,9 @@ def read_event(data: bytes) -> Event | Named:
 
 
 def read_failure(data: bytes) -> RunestoneError:
-    """What an error event's data means."""
-    return failure_of_object(_decode_anything(data)) or invalid("reported an error without saying which")
+    """What an error event's data means; PROVIDER_INVALID_ANSWER where it cannot be read."""
+    said = read_answered(_decode_anything, data, within="stream")
+    return failure_of_object(said) or invalid("reported an error without saying which")
 
 
 def invalid(what: str) -> RunestoneError:

@@ -13,4 +13,5 @@ DIALECT = Dialect(
     open_reader=AnswerReader,
     open_writer=AnswerWriter,
     write_document=write_document,
+    has_custom_tools=False,  # OpenAI alone has them there, and is asked in Responses where it speaks both
 )

@@ -64,7 +64,7 @@ class ResponsesReader:
         if known is not None:
             decoder, take = known
             return list(take(self, _read(data, decoder)))
-        if failure := failure_of_object({"error": msgspec.json.decode(named.error)}):
+        if failure := failure_of_object({"error": _read(named.error, _ANYTHING)}):
             raise failure
         if not named.type:
             raise _invalid("sent data that is not an event of the Responses API")
@@ -184,6 +184,7 @@ def _piece(owner: type[OpenItem], act: Callable[[Any, Piece], Iterable[Step]]) -
 
 
 _NAMED, _KIND = msgspec.json.Decoder(Named), msgspec.json.Decoder(PartHead)
+_ANYTHING = msgspec.json.Decoder(object)
 _RESPONSE, _ITEM, _PIECE = (
     msgspec.json.Decoder(ResponseEvent),
     msgspec.json.Decoder(ItemEvent),
