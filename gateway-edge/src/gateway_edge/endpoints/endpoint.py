@@ -20,6 +20,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `is_form` says that the body is multipart/form-data, else it is JSON. An answer that `may_be_kept` is document or events. With
     `is_refolded` one kept answer serves streams and documents, else only those who ask in its own form. `tells_finish`: whether
     its answers say why the model stopped; `has_choices`: whether what they say stands in `choices`, also in a stream. `is_deployed`: whether Azure's clients name its model in the path.
+    `is_stored`: whether providers store what they answer, under ids of their own.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tells_finish: bool = False
     has_choices: bool = False
     is_deployed: bool = False
+    is_stored: bool = False
 
     def pick_headers(self, headers: Mapping[str, str]) -> Sent:
         """Of a request's headers those that go to the provider."""

@@ -44,6 +44,7 @@ _ALL = (
         voice=RESPONSES,
         tells_finish=True,
         is_deployed=True,
+        is_stored=True,
     ),
     Endpoint(
         path="/v1/embeddings",
