@@ -186,17 +186,19 @@ async def spawn() -> AsyncIterator[Callable[..., None]]:
 
 class FakeNotes:
     """cache-svc's notes as their contract has them, in this process. `gate` holds answers back while it is cleared; while it `is_down`
-    it does not answer. `asked` has the scope and key of each question."""
+    it does not answer, and while it `is_full` it keeps nothing more. `asked` has the scope and key of each question."""
 
     def __init__(self) -> None:
         self.notes: dict[tuple[str, str], bytes] = {}
         self.asked: list[tuple[str, str]] = []
-        self.is_down = False
+        self.is_down = self.is_full = False
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def KeepNote(self, request: KeepNoteRequest, *, timeout: float, metadata: Any) -> KeepNoteResponse:
         await self._hear(request.scope, request.key)
+        if self.is_full:
+            raise RunestoneError(Reason.OVERLOADED, "as many as may be")
         self.notes[request.scope, request.key] = request.note
         return KeepNoteResponse()
 

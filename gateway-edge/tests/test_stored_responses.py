@@ -155,6 +155,14 @@ async def test_an_answer_is_given_whatever_becomes_of_the_note(
     assert call.reply.body == DOCUMENT and (found(notes) is None) == is_down
 
 
+async def test_where_no_more_can_be_noted_what_was_is_found(make_call: MakeCall, places: Places, notes: Any) -> None:
+    notes.notes["acme", "resp_0"] = write_place(HERE)
+    notes.is_full = True
+    for _ in range(8):
+        await run(make_call(body(), endpoint=RESPONSES), places, [accepted(), data(DOCUMENT), whole()])
+    assert await places.find("acme", "resp_0") == HERE
+
+
 @pytest.mark.parametrize(
     ("path", "members", "said"),
     [

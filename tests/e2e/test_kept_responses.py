@@ -385,6 +385,41 @@ def fragile() -> Iterator[Place]:
         yield Place([mesh], ports)
 
 
+@pytest.fixture
+def changing() -> Iterator[Place]:
+    """A mesh that changes requests and answers, and takes no member that it does not know."""
+    change = {
+        "request": [{"system_prompt": {"prefix": "Be kind."}}],
+        "response": [
+            {"redact": {"pattern": "ström", "with": "[hidden]"}},
+            {"header": {"set": {"x-seen-by": "{tenant}"}}},
+        ],
+    }
+    steps = [
+        "authenticate",
+        {"transform": change},
+        {"validate": {"strict": True}},
+        "idempotency",
+        "rate_limit",
+        "cache",
+    ]
+    ports = [free_port(), free_port()]
+    with mesh_running(**configure(ports, pipelines={"default": steps})) as mesh:
+        yield Place([mesh], ports)
+
+
+async def test_a_pipeline_does_to_what_is_read_again_what_it_does_to_answers(changing: Place) -> None:
+    async with FakeProvider(changing.ports[0]) as fake, changing.client() as gpt:
+        made = await make(gpt, background=True)
+        read = await gpt.responses.with_raw_response.retrieve(made.id)
+        assert (read.parse().output_text, read.headers["x-seen-by"]) == ("rain [hidden] 水", "acme")
+        events = [event async for event in await gpt.responses.retrieve(made.id, stream=True)]
+        assert events[-1].response.output_text == "rain [hidden] 水"
+        key = {"idempotency-key": "k"}
+        assert (await gpt.responses.cancel(made.id, extra_headers=key)).status == "cancelled"
+        assert [each.body for each in list(fake.exchanges)[1:]] == [b""] * 3
+
+
 async def test_while_nobody_can_say_who_has_a_response_it_is_503_and_afterwards_404(fragile: Place) -> None:
     """cache-svc hangs, and is then killed: what it had in memory is gone. Answers come all the while."""
     cache = process_id(fragile.meshes[0].about["services"]["cache"])

@@ -96,7 +96,9 @@ class Places:
         try:
             await self._state.KeepNote(request, timeout=TIMEOUT, metadata=_route(tenant, response_id))
         except RunestoneError as error:
-            if is_part_down(error, self._clock):
+            if error.reason is not Reason.OVERLOADED and is_part_down(
+                error, self._clock
+            ):  # full, it still finds what it has
                 self._breaker.failed()
             return False
         self._breaker.succeeded()
