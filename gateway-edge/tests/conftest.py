@@ -26,6 +26,7 @@ from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.body import decode_object, read_as
 from gateway_edge.stopwatch import Stopwatch
+from gateway_edge.stored.places import Places
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     LeaseRequest,
     LeaseResponse,
@@ -36,6 +37,7 @@ from runestone.ratelimit.v1.ratelimit_pb2 import (
     ReturnRequest,
     ReturnResponse,
 )
+from runestone.state.v1.state_pb2 import FindNoteRequest, FindNoteResponse, KeepNoteRequest, KeepNoteResponse
 
 QUESTION = b'{"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}'
 
@@ -180,6 +182,49 @@ async def spawn() -> AsyncIterator[Callable[..., None]]:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
+
+
+class FakeNotes:
+    """cache-svc's notes as their contract has them, in this process. `gate` holds answers back while it is cleared; while it `is_down`
+    it does not answer, and while it `is_full` it keeps nothing more. `asked` has the scope and key of each question."""
+
+    def __init__(self) -> None:
+        self.notes: dict[tuple[str, str], bytes] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.is_down = self.is_full = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def KeepNote(self, request: KeepNoteRequest, *, timeout: float, metadata: Any) -> KeepNoteResponse:
+        await self._hear(request.scope, request.key)
+        if self.is_full:
+            raise RunestoneError(Reason.OVERLOADED, "as many as may be")
+        self.notes[request.scope, request.key] = request.note
+        return KeepNoteResponse()
+
+    async def FindNote(self, request: FindNoteRequest, *, timeout: float, metadata: Any) -> FindNoteResponse:
+        await self._hear(request.scope, request.key)
+        note = self.notes.get((request.scope, request.key))
+        if note is None:
+            raise RunestoneError(Reason.NOT_FOUND, "no such note")
+        return FindNoteResponse(note=note)
+
+    async def _hear(self, scope: str, key: str) -> None:
+        self.asked.append((scope, key))
+        await self.gate.wait()
+        if self.is_down:
+            raise RunestoneError(Reason.UNAVAILABLE, "down")
+
+
+@pytest.fixture
+async def notes() -> FakeNotes:
+    return FakeNotes()
+
+
+@pytest.fixture
+async def places(notes: FakeNotes, clock: FakeClock, spawn: Callable[..., None]) -> Places:
+    outcomes = Metrics().counter("stored_responses", "What came of notes", ("outcome",))
+    return Places(notes, Breaker(clock=clock), clock=clock, spawn=spawn, outcomes=outcomes)
 
 
 @pytest.fixture

@@ -67,7 +67,8 @@ async def run(call: Call, *events: CallEvent) -> CallRequest:
     async def nobody(call: Call) -> None:
         raise AssertionError("it is the last")
 
-    await CallProvider(models, models)(call, nobody)
+    nowhere: Any = None  # no response is stored here
+    await CallProvider(models, models, nowhere)(call, nobody)
     return models.requests[0]
 
 

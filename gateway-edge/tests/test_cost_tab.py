@@ -54,7 +54,7 @@ async def write_to_nobody(events: bytes) -> None:
 
 
 async def answer(call: Call, *messages: list[CallEvent], ends: bool = True) -> None:
-    await CallProvider(Models(*messages, ends=ends), Connected())(call, None)
+    await CallProvider(Models(*messages, ends=ends), Connected(), None)(call, None)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from chassis.config import Settings
 from chassis.config.endpoints import ENDPOINTS as NAMED_IN_SCOPES
 from chassis.snapshots import Snapshot
 from gateway_edge.door.ways import Way, Ways
+from gateway_edge.endpoints.stored import STORED, TEMPLATES
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.base import Pipeline
 from gateway_edge.policy import Policy
@@ -20,6 +21,7 @@ WAYS = Ways(
     Policy.of(Snapshot("v", Settings()), 0.0),
     {
         **{("POST", path): ASKING for path in ENDPOINTS},
+        **dict.fromkeys(STORED, ASKING),
         ("GET", "/v1/models"): MODELS,
         ("GET", "/v1/models/{id}"): MODELS,
         ("*", "*"): REFUSAL,
@@ -44,6 +46,36 @@ def test_an_endpoint_is_found_with_its_version_without_and_as_azure_writes_it(pa
         way = find(spelled)
         assert (way.path, way.endpoint, way.voice, way.model) == (path, ENDPOINTS[path], ENDPOINTS[path].voice, "")
         assert way.pipeline is ASKING
+
+
+@pytest.mark.parametrize(("method", "template"), STORED)
+@pytest.mark.parametrize("named", ["resp_1", "compact", "..", "%2e%2e", "{id}", "x" * 300])
+def test_a_stored_response_is_found_in_every_spelling(method: str, template: str, named: str) -> None:
+    """Whether that is an id is another question."""
+    for spelled in spellings(template.replace("{id}", named)):
+        way = find(spelled, method)
+        assert (way.path, way.endpoint) == (template, ENDPOINTS["/v1/responses"])
+        assert way.pipeline is ASKING
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/responses/resp_1"),
+        ("PUT", "/v1/responses/resp_1"),
+        ("GET", "/v1/responses"),
+        ("GET", "/v1/responses/"),
+        ("GET", "/v1/responses/resp_1/"),
+        ("GET", "/v1/responses/resp_1/cancel"),
+        ("GET", "/v1/responses/resp_1/output_items"),
+        ("GET", "/v1/responses/resp_1/input_items/x"),
+        ("POST", "/v1/responses//cancel"),
+        ("DELETE", "/v1/responses/a/b"),
+        ("GET", "/openai/deployments/simulated/responses/resp_1"),
+    ],
+)
+def test_what_is_no_path_of_a_stored_response_is_refused(method: str, path: str) -> None:
+    assert find(path, method).pipeline is REFUSAL
 
 
 @pytest.mark.parametrize("path", DEPLOYED)
@@ -77,7 +109,6 @@ def test_a_path_may_name_its_model(path: str, model: str, before: str) -> None:
         "/openaiv1/chat/completions",
         "/v1/messages/",
         "/v1/responses/resp_1",
-        "/v1/responses/resp_1/cancel",
     ],
 )
 def test_whatever_is_no_spelling_is_refused(path: str) -> None:
@@ -107,4 +138,4 @@ def test_a_model_is_named_only_where_models_are_asked_and_is_never_empty(pieces:
 def test_every_dialect_has_its_endpoint_and_every_endpoint_can_be_named_in_a_scope() -> None:
     assert {endpoint.dialect for endpoint in ENDPOINTS.values()} == set(Dialect.values()) - {0}
     assert len({endpoint.name for endpoint in ENDPOINTS.values()}) == len(ENDPOINTS)
-    assert {path for path, is_limited in NAMED_IN_SCOPES.items() if is_limited} == set(ENDPOINTS)
+    assert {path for path, is_limited in NAMED_IN_SCOPES.items() if is_limited} == {*ENDPOINTS, *TEMPLATES}

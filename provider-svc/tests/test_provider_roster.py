@@ -135,6 +135,20 @@ async def test_a_dialect_that_no_target_speaks_is_refused_before_anything_is_len
     assert "a=1" in repr(office.roster)
 
 
+async def test_a_named_provider_is_lent_whatever_its_targets_weigh():
+    office = Office()
+    routes = office.make(MIXED)
+    assert office.roster.lend(routes, "m", CHAT, "c").target.model == "y"
+    kept = office.roster.lend_at(routes, "c", "of a model that has gone")
+    assert (kept.target.provider, kept.target.model) == ("c", "of a model that has gone")
+    kept.release()
+    for lend in (lambda: office.roster.lend(routes, "m", CHAT, "z"), lambda: office.roster.lend_at(routes, "z", "m")):
+        with pytest.raises(RunestoneError) as error:
+            lend()
+        assert error.value.reason is Reason.NOT_FOUND
+    assert "c=2" in repr(office.roster)
+
+
 async def test_a_lease_says_what_its_route_does_about_losses():
     office = Office()
     routes = office.make(MIXED)

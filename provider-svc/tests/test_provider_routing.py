@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from chassis.config.catalog import Catalog, Route
 from chassis.config.schema import Model, Provider, Target
 from chassis.errors import Reason, RunestoneError
-from provider_svc.routing import choose_target, find_route, find_target
+from provider_svc.routing import choose_target, find_route, find_target, find_target_at
 
 PROVIDERS = [Provider(name="a", kind="simulated"), Provider(name="b", kind="simulated")]
 
@@ -23,6 +23,16 @@ def test_shares_are_the_weights():
     """Over a grid of draws each target comes up as often as its weight says, exactly."""
     chosen = [choose_target(route(1, 0, 3), (i + 0.5) / 400).model for i in range(400)]
     assert (chosen.count("0"), chosen.count("1"), chosen.count("2")) == (100, 0, 300)
+
+
+def test_who_has_to_answer_does_so_whatever_the_weights():
+    targets = [Target(provider="a", model="x", weight=9), Target(provider="b", model="y", weight=0)]
+    mixed = Route("r", (*targets, Target(provider="a", model="z", weight=10)))
+    assert find_target_at(mixed, "r", "a").model == "z"
+    assert find_target_at(mixed, "r", "b").model == "y"
+    with pytest.raises(RunestoneError) as error:
+        find_target_at(mixed, "r", "c")
+    assert error.value.reason is Reason.INVALID_REQUEST
 
 
 def test_names_find_their_targets():

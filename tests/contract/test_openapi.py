@@ -30,7 +30,7 @@ TAKEN = ["2xx", "404", "422"]
 # What the tolerant models speak, each of its own maker, and the routes that ask none. Forms are left out: schemathesis writes a file's content where the document
 # has a text of that media type, so that what it means to be right is a text in place of a file (tests of `test_form.py`).
 CHAT = "^/(chat/completions|models.*|openapi.json)$"
-OTHERS = "^/(completions|responses|embeddings|moderations|rerank|images/generations|audio/speech)$"
+OTHERS = "^/(completions|responses.*|embeddings|moderations|rerank|images/generations|audio/speech)$"
 MESSAGES = "^/messages.*$"
 
 # The gateway answers 404, not 405, to a method that a path does not have.

@@ -21,6 +21,8 @@ from chassis.config.endpoints import ENDPOINTS
 from chassis.keys import generate_key, hash_key
 from chassis.snapshots import Snapshot
 from gateway_edge.door.ways import Way
+from gateway_edge.endpoints.stored import STORED
+from gateway_edge.endpoints.table import ENDPOINTS as ASKED
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 
@@ -102,9 +104,16 @@ ANSWERED: Row = {
     "key for chat only": 403,
 }
 LET_IN: Row = {**NOT_THERE, "plain key": 400, "admin key": 400, "key for another model": 400, "key for chat only": 403}
+# A stored response is there for whoever it belongs to, and here it belongs to nobody.
+OWNED: Row = {
+    **NOT_THERE,
+    **dict.fromkeys(("plain key", "admin key", "key for another model"), 404),
+    "key for chat only": 403,
+}
 CHAT = "/v1/chat/completions"
 EDGE: dict[tuple[str, str], Row] = {
-    **{("POST", path): ANSWERED if path in BODIES else LET_IN for path, limited in ENDPOINTS.items() if limited},
+    **{("POST", path): ANSWERED if path in BODIES else LET_IN for path in ASKED},
+    **dict.fromkeys(STORED, OWNED),
     ("POST", CHAT): {**ANSWERED, "key for chat only": 200},
     ("GET", "/v1/models"): {
         **ALL_MODELS,
@@ -153,7 +162,10 @@ LOOKALIKES = (
         "/deployments/simulated/embeddings",
         "/engines/simulated",
         "/v1/engines",
-        "/v1/responses/resp_1",
+        "/v1/responses/",
+        "/v1/responses/simulated/output_items",
+        "/v1/responses/simulated/cancel/",
+        "/openai/deployments/simulated/responses/simulated",
         "/v1/messages/batches",
     ),
     *("/admin/v1/cache/", "/admin/v1/cache/stats", "/admin/v1//cache", "/admin/v1/cache/purge/"),

@@ -41,6 +41,8 @@ class Exchange:
 
     @property
     def stream(self) -> bool:
+        if self.method == "GET":
+            return self.query.get("stream") == "true"
         return self.document.get("stream") in {True, "true"} or self.document.get("stream_format") == "sse"
 
     def note_closed(self) -> None:

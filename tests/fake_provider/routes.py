@@ -30,6 +30,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Dialect], ...] = tuple(
         ("GET", "/responses/[^/]+", stored.GET),
         ("DELETE", "/responses/[^/]+", stored.DELETE),
         ("POST", "/responses/[^/]+/cancel", stored.CANCEL),
+        ("GET", "/responses/[^/]+/input_items", stored.INPUT_ITEMS),
         ("POST", "/messages", messages.DIALECT),
         ("POST", "/messages/count_tokens", count_tokens.DIALECT),
         ("POST", "/embeddings", embeddings.DIALECT),

@@ -179,6 +179,45 @@ async def test_what_is_stored_is_read_cancelled_and_forgotten(gpt):
         await gpt.responses.retrieve(kept.id)
 
 
+async def test_what_is_stored_is_read_again_as_the_stream_that_it_was(gpt):
+    events = await read_events(gpt, "words=3")
+    kept = events[-1].response
+    again = [event async for event in await gpt.responses.retrieve(kept.id, stream=True)]
+    assert again == events
+    rest = [event async for event in await gpt.responses.retrieve(kept.id, stream=True, starting_after=4)]
+    assert rest == events[5:]
+
+
+async def test_a_stream_is_stored_from_its_first_event_on(gpt):
+    stream = await gpt.responses.create(model="words=3,pace=20ms", input="hello", stream=True)
+    first = await anext(stream)
+    assert (await gpt.responses.retrieve(first.response.id)).status == "in_progress"
+    assert [event async for event in stream][-1].response.status == "completed"
+    assert (await gpt.responses.retrieve(first.response.id)).status == "completed"
+
+
+async def test_what_a_response_answers_comes_in_pages(gpt):
+    given = [{"role": "user", "content": text} for text in ("one", "two", "three")]
+    kept = await ask(gpt, "words=1", given)
+    page = await gpt.responses.input_items.list(kept.id, limit=2, order="asc")
+    check_shape(page, allowed=frozenset({"object", "first_id", "last_id"}))  # the API says them, the SDK does not ask
+    assert [[part.text for part in item.content] for item in page.data] == [["one"], ["two"]]
+    assert [item.content[0].text async for item in gpt.responses.input_items.list(kept.id, limit=2)] == [
+        "three",
+        "two",
+        "one",
+    ]
+    with pytest.raises(openai.BadRequestError, match="limit"):
+        await gpt.responses.input_items.list(kept.id, limit=101)
+
+
+@pytest.mark.parametrize("query", [{"colour": "red"}, {"limit": "2"}])
+async def test_an_unknown_parameter_is_refused(gpt, query):
+    kept = await ask(gpt, "words=1")
+    with pytest.raises(openai.BadRequestError, match="Unknown parameter"):
+        await gpt.responses.retrieve(kept.id, extra_query=query)
+
+
 async def test_what_is_not_to_be_stored_is_not(gpt):
     answer = await ask(gpt, "words=1", store=False)
     with pytest.raises(openai.NotFoundError):

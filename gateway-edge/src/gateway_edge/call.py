@@ -23,6 +23,7 @@ from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
+from runestone.provider.v1.provider_pb2 import Resource
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -125,7 +126,8 @@ class Call(Struct, kw_only=True, eq=False):
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
     deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
-    copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is."""
+    copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
+    provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer."""
 
     id: str
     arrival: Arrival
@@ -149,6 +151,8 @@ class Call(Struct, kw_only=True, eq=False):
     received: bytes | None = None
     document: dict[str, Any] | None = None
     form: Form | None = None
+    resource: Resource | None = None
+    provider: str = ""
 
     async def read_document(self) -> dict[str, Any]:
         """The body's object, decoded once for all who ask; a form's fields, of which all but files are text. Raises INVALID_REQUEST

@@ -6,6 +6,8 @@ import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.documents import UNREADABLE
+from provider_svc.keeping import read_kept
+from provider_svc.provider import Kept
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.provider.v1.provider_pb2 import CallRequest
 
@@ -37,12 +39,13 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 class Envelope(msgspec.Struct, frozen=True):
     """A request's body, read as far as it is read here: JSON by its top-level `members`, or the whole of a `form` with its media
-    type; and the client's `headers`."""
+    type; and the client's `headers`. Of a request for what a provider keeps, which is `kept`, the body is not read."""
 
     members: Mapping[str, msgspec.Raw]
     form: bytes = b""
     content_type: str = ""
     headers: Mapping[str, str] = {}
+    kept: Kept | None = None
 
 
 def read_envelope(request: CallRequest) -> Envelope:
@@ -55,6 +58,8 @@ def read_envelope(request: CallRequest) -> Envelope:
     if request.stream and request.dialect in UNSTREAMED:
         raise _refused("this endpoint has no stream", "stream")
     headers = _read_headers(request.headers) if request.headers else {}
+    if request.HasField("resource"):
+        return Envelope({}, headers=headers, kept=read_kept(request))
     if request.content_type and _names(request.content_type) != JSON:
         return _read_form(request, headers)
     try:

@@ -23,6 +23,7 @@ def accepted(provider: str, model: str, begun: Begun, *, attempt: int, rates: Ra
         step.rates.CopyFrom(rates)
     step.content_type = begun.content_type
     step.dropped.extend(begun.dropped)
+    step.translated = begun.is_translated
     return event
 
 

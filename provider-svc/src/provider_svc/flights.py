@@ -155,7 +155,7 @@ class Flights:
     def _launch(self, plan: Plan, question: Question | None, attempt: int = 1) -> Flight:
         """Starts an upstream call in the running context: its trace, and its snapshot."""
         upstream, lease = plan()
-        bill = Bill(upstream, lease.prices)
+        bill = Bill(upstream, lease.prices) if upstream.kept is None else None
         flight = Flight(lease.target, self._bounds, self, question=question, attempt=attempt, bill=bill)
         flying = self._pilot.fly(flight, lease.provider, lease.kind, upstream)
         task = asyncio.get_running_loop().create_task(flying, name=f"flight {upstream.call_id}")

@@ -12,6 +12,7 @@ import msgspec
 from chassis.billing.estimate import Passed
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 from runestone.common.v1.usage_pb2 import Usage
+from runestone.provider.v1.provider_pb2 import Resource
 
 
 class Meter(msgspec.Struct):
@@ -24,11 +25,21 @@ class Meter(msgspec.Struct):
     passed: Passed | None = None
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """Something that the provider keeps under its own `id`, and what is to be done with it. `query` are the parameters beside, decoded,
+    in the client's order."""
+
+    action: Resource.Action.ValueType
+    id: str
+    query: Sequence[tuple[str, str]] = ()
+
+
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one target. `members` are the client's top-level JSON members as raw slices, without `model`'s say:
     `model` is the target's own name for the model. Of a body that is not JSON, `form` has the whole (its media type is
     `content_type`), and `members` are empty. `headers` are the client's for its maker's API. Where the call has to be translated,
-    `is_strict` refuses what may change the answer and cannot be carried."""
+    `is_strict` refuses what may change the answer and cannot be carried. With `kept` no model is asked, but for what the provider keeps:
+    nothing is metered then."""
 
     call_id: str
     model: str
@@ -39,17 +50,20 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     is_strict: bool = True
+    kept: Kept | None = None
     meter: Meter = msgspec.field(default_factory=Meter)
 
 
 class Begun(msgspec.Struct, frozen=True):
     """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none). `content_type` where it is
-    neither JSON nor events; `dropped` are the request's members that were left out in translation."""
+    neither JSON nor events; `dropped` are the request's members that were left out in translation, which `is_translated` says of the
+    answer."""
 
     upstream_status: int
     upstream_request_id: str = ""
     content_type: str = ""
     dropped: tuple[str, ...] = ()
+    is_translated: bool = False
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):

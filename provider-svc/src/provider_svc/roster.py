@@ -16,7 +16,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.snapshots import Snapshot
 from provider_svc.pricing.prices import NoPrices, Prices
 from provider_svc.provider import Provider
-from provider_svc.routing import find_route, find_target
+from provider_svc.routing import find_route, find_target, find_target_at
 from runestone.common.v1.dialect_pb2 import Dialect
 
 Open = Callable[[Configured], Provider]
@@ -90,16 +90,20 @@ class Roster:
         """No call will begin with these routes any more."""
         self._release_all(routes.seats)
 
-    def lend(self, routes: Routes, model: str, dialect: Dialect.ValueType) -> Lease:
-        """A target for the public name `model` that speaks `dialect`. Raises MODEL_NOT_FOUND, or INVALID_REQUEST when there are
-        targets and none speaks it."""
+    def lend(self, routes: Routes, model: str, dialect: Dialect.ValueType, provider: str = "") -> Lease:
+        """A target for the public name `model` that speaks `dialect`, or the one at `provider`. Raises MODEL_NOT_FOUND, NOT_FOUND for an
+        unknown provider, or INVALID_REQUEST when there are targets and none speaks it."""
 
         def speaks(target: Target) -> bool:
             seat = routes.seats.get(target.provider)
             return seat is None or dialect in seat.dialects
 
         route = find_route(routes.catalog, model)
-        target = find_target(route, model, self._draw(), speaks)
+        if provider:
+            _seat_of(routes, provider)
+            target = find_target_at(route, model, provider)
+        else:
+            target = find_target(route, model, self._draw(), speaks)
         seat = routes.seats.get(target.provider)
         if seat is None:
             raise RunestoneError(
@@ -107,6 +111,12 @@ class Roster:
             )
         seat.holders += 1
         return Lease(seat, target, self._release, is_strict=route.is_strict)
+
+    def lend_at(self, routes: Routes, provider: str, model: str) -> Lease:
+        """The very provider that keeps something which `model`, a public name, once made. Raises NOT_FOUND for an unknown one."""
+        seat = _seat_of(routes, provider)
+        seat.holders += 1
+        return Lease(seat, Target(provider=provider, model=model), self._release)
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,3 +147,11 @@ class Roster:
 
     def __repr__(self) -> str:
         return f"Roster({', '.join(f'{seat.configured.name}={seat.holders}' for seat in self._all)})"
+
+
+def _seat_of(routes: Routes, provider: str) -> Seat:
+    seat = routes.seats.get(provider)
+    if seat is None:
+        message = f"there is no provider {provider[:200]!r} in the configuration, or not any more"
+        raise RunestoneError(Reason.NOT_FOUND, message)
+    return seat

@@ -27,6 +27,15 @@ def find_target(route: Route, model: str, draw: float, can: Callable[[Target], b
     return choose_target(Route(route.name, targets), draw)
 
 
+def find_target_at(route: Route, model: str, provider: str) -> Target:
+    """The heaviest target at one provider, also where it weighs nothing. Raises INVALID_REQUEST when the route has none there."""
+    targets = [target for target in route.targets if target.provider == provider]
+    if not targets:
+        message = f"the provider {provider[:200]!r} has no target of {model[:200]!r}"
+        raise RunestoneError(Reason.INVALID_REQUEST, message, param="model")
+    return max(targets, key=lambda target: target.weight)
+
+
 def unspoken(model: str) -> RunestoneError:
     """INVALID_REQUEST for an endpoint that a target has not."""
     message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"

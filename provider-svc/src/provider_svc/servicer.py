@@ -69,9 +69,9 @@ class ProviderServicer(ProviderServiceServicer):
         return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
 
     def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[UpstreamCall, Lease]:
-        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, INVALID_REQUEST where no target has the
-        endpoint, or UNAVAILABLE for lack of the snapshot."""
-        lease = self._roster.lend(self._routes.of_call(), request.model, request.dialect)
+        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has
+        the endpoint, or UNAVAILABLE for lack of the snapshot."""
+        lease = self._lend(request, envelope)
         call = UpstreamCall(
             call_id=request.call_id,
             model=lease.target.model,
@@ -82,8 +82,15 @@ class ProviderServicer(ProviderServiceServicer):
             content_type=envelope.content_type,
             headers=envelope.headers,
             is_strict=lease.is_strict,
+            kept=envelope.kept,
         )
         return call, lease
+
+    def _lend(self, request: CallRequest, envelope: Envelope) -> Lease:
+        routes = self._routes.of_call()
+        if envelope.kept is not None:
+            return self._roster.lend_at(routes, request.provider, request.model)
+        return self._roster.lend(routes, request.model, request.dialect, request.provider)
 
     def _deadline(self) -> float:
         deadline = call_context.current().deadline

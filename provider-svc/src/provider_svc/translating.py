@@ -59,7 +59,7 @@ class Translating:
         if call.dialect in spoken:
             await self._inner.call(call, sink)
             return
-        target = find_translation(call.dialect, spoken)
+        target = None if call.kept is not None else find_translation(call.dialect, spoken)
         if target is None:
             raise unspoken(call.model)
         await self._translate(call, target, sink)
@@ -107,7 +107,7 @@ class _Translation:
         self.has_room, self.wait_for_room = sink.has_room, sink.wait_for_room
 
     def accept(self, begun: Begun) -> None:
-        self._sink.accept(msgspec.structs.replace(begun, dropped=self._losses.paths))
+        self._sink.accept(msgspec.structs.replace(begun, dropped=self._losses.paths, is_translated=True))
 
     def add(self, chunk: Chunk) -> None:
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """Responses."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from fake_provider.answer import Answer, reply
 from fake_provider.dialect import Dialect
 from fake_provider.exchange import Exchange
+from fake_provider.memory import Stored
 from fake_provider.openai import errors, responses_question
 from fake_provider.openai.responses_check import check
 from fake_provider.openai.responses_items import Item
@@ -103,14 +105,22 @@ def _response(exchange: Exchange, status: str, **more: object) -> dict[str, Any]
     return {**head, **said, **more}
 
 
-def _store(exchange: Exchange, whole: dict[str, Any]) -> None:
+def _store(exchange: Exchange, response: dict[str, Any]) -> None:
     if exchange.document.get("store") is not False:
-        items = [*responses_question.items_of(exchange), *whole["output"]]
-        exchange.memory.responses[whole["id"]] = (whole, items)
+        inputs = responses_question.items_of(exchange)
+        exchange.memory.responses[response["id"]] = Stored(response, inputs, partial(_events, exchange))
 
 
 def events(exchange: Exchange) -> Iterator[bytes]:
-    """Events without what faults do to them, each numbered; the end included."""
+    """Events without what faults do to them, each numbered; the end included. What is to be stored is so from the first on."""
+    _store(exchange, _response(exchange, "in_progress"))
+    for event in _events(exchange):
+        if is_end(event):
+            _store(exchange, _whole(exchange, _answer(exchange)))
+        yield event
+
+
+def _events(exchange: Exchange) -> Iterator[bytes]:
     answer, numbers = _answer(exchange), count()
     begun = _response(exchange, "in_progress")
     for kind in ("response.created", "response.in_progress"):
@@ -118,7 +128,6 @@ def events(exchange: Exchange) -> Iterator[bytes]:
     for item in _items(exchange, answer):
         yield from (named({**event, "sequence_number": next(numbers)}) for event in item.events())
     whole = _whole(exchange, answer)
-    _store(exchange, whole)
     yield named({"type": f"response.{whole['status']}", "response": whole, "sequence_number": next(numbers)})
 
 

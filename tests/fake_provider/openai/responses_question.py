@@ -17,7 +17,7 @@ def items_of(exchange: Exchange) -> list[dict[str, Any]]:
     given = exchange.document.get("input") or []
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     stored = exchange.memory.responses.get(str(exchange.document.get("previous_response_id")))
-    return [*(stored[1] if stored else []), *items]
+    return [*(stored.items if stored else []), *items]
 
 
 def read(exchange: Exchange) -> Question:

@@ -7,6 +7,7 @@ from chassis.runtime import Runtime
 from chassis.snapshots import Editions, Snapshot
 from gateway_edge.endpoints.endpoint import Endpoint
 from gateway_edge.endpoints.spellings import read_spelling
+from gateway_edge.endpoints.stored import RESPONSES, TEMPLATES, find_template
 from gateway_edge.endpoints.table import CHAT, ENDPOINTS
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.endpoints.voices import OPENAI
@@ -48,16 +49,18 @@ class Ways:
         return found or self.table.get((method, "*")) or self.table[ANY]
 
     def _find_named(self, method: str, versioned: str) -> Way | None:
-        """The way of a path that is written otherwise, or has a model in it."""
+        """The way of a path that is written otherwise, or has a model or a response in it."""
         named = read_spelling(versioned)
         if named.path.startswith(MODEL) and named.path != MODEL:
             return self.table.get((method, f"{MODEL}{{id}}"))
+        if template := find_template(named.path):
+            return self.table.get((method, template))
         way = self.table.get((method, named.path))
         return replace(way, model=named.model) if way is not None and named.model else way
 
 
 def _way(path: str, pipeline: Pipeline) -> Way:
-    endpoint = ENDPOINTS.get(path)
+    endpoint = ENDPOINTS.get(RESPONSES if path in TEMPLATES else path)
     return Way(path, pipeline) if endpoint is None else Way(path, pipeline, endpoint, endpoint.voice)
 
 

@@ -22,6 +22,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `is_form` says that the body is multipart/form-data, else it is JSON. An answer that `may_be_kept` is document or events. What
     may differ between those who are given the same one are the members that are `denied` a part in the question. `tells_finish`:
     whether its answers say why the model stopped; `has_choices`: whether what they say stands in `choices`, also in a stream. `is_deployed`: whether Azure's clients name its model in the path.
+    `is_stored`: whether providers store what they answer, under ids of their own.
     """
 
     path: str
@@ -36,6 +37,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tells_finish: bool = False
     has_choices: bool = False
     is_deployed: bool = False
+    is_stored: bool = False
 
     def pick_headers(self, headers: Mapping[str, str]) -> Sent:
         """Of a request's headers those that go to the provider. Raises INVALID_REQUEST for one that is not plain text."""

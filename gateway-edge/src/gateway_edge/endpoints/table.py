@@ -46,6 +46,7 @@ _ALL = (
         denied=DENIED_WHERE_ECHOED,
         tells_finish=True,
         is_deployed=True,
+        is_stored=True,
     ),
     Endpoint(
         path="/v1/embeddings",

@@ -12,6 +12,9 @@ from gateway_edge.costs.headers import NOTHING, write_cost
 from gateway_edge.costs.tab import Tab
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.reply import DROPPED
+from gateway_edge.stored.places import Places
+from gateway_edge.stored.previous import find_previous
+from gateway_edge.stored.watch import watch_response
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
 
 PATIENCE = 2.0  # a provider-svc that was killed is back within this
@@ -35,20 +38,23 @@ class CallProvider:
     """Asks provider-svc and relays. A client that leaves cancels the rpc, and with it the provider's socket.
 
     Nothing is sent twice: before the rpc it waits a little for a provider-svc that is restarting, after it began a
-    failure is the client's to hear of.
+    failure is the client's to hear of. `places` tell who has the response that a call goes on with, and are told who has a new one.
     """
 
     name = "call"
 
-    def __init__(self, models: Models, connection: Connection) -> None:
+    def __init__(self, models: Models, connection: Connection, places: Places) -> None:
         self._models = models
         self._connection = connection
+        self._places = places
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of every pipeline
         """Answers the call or raises what went wrong."""
         if not await self._connection.is_connected_within(PATIENCE):
             raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
-        relay = _Relay(call)
+        if call.endpoint.is_stored and call.resource is None:
+            call.provider = await find_previous(self._places, call)
+        relay = _Relay(call, self._places)
         try:
             async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
                 async for response in responses:
@@ -71,6 +77,10 @@ def _request(call: Call) -> CallRequest:
     )
     if question.form is not None:
         request.content_type = headers.get("content-type", "")
+    if call.provider:
+        request.provider = call.provider
+    if call.resource is not None:
+        request.resource.CopyFrom(call.resource)
     if sent := question.endpoint.pick_headers(headers):
         request.headers.update(sent)
     return request
@@ -84,8 +94,9 @@ def _route(call: Call) -> Metadata:
 class _Relay:
     """Events in, reply out: a stream and what is neither events nor JSON as it comes, any other answer when it is whole."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, places: Places) -> None:
         self._call = call
+        self._watch = watch_response(places, call)
         self._is_passed_on = call.asked.is_stream
         self._document = b""
         self._tab = Tab(call.asked.body)
@@ -103,6 +114,8 @@ class _Relay:
             case "data" if self._is_passed_on:
                 body = event.data.body
                 self._tab.note(event.data, body)
+                if self._watch is not None:
+                    await self._watch.see_events(body)
                 await self._call.reply.write(body)
             case "data":
                 self._document += event.data.body
@@ -118,23 +131,31 @@ class _Relay:
 
     def settle(self) -> None:
         """A client that leaves in the middle is billed for what passed; of a document nobody knows what it would have been."""
-        if self._is_passed_on and not self._is_over:
+        if self._is_passed_on and not self._is_over and self._call.resource is None:
             self._tab.settle(self._call.outcome)
 
     async def finish(self) -> None:
         if not self._call.outcome.is_complete:
             raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "the answer ended before it was whole")
         if self._is_passed_on:
+            if self._watch is not None:
+                await self._watch.settle()
             await self._call.reply.close()
-        else:
-            if self._call.outcome.cache != FOLLOWED:
-                self._call.reply.headers.update(write_cost(self._call.outcome.cost))
-            await self._call.reply.send(self._document)
+            return
+        if self._watch is not None:
+            await self._watch.see_document(self._document)
+        if self._call.outcome.cache != FOLLOWED:
+            self._call.reply.headers.update(write_cost(self._call.outcome.cost))
+        await self._call.reply.send(self._document)
 
     def _note_accepted(self, accepted: Accepted) -> None:
         self._note_target(accepted)
         if accepted.coalesced:
             self._note_followed()
+        if accepted.translated:
+            self._watch = None
+        if self._call.resource is not None:
+            self._call.reply.headers.update(NOTHING)
         if accepted.dropped:
             self._call.outcome.dropped = tuple(accepted.dropped)
             self._call.reply.headers[DROPPED] = ", ".join(accepted.dropped)

@@ -30,6 +30,11 @@ class Transform:
         self._requests = RequestPlan(options.request)
         self._answers = AnswerPlan(options)
         self._ask = ask
+        self._options = options
+
+    def for_answers(self) -> "Transform":
+        """The same for calls that have no request to change."""
+        return Transform(msgspec.structs.replace(self._options, request=[]), self._ask)
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Raises INVALID_REQUEST and its like for a request that cannot be asked, BODY_TOO_LARGE for one that grew too large."""

@@ -12,7 +12,8 @@ from provider_svc.openai.endpoints import CHUNKED, ENDPOINTS
 from provider_svc.openai.form import read_boundary, replace_model, write_media_type
 from provider_svc.openai.quirks import Members, change, list_dropped
 from provider_svc.openai.request import build_body
-from provider_svc.provider import Begun, Sink, UpstreamCall
+from provider_svc.openai.stored import STORED, write_access
+from provider_svc.provider import Begun, Kept, Sink, UpstreamCall
 from provider_svc.upstream import Upstream
 
 CLIENT_HEADERS = frozenset({"openai-beta"})
@@ -33,6 +34,9 @@ class OpenAIProvider:
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for a form that cannot be read."""
+        if call.kept is not None:
+            await self._access(call.kept, call, sink)
+            return
         endpoint, members = ENDPOINTS[call.dialect], call.members
         if self._quirks and call.dialect in CHUNKED:
             members = change(members, self._quirks)
@@ -42,6 +46,14 @@ class OpenAIProvider:
                 raise await refusal(answer, self._clock.time())
             begun = Begun(answer.status, answer.header(b"x-request-id"), dropped=list_dropped(call.members, members))
             await bring(endpoint, answer, begun, call, sink)
+
+    async def _access(self, kept: Kept, call: UpstreamCall, sink: Sink) -> None:
+        """Relays what becomes of something that is kept."""
+        method, path = write_access(kept)
+        async with self._upstream.send(method, path, pick(self._headers, call.headers, CLIENT_HEADERS)) as answer:
+            if answer.status != 200:
+                raise await refusal(answer, self._clock.time())
+            await bring(STORED, answer, Begun(answer.status, answer.header(b"x-request-id")), call, sink)
 
     def _write(self, call: UpstreamCall, members: Members) -> tuple[bytes, Mapping[str, str]]:
         headers = pick(self._headers, call.headers, CLIENT_HEADERS)

@@ -91,7 +91,7 @@ def read_event(data: bytes, meter: Meter) -> Fate:
     if event.type in FAILURES:
         if event.response != NULL:
             _note(read_answered(_decode_response, event.response, within="stream"), meter)
-        raise _failure(data)
+        raise tell_failure(data)
     raise_error(event.error, data)
     if event.type not in ENDS:
         return Fate.GOES_ON
@@ -106,7 +106,7 @@ def _note(response: Response, meter: Meter) -> None:
         meter.finish_reason = reason
 
 
-def _failure(data: bytes) -> RunestoneError:
+def tell_failure(data: bytes) -> RunestoneError:
     """The error stands in the event, in the answer that it holds, or is the event itself."""
     event = read_answered(_decode_any, data, within="stream")
     response = event.get("response")

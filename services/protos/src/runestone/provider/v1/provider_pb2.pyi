@@ -59,6 +59,8 @@ class CallRequest(_message.Message):
     COALESCE_KEY_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -81,10 +83,20 @@ class CallRequest(_message.Message):
     """
     content_type: _builtins.str
     """The body's media type with its parameters; empty for application/json. multipart/form-data for the dialects that say so."""
+    provider: _builtins.str
+    """The provider that is asked, by its name in the configuration, whatever the weights of the model's targets: the one that keeps what
+    the call is about. Empty for any target. NOT_FOUND where the configuration has no such provider.
+    """
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers that a maker's own clients send and its API reads (`anthropic-version`, `anthropic-beta`, `openai-beta`), by their names in
         small letters. Only those that the dialect's provider knows are sent on, and only where nothing is translated.
+        """
+
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """What is asked for instead of an answer of the model: a response that `provider` keeps. `body` is not looked at then, nothing is
+        shared, metered or priced, and `stream` is there for ACTION_GET only. In DIALECT_OPENAI_RESPONSES only.
         """
 
     def __init__(
@@ -99,14 +111,105 @@ class CallRequest(_message.Message):
         coalesce_key: _builtins.bytes = ...,
         content_type: _builtins.str = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        provider: _builtins.str = ...,
+        resource: Global___Resource | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "provider", b"provider", "resource", b"resource", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CallRequest: _TypeAlias = CallRequest  # noqa: Y015
+
+@_typing.final
+class Resource(_message.Message):
+    """Something that a provider keeps, and what is to be done with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Resource._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: Resource._Action.ValueType  # 0
+        """Not said: refused."""
+        ACTION_GET: Resource._Action.ValueType  # 1
+        """Read it; with `stream` its events, as they were or as they come."""
+        ACTION_DELETE: Resource._Action.ValueType  # 2
+        """Have it forgotten."""
+        ACTION_CANCEL: Resource._Action.ValueType  # 3
+        """Stop it where it runs in the background."""
+        ACTION_INPUT_ITEMS: Resource._Action.ValueType  # 4
+        """List what it answers."""
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+        """What can be done with a stored response."""
+
+    ACTION_UNSPECIFIED: Resource.Action.ValueType  # 0
+    """Not said: refused."""
+    ACTION_GET: Resource.Action.ValueType  # 1
+    """Read it; with `stream` its events, as they were or as they come."""
+    ACTION_DELETE: Resource.Action.ValueType  # 2
+    """Have it forgotten."""
+    ACTION_CANCEL: Resource.Action.ValueType  # 3
+    """Stop it where it runs in the background."""
+    ACTION_INPUT_ITEMS: Resource.Action.ValueType  # 4
+    """List what it answers."""
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    action: Global___Resource.Action.ValueType
+    """What to do."""
+    id: _builtins.str
+    """The provider's own id: 1 to 255 letters, digits, `_` and `-`."""
+    @_builtins.property
+    def query(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]:
+        """What the client says beside, in its order: names that are known of the action (`include[]`, `starting_after`, `limit`, ...)."""
+
+    def __init__(
+        self,
+        *,
+        action: Global___Resource.Action.ValueType = ...,
+        id: _builtins.str = ...,
+        query: _abc.Iterable[Global___Parameter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "id", b"id", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resource: _TypeAlias = Resource  # noqa: Y015
+
+@_typing.final
+class Parameter(_message.Message):
+    """A parameter of a query. A name may come several times."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As the client wrote it, decoded."""
+    value: _builtins.str
+    """At most 512 bytes, decoded."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
 
 @_typing.final
 class CallResponse(_message.Message):
@@ -245,6 +348,7 @@ class Accepted(_message.Message):
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
     RATES_FIELD_NUMBER: _builtins.int
+    TRANSLATED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -263,6 +367,8 @@ class Accepted(_message.Message):
     """The answer's media type where it is neither application/json nor text/event-stream; else empty. The bytes of such an answer
     are passed on as they come, in any number of `data`, also where `stream` was not asked for.
     """
+    translated: _builtins.bool
+    """Whether the answer is translated: then the id that it names is nobody's, and nothing is kept under it."""
     @_builtins.property
     def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Members of the request that were left out, because the target's dialect has nothing like them: paths ("top_k",
@@ -287,10 +393,11 @@ class Accepted(_message.Message):
         content_type: _builtins.str = ...,
         dropped: _abc.Iterable[_builtins.str] | None = ...,
         rates: _cost_pb2.Rates | None = ...,
+        translated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "rates", b"rates", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "rates", b"rates", "translated", b"translated", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
