@@ -40,7 +40,7 @@ class ResponseWatch:
             self._has_begun = True
             if self._call.outcome.cache != FOLLOWED:
                 self._note(read_events(events))
-        if self._pending is not None and (self._is_background or may_hold_end(events)):
+        if self._pending is not None and (self._pending.is_set() or self._is_background or may_hold_end(events)):
             await self.settle()
 
     async def see_document(self, body: bytes) -> None:
