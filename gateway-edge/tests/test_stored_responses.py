@@ -228,6 +228,8 @@ async def test_what_nobody_has_for_the_caller_cannot_be_gone_on_with(
         ({"conversation": "conv_1"}, "conversation"),
         ({"conversation": {"id": "conv_1"}}, "conversation"),
         ({"input": ["x", {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+        ({"input": [{"role": "user", "content": "x"}, {"id": "msg_1"}]}, "input[1]"),
+        ({"input": [{"type": None, "id": "msg_1"}]}, "input[0]"),
     ],
 )
 @pytest.mark.parametrize("spelled", [b"item_reference", rb"item\u005freference"])

@@ -10,7 +10,8 @@ from gateway_edge.question.views import ResponsesRequest
 from gateway_edge.stored.places import Places
 
 MEMBER = "previous_response_id"
-REFERENCE, ESCAPE = "item_reference", rb"\u"  # a body may spell the word with escapes
+REFERENCE = "item_reference"
+SIGNS = (b'"id"', rb"\u")  # of a member `id`, which every reference has; a body may spell it with escapes
 
 
 async def find_previous(places: Places, call: Call) -> str:
@@ -36,10 +37,16 @@ def _refuse_what_may_be_anothers(view: ResponsesRequest, question: Question) -> 
     if view.conversation is not None:
         message = "conversation: the gateway cannot tell whose it is; go on with `previous_response_id`"
         raise RunestoneError(Reason.INVALID_REQUEST, message, param="conversation")
-    if not any(sign in question.body for sign in (REFERENCE.encode(), ESCAPE)):
+    if not any(sign in question.body for sign in SIGNS):
         return
     items = question.document.get("input")
     for place, item in enumerate(items if isinstance(items, list) else ()):
-        if isinstance(item, dict) and item.get("type") == REFERENCE:
+        if isinstance(item, dict) and _is_reference(item):
             message = f"input[{place}]: the gateway cannot tell whose item that is; send the item itself"
             raise RunestoneError(Reason.INVALID_REQUEST, message, param=f"input[{place}]")
+
+
+def _is_reference(item: dict[str, object]) -> bool:
+    """OpenAI takes an item without a type for one, where it is no message (`role`)."""
+    kind = item.get("type")
+    return kind == REFERENCE or (kind is None and "role" not in item)
