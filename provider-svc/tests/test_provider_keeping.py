@@ -8,13 +8,21 @@ from hypothesis import strategies as st
 from chassis.errors import Reason, RunestoneError
 from provider_svc.envelope import read_envelope
 from provider_svc.keeping import LONGEST_VALUE, MOST_PARAMETERS, PARAMETERS
-from provider_svc.openai.stored import ACCESSES, read_event, read_stored, write_access
-from provider_svc.provider import Kept, Meter
+from provider_svc.openai.stored import ACCESSES, read_event, read_stored, watch_stored, write_access
+from provider_svc.provider import Kept, Meter, UpstreamCall
 from provider_svc.relay import Fate
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, DIALECT_OPENAI_RESPONSES
 from runestone.provider.v1.provider_pb2 import CallRequest, Parameter, Resource
 
 GET = Resource.ACTION_GET
+# What a parameter may be that may not be anything.
+RIGHT = {
+    "include_obfuscation": "false",
+    "starting_after": "2147483647",
+    "stream": "true",
+    "limit": "100",
+    "order": "asc",
+}
 METER = Meter()
 
 
@@ -40,7 +48,7 @@ def refusal(**fields):
 
 @pytest.mark.parametrize("action", PARAMETERS)
 def test_every_action_takes_the_parameters_that_it_knows_and_no_others(action):
-    known = [(name, "x") for name in sorted(PARAMETERS[action])]
+    known = [(name, RIGHT.get(name, "x")) for name in sorted(PARAMETERS[action])]
     assert read_envelope(request(action=action, query=known)).kept == Kept(action, "resp_1", tuple(known))
     for name in ("limit", "stream", "api-version", ""):
         if name not in PARAMETERS[action]:
@@ -57,7 +65,13 @@ def test_every_action_takes_the_parameters_that_it_knows_and_no_others(action):
         ({"stream": True, "action": Resource.ACTION_DELETE}, "stream"),
         ({"query": [("include[]", "x")] * (MOST_PARAMETERS + 1)}, "query"),
         ({"query": [("include[]", "x" * (LONGEST_VALUE + 1))]}, "include[]"),
-        ({"query": [("include[]", "é" * LONGEST_VALUE)]}, "include[]"),
+        *[
+            ({"query": [("starting_after", number)]}, "starting_after")
+            for number in ("", "-1", "1.0", "٣", "2147483648")
+        ],
+        ({"query": [("stream", "yes")]}, "stream"),
+        ({"query": [("limit", "101")], "action": Resource.ACTION_INPUT_ITEMS}, "limit"),
+        ({"query": [("order", "up")], "action": Resource.ACTION_INPUT_ITEMS}, "order"),
         ({"model": ""}, "model"),
     ],
 )
@@ -95,6 +109,16 @@ def failure(read, *arguments):
     with pytest.raises(RunestoneError) as error:
         read(*arguments)
     return error.value.reason
+
+
+@pytest.mark.parametrize(("query", "ends_whole"), [((("starting_after", "9"),), True), ((), False)])
+def test_a_stream_that_is_asked_for_from_behind_its_end_may_be_empty(query, ends_whole):
+    """And only then; with its first event it has to have its last one."""
+    call = UpstreamCall(call_id="c", model="m", stream=True, members={}, kept=Kept(GET, "resp_1", query))
+    watcher = watch_stored(call)
+    assert watcher.is_whole is ends_whole
+    assert watcher.passes(b'data: {"type":"response.output_text.delta"}\n\n') and not watcher.is_whole
+    assert watcher.passes(b'data: {"type":"response.completed"}\n\n') and watcher.is_whole
 
 
 def test_a_response_that_failed_is_no_failure_to_read_it():

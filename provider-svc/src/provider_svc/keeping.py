@@ -2,23 +2,47 @@
 alphabet here. Pure."""
 
 import re
+from collections.abc import Callable, Mapping
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.provider import Kept
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_RESPONSES
 from runestone.provider.v1.provider_pb2 import CallRequest, Resource
 
-_INCLUDE = ("include", "include[]")
+IsRight = Callable[[str], bool]
 
-# The parameters that each action knows, as OpenAI has them.
-PARAMETERS: dict[Resource.Action.ValueType, frozenset[str]] = {
-    Resource.ACTION_GET: frozenset({*_INCLUDE, "include_obfuscation", "starting_after", "stream"}),
-    Resource.ACTION_DELETE: frozenset(),
-    Resource.ACTION_CANCEL: frozenset(),
-    Resource.ACTION_INPUT_ITEMS: frozenset({*_INCLUDE, "after", "before", "limit", "order"}),
+
+def _is_number(least: int, most: int) -> IsRight:
+    return lambda text: text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most
+
+
+def _is_text(text: str) -> bool:
+    return len(text) <= LONGEST_VALUE
+
+
+LONGEST_VALUE = 100  # characters
+_is_flag = frozenset({"true", "false"}).__contains__
+_INCLUDE: dict[str, IsRight] = {"include": _is_text, "include[]": _is_text}
+
+# The parameters that each action knows, as OpenAI has them, and what each may be.
+PARAMETERS: dict[Resource.Action.ValueType, Mapping[str, IsRight]] = {
+    Resource.ACTION_GET: {
+        **_INCLUDE,
+        "include_obfuscation": _is_flag,
+        "starting_after": _is_number(0, 2**31 - 1),
+        "stream": _is_flag,
+    },
+    Resource.ACTION_DELETE: {},
+    Resource.ACTION_CANCEL: {},
+    Resource.ACTION_INPUT_ITEMS: {
+        **_INCLUDE,
+        "after": _is_text,
+        "before": _is_text,
+        "limit": _is_number(1, 100),
+        "order": frozenset({"asc", "desc"}).__contains__,
+    },
 }
 MOST_PARAMETERS = 32
-LONGEST_VALUE = 512  # bytes
 
 _is_id = re.compile(r"[A-Za-z0-9_-]{1,255}").fullmatch
 
@@ -42,14 +66,14 @@ def read_kept(request: CallRequest) -> Kept:
     return Kept(resource.action, resource.id, _read_query(resource, known))
 
 
-def _read_query(resource: Resource, known: frozenset[str]) -> tuple[tuple[str, str], ...]:
+def _read_query(resource: Resource, known: Mapping[str, IsRight]) -> tuple[tuple[str, str], ...]:
     if len(resource.query) > MOST_PARAMETERS:
         raise _refused(f"more than {MOST_PARAMETERS} parameters", "query")
     for parameter in resource.query:
         if parameter.name not in known:
             raise _refused(f"Unknown parameter: {parameter.name[:100]!r}.", parameter.name[:100])
-        if len(parameter.value.encode()) > LONGEST_VALUE:
-            raise _refused(f"{parameter.name} is longer than {LONGEST_VALUE} bytes", parameter.name)
+        if not known[parameter.name](parameter.value):
+            raise _refused(f"{parameter.name} cannot be {parameter.value[:100]!r}", parameter.name)
     return tuple((parameter.name, parameter.value) for parameter in resource.query)
 
 

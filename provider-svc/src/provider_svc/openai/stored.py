@@ -18,6 +18,7 @@ from provider_svc.relay import Fate, TypedWatcher
 from runestone.provider.v1.provider_pb2 import Resource
 
 PATH = "/responses"
+STARTING_AFTER = "starting_after"
 
 
 class Access(NamedTuple):
@@ -63,9 +64,22 @@ def read_stored(body: bytes, meter: Meter) -> None:  # noqa: ARG001  an endpoint
         raise_error(document.error, body)
 
 
-def watch_stored(call: UpstreamCall) -> TypedWatcher:  # noqa: ARG001  an endpoint's signature
-    """Watches a stream up to its last event, whatever that says."""
-    return TypedWatcher(read_event)
+class StoredWatcher(TypedWatcher):
+    """Watches a stream up to its last event, whatever that says. One that is asked for `from_behind` may have none any more."""
+
+    def __init__(self, *, from_behind: bool) -> None:
+        super().__init__(read_event)
+        self.is_whole = from_behind
+
+    def passes(self, frame: bytes) -> bool:
+        """As any; from its first event on a stream has to have its last one."""
+        self.is_whole = False
+        return super().passes(frame)
+
+
+def watch_stored(call: UpstreamCall) -> StoredWatcher:
+    """Of what is kept, or of what is left of it."""
+    return StoredWatcher(from_behind=call.kept is not None and STARTING_AFTER in dict(call.kept.query))
 
 
 def read_event(data: bytes) -> Fate:
