@@ -27,11 +27,13 @@ FIXED = {
 }
 # What a request that the document allows may come to: a model of that name may be missing, an idempotency key be used up.
 TAKEN = ["2xx", "404", "422"]
-# What the tolerant models speak, each of its own maker, and the routes that ask none. Forms are left out: schemathesis writes a file's content where the document
-# has a text of that media type, so that what it means to be right is a text in place of a file (tests of `test_form.py`).
+# What the tolerant models speak, each of its own maker, and the routes that ask none. Forms are left out: schemathesis writes a file's
+# content where the document has a text of that media type, so that what it means to be right is a text in place of a file (tests of
+# `test_form.py`).
 CHAT = "^/(chat/completions|models.*|openapi.json)$"
-OTHERS = "^/(completions|responses.*|embeddings|moderations|rerank|images/generations|audio/speech)$"
+OTHERS = "^/(completions|responses|embeddings|moderations|rerank|images/generations|audio/speech)$"
 MESSAGES = "^/messages.*$"
+STORED = "^/responses/.*$"
 
 # The gateway answers 404, not 405, to a method that a path does not have.
 NOT_CHECKED = ("unsupported_method",)
@@ -100,6 +102,11 @@ async def test_every_answer_is_one_that_the_document_describes(tolerant: tuple[M
 async def test_the_simulated_provider_answers_as_the_document_says(mesh: Mesh, tmp_path: Path) -> None:
     """It may refuse what the schema allows: it gives one choice only, and calls only functions that it was given."""
     await examine(mesh, tmp_path, "positive_data_acceptance")
+
+
+async def test_what_nobody_stored_is_not_there_as_the_document_says(mesh: Mesh, tmp_path: Path) -> None:
+    """What a request for a stored response may hold beside its id, its maker judges."""
+    await examine(mesh, tmp_path, "positive_data_acceptance", paths=STORED)
 
 
 async def test_the_document_needs_no_key_and_is_the_same_everywhere(mesh: Mesh) -> None:
