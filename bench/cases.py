@@ -9,6 +9,7 @@ import orjson
 from bench.targets import Manner
 
 FILLER = "Please explain, in plain words and with one example, how a gateway relays a stream of tokens. " * 6
+TURN = "What was said before stands in every question of an agent, with all that its tools gave. " * 11
 DIGITS = 12
 _numbers = itertools.count()  # one for the whole run: no question is asked twice, unless it is meant to be
 
@@ -18,7 +19,8 @@ Ask = Callable[[], bytes]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One kind of load, in a closed loop of `connections`; times in seconds. CPU is divided by events where it streams,
-    else by answers. `stagger` spreads the connections' starts, so that paced streams do not beat as one."""
+    else by answers. `stagger` spreads the connections' starts, so that paced streams do not beat as one. `turns` before the last
+    one are a kilobyte each."""
 
     name: str
     connections: int
@@ -28,6 +30,7 @@ class Case:
     is_stream: bool = False
     is_cached: bool = False
     stagger: float = 0.0
+    turns: int = 0
 
     def questions(self, manner: Manner) -> Ask:
         """Each call gives the next request, whole."""
@@ -41,7 +44,8 @@ class Case:
 def write_request(manner: Manner, case: Case, number: int) -> bytes:
     """The n-th question as bytes on the wire."""
     question = {"role": "user", "content": f"{number:0{DIGITS}}: {FILLER}"}
-    document = {"model": case.model, "messages": [question], "temperature": 0, "stream": case.is_stream}
+    earlier = [{"role": ("user", "assistant")[turn % 2], "content": TURN} for turn in range(case.turns)]
+    document = {"model": case.model, "messages": [*earlier, question], "temperature": 0, "stream": case.is_stream}
     body = orjson.dumps(document | dict(manner.cached if case.is_cached else {}))
     headers = {"host": "bench", "content-type": "application/json", "content-length": str(len(body)), **manner.headers}
     lines = [f"POST {manner.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]

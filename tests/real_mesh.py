@@ -21,6 +21,7 @@ from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 ACME, LIMITED, OTHER = "acme-key-0123456789", "limited-key-0123456789", "other-key-0123456789"
 RUNESTONE = Path(sys.executable).with_name("runestone")
 START_PATIENCE = 30.0
+PRICES = [{"model": "*", "input": 1, "cached_input": 0.1, "output": 2}]  # dollars for a million tokens
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def configuration(fake_port: int, **sections: Any) -> dict[str, Any]:
                 "base_url": f"{fake}/v1",
                 "api_key": "upstream-secret",
                 "timeouts": timeouts,
+                "prices": PRICES,
             },
             {
                 "name": "claude",
@@ -87,6 +89,7 @@ def configuration(fake_port: int, **sections: Any) -> dict[str, Any]:
                 "base_url": fake,
                 "api_key": "upstream-secret",
                 "timeouts": timeouts,
+                "prices": PRICES,
             },
             {"name": "nobody", "kind": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1"},
         ],

@@ -150,11 +150,17 @@ async def test_shredding_where_nothing_is_encrypted_is_a_purge(stub):
 async def test_what_callers_answered_themselves_is_added_up(service):
     runtime, stub = service
     note = messages.NoteUseRequest(
-        near_hits=1, coalesced=2, saved_input_tokens=30, saved_output_tokens=40, near_misses=5
+        near_hits=1,
+        coalesced=2,
+        saved_input_tokens=30,
+        saved_output_tokens=40,
+        near_misses=5,
+        saved_nano_usd=5 * 10**8,
     )
     for _ in range(2):
         await stub.NoteUse(note)
     now = await stub.GetStatistics(messages.GetStatisticsRequest())
+    assert now.saved_nano_usd == 10**9
     assert (now.near_hits, now.coalesced, now.saved_input_tokens, now.saved_output_tokens) == (2, 4, 60, 80)
     assert now.near_misses == 10
     assert not now.encrypted
@@ -163,3 +169,4 @@ async def test_what_callers_answered_themselves_is_added_up(service):
     assert "runestone_cache_near_misses_total 10.0" in exposition
     assert "runestone_cache_coalesced_total 4.0" in exposition
     assert 'runestone_cache_saved_tokens_total{direction="output"} 80.0' in exposition
+    assert "runestone_cache_saved_dollars_total 1.0" in exposition

@@ -119,9 +119,14 @@ def test_who_keeps_nothing_has_no_place():
 
 
 def test_a_use_is_read_whole():
-    request = messages.NoteUseRequest(
-        near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4, near_misses=5
-    )
-    assert read_use(request) == Use(
-        near_hits=1, coalesced=2, saved_input_tokens=3, saved_output_tokens=4, near_misses=5
-    )
+    told = {"near_hits": 1, "coalesced": 2, "saved_input_tokens": 3, "saved_output_tokens": 4, "near_misses": 5}
+    told["saved_nano_usd"] = 6
+    assert read_use(messages.NoteUseRequest(**told)) == Use(**told)
+
+
+def test_money_may_be_more_than_tokens_but_not_anything():
+    """A billionth of a dollar is less than most tokens."""
+    request = messages.NoteUseRequest(saved_nano_usd=10**13)
+    assert read_use(request) == Use(saved_nano_usd=10**13)
+    with pytest.raises(RunestoneError):
+        read_use(messages.NoteUseRequest(saved_nano_usd=10**13 + 1))

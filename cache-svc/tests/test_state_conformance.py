@@ -217,5 +217,19 @@ async def test_a_wait_that_is_cancelled_leaves_nothing(state, key):
     assert len(state.changes) == 0
 
 
+async def test_a_note_is_found_by_every_replica_until_another_takes_its_place(replicas, key):
+    assert await replicas[1].find_note(key) is None
+    await replicas[0].keep_note(SCOPE, key, b"openai", LONG)
+    assert [await replica.find_note(key) for replica in replicas] == [b"openai", b"openai"]
+    await replicas[1].keep_note(SCOPE, key, b"azure", LONG)
+    assert await replicas[0].find_note(key) == b"azure"
+
+
+async def test_a_note_is_kept_for_its_time(state, key):
+    await state.keep_note(SCOPE, key, b"soon over", 0.02)
+    while await state.find_note(key) is not None:
+        await asyncio.sleep(0.01)
+
+
 def test_no_choice_of_parts_makes_two_things_one():
     assert len({digest(*parts) for parts in (("a", "bc"), ("ab", "c"), ("abc",), ("a", "b", "c"), ("", "abc"))}) == 5

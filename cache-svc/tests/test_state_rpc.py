@@ -19,7 +19,9 @@ from chassis.testing import free_port, running
 from runestone.state.v1.state_pb2 import (
     AbandonCallRequest,
     BeginCallRequest,
+    FindNoteRequest,
     FinishCallRequest,
+    KeepNoteRequest,
     KeptAnswer,
     RememberNonceRequest,
     RenewCallRequest,
@@ -193,3 +195,22 @@ async def test_what_is_dropped_early_is_counted():
         exposition = runtime.metrics.exposition().decode()
         assert "runestone_idempotency_evicted_total 3.0" in exposition
         assert "runestone_idempotency_answers 2.0" in exposition
+
+
+async def test_a_note_is_its_scopes_own(stub):
+    await stub.KeepNote(KeepNoteRequest(scope="acme", key="resp_1", note=b"openai", ttl=MINUTE))
+    assert (await stub.FindNote(FindNoteRequest(scope="acme", key="resp_1"))).note == b"openai"
+    with pytest.raises(RunestoneError) as other:
+        await stub.FindNote(FindNoteRequest(scope="other", key="resp_1"))
+    assert other.value.reason is Reason.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("scope", ""), ("scope", "s" * 513), ("key", "k" * 256), ("note", b""), ("note", b"n" * 1025), ("ttl", None)],
+)
+async def test_a_note_that_cannot_be_kept_is_refused(stub, member, value):
+    members = {"scope": "acme", "key": "k", "note": b"n", "ttl": MINUTE}
+    with pytest.raises(RunestoneError) as refusal:
+        await stub.KeepNote(KeepNoteRequest(**{**members, member: value}))
+    assert (refusal.value.reason, refusal.value.param) == (Reason.INVALID_REQUEST, member)

@@ -18,8 +18,15 @@ def assemble() -> str:
     """The document. Raises ValueError where two parts say different things of one place."""
     document: dict[str, Any] = {}
     for part in sorted(PARTS.glob("*.yaml"), key=lambda path: (path.stem != "document", path.stem)):
-        _merge(document, yaml.safe_load(part.read_text()), "")
+        _merge(document, _read(part), "")
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _read(part: Path) -> dict[str, Any]:
+    """What a part says; under `x-shared` stands only what the part itself refers to."""
+    said: dict[str, Any] = yaml.safe_load(part.read_text())
+    said.pop("x-shared", None)
+    return said
 
 
 def _merge(whole: dict[str, Any], part: Mapping[str, Any], path: str) -> None:

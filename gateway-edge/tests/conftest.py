@@ -18,13 +18,15 @@ from chassis.testing import FakeClock
 from gateway_edge.call import Arrival, Call, Question
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.containment.middleware import Contained, OnError
+from gateway_edge.endpoints.endpoint import Endpoint
+from gateway_edge.endpoints.table import CHAT
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.limit import RequestLimit
 from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.body import decode_object, read_as
-from gateway_edge.question.chat import ChatRequest
 from gateway_edge.stopwatch import Stopwatch
+from gateway_edge.stored.places import Places
 from runestone.ratelimit.v1.ratelimit_pb2 import (
     LeaseRequest,
     LeaseResponse,
@@ -35,6 +37,7 @@ from runestone.ratelimit.v1.ratelimit_pb2 import (
     ReturnRequest,
     ReturnResponse,
 )
+from runestone.state.v1.state_pb2 import FindNoteRequest, FindNoteResponse, KeepNoteRequest, KeepNoteResponse
 
 QUESTION = b'{"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}'
 
@@ -58,6 +61,9 @@ class FakeReply:
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         self.status, self.content_type = status, content_type
         await self.write(body)
+
+    async def begin(self, content_type: str) -> None:
+        self.content_type = content_type
 
     async def write(self, events: bytes) -> None:
         self.body += events
@@ -178,6 +184,49 @@ async def spawn() -> AsyncIterator[Callable[..., None]]:
         assert outcome is None or isinstance(outcome, asyncio.CancelledError), outcome
 
 
+class FakeNotes:
+    """cache-svc's notes as their contract has them, in this process. `gate` holds answers back while it is cleared; while it `is_down`
+    it does not answer, and while it `is_full` it keeps nothing more. `asked` has the scope and key of each question."""
+
+    def __init__(self) -> None:
+        self.notes: dict[tuple[str, str], bytes] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.is_down = self.is_full = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def KeepNote(self, request: KeepNoteRequest, *, timeout: float, metadata: Any) -> KeepNoteResponse:
+        await self._hear(request.scope, request.key)
+        if self.is_full:
+            raise RunestoneError(Reason.OVERLOADED, "as many as may be")
+        self.notes[request.scope, request.key] = request.note
+        return KeepNoteResponse()
+
+    async def FindNote(self, request: FindNoteRequest, *, timeout: float, metadata: Any) -> FindNoteResponse:
+        await self._hear(request.scope, request.key)
+        note = self.notes.get((request.scope, request.key))
+        if note is None:
+            raise RunestoneError(Reason.NOT_FOUND, "no such note")
+        return FindNoteResponse(note=note)
+
+    async def _hear(self, scope: str, key: str) -> None:
+        self.asked.append((scope, key))
+        await self.gate.wait()
+        if self.is_down:
+            raise RunestoneError(Reason.UNAVAILABLE, "down")
+
+
+@pytest.fixture
+async def notes() -> FakeNotes:
+    return FakeNotes()
+
+
+@pytest.fixture
+async def places(notes: FakeNotes, clock: FakeClock, spawn: Callable[..., None]) -> Places:
+    outcomes = Metrics().counter("stored_responses", "What came of notes", ("outcome",))
+    return Places(notes, Breaker(clock=clock), clock=clock, spawn=spawn, outcomes=outcomes)
+
+
 @pytest.fixture
 def catalog() -> Catalog:
     target = Target(provider="sim", model="simulated")
@@ -195,22 +244,25 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
         tenant: str = "acme",
         limits: tuple[RequestLimit, ...] = (),
         is_bare: bool = False,
+        endpoint: Endpoint = CHAT,
+        model: str = "",
     ) -> Call:
         async def read_body() -> bytes:
             return body
 
         arrival = Arrival(
             method="POST",
-            path="/v1/chat/completions",
+            path=endpoint.path,
             query="",
-            endpoint="/v1/chat/completions",
-            template="/v1/chat/completions",
+            endpoint=endpoint.path,
+            template=endpoint.path,
             headers=headers or {},
             client_address="127.0.0.1",
             received_at=clock.monotonic(),
             started_at=clock.time(),
             timeout=60.0,
             read_body=read_body,
+            model=model,
         )
         call = Call(
             id="req_1",
@@ -221,16 +273,17 @@ def make_call(clock: FakeClock, catalog: Catalog) -> Callable[..., Call]:
             trace=NO_TRACE,
             stopwatch=Stopwatch(),
             pipeline="default",
+            endpoint=endpoint,
         )
         if not is_bare:
             document = decode_object(body)
-            chat = read_as(document, ChatRequest)
-            route = catalog.find_route(chat.model)
+            view = read_as(document, endpoint.view)
+            route = catalog.find_route(view.model)
             assert route is not None
             call.principal = Principal(tenant=tenant, key="ci", limits=limits)
             call.body, call.document = body, document
             call.received = body
-            call.question = Question(body, chat, route, decoded=document)
+            call.question = Question(body, view, route, decoded=document, endpoint=endpoint)
         return call
 
     return make

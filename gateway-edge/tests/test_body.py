@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.question.body import MAX_DEPTH, decode_object, has_duplicate_keys, is_deeper, read_as
-from gateway_edge.question.chat import ChatRequest
+from gateway_edge.question.views import ChatRequest
 
 json_values = st.recursive(
     st.none()

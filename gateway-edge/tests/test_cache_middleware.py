@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import orjson
 import pytest
 
 from chassis.breaker import Breaker
@@ -21,6 +22,7 @@ from gateway_edge.caching.storing import Storing
 from gateway_edge.caching.uses import Uses
 from gateway_edge.call import Call, Outcome
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.cache import Cache
 from runestone.cache.v1.cache_pb2 import (
     LookUpRequest,
@@ -34,6 +36,7 @@ from runestone.cache.v1.cache_pb2 import (
     StoreRequest,
     StoreResponse,
 )
+from runestone.common.v1.cost_pb2 import Cost
 
 MARK = Mark(epoch="e", version=7)
 
@@ -177,6 +180,41 @@ async def test_the_second_asker_gets_the_bytes_of_the_first(
     assert (first.reply.headers["x-cache"], second.reply.headers["x-cache"]) == ("MISS", "HIT")
     assert second.reply.body == first.reply.body
     assert second.reply.is_closed and second.outcome.is_complete
+
+
+@pytest.mark.parametrize("cost", [Cost(nano_usd=123), None])
+async def test_a_hit_costs_nothing_and_knows_what_the_first_answer_cost(
+    cache: Cache, background: Background, make_call: Callable[..., Call], cost: Cost | None
+) -> None:
+    """No provider is paid for it, whether or not the first price was known."""
+
+    async def ask(call: Call) -> None:
+        outcome = call.outcome
+        outcome.cost, outcome.is_complete, outcome.finish_reason = cost, True, "stop"
+        outcome.attempts, outcome.provider, outcome.provider_model = 1, "sim", "simulated"
+        await call.reply.send(b"{}")
+
+    first, second = make_call(), make_call()
+    await cache(first, ask)
+    await background.settle()
+    await cache(second, ask)
+    assert second.outcome.cost == cost
+    assert not second.outcome.is_billed
+    assert second.reply.headers["x-runestone-cost"] == second.reply.headers["x-litellm-response-cost"] == "0"
+
+
+@pytest.mark.parametrize(("bill", "is_billed"), [([], False), (["coalesced"], True)])
+async def test_what_a_shared_call_used_is_anothers_also_when_it_fails(
+    make_cache: Callable[..., Cache], make_call: Callable[..., Call], bill: list[str], is_billed: bool
+) -> None:
+    async def share(call: Call) -> None:
+        call.outcome.cache, call.outcome.cost = "COALESCED", Cost(nano_usd=9)
+        raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut")
+
+    call = make_call()
+    with pytest.raises(RunestoneError):
+        await make_cache(bill=bill)(call, share)
+    assert call.outcome.is_billed == is_billed
 
 
 async def test_another_tenant_misses(
@@ -596,3 +634,168 @@ async def test_who_follows_keeps_the_answer_when_it_falls_to_him(ask, make_cache
 
     await ask(make_cache(), follow)
     assert len(fake_cache.answers) == 1
+
+
+# Endpoints beside chat: an answer is found in the form that it was asked in, and kept where its kind is.
+
+MESSAGES = {"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
+KINDS: dict[str, dict[str, Any]] = {
+    "/v1/messages": MESSAGES,
+    "/v1/responses": {"model": "simulated", "input": "hi", "temperature": 0},
+    "/v1/completions": {"model": "simulated", "prompt": "hi", "seed": 1},
+    "/v1/embeddings": {"model": "simulated", "input": "hi"},
+    "/v1/moderations": {"model": "simulated", "input": "hi"},
+    "/v1/rerank": {"model": "simulated", "query": "q", "documents": ["d"]},
+    "/v1/messages/count_tokens": {"model": "simulated", "messages": MESSAGES["messages"]},
+}
+EVENTS = b'event: a\ndata: {"type":"a"}\n\n', b'event: b\ndata: {"type":"b"}\n\n'
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask_at(make_cache: Callable[..., Cache], background: Background, make_call: Callable[..., Call]) -> Ask:
+    """Asks at an endpoint, and returns when what is kept of it is kept."""
+    caches: dict[str, Cache] = {}
+
+    async def go(path: str, answer: Any, *, when: str = "deterministic", headers: Any = None, **members: Any) -> Call:
+        cache = caches.setdefault(when, make_cache(when=when))
+        body = orjson.dumps({**KINDS.get(path, {"model": "simulated"}), **members})
+        call = make_call(body, endpoint=ENDPOINTS[path], headers=headers)
+        await cache(call, answer)
+        await background.settle()
+        return call
+
+    return go
+
+
+def outcomes(*calls: Call) -> list[str]:
+    return [call.outcome.cache for call in calls]
+
+
+@pytest.mark.parametrize("path", KINDS)
+async def test_a_document_of_any_endpoint_is_given_to_who_asks_again(
+    ask_at: Ask, answering: Callable[..., Any], path: str
+) -> None:
+    finish = "stop" if ENDPOINTS[path].tells_finish else ""
+    answer = answering(b'{"answer": 1}', finish_reason=finish)
+    first, second = await ask_at(path, answer), await ask_at(path, answer)
+    assert outcomes(first, second) == ["MISS", "HIT"]
+    assert (second.reply.body, second.reply.content_type) == (b'{"answer": 1}', "application/json")
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses", "/v1/completions"])
+async def test_a_stream_is_given_as_the_bytes_it_was_and_never_to_who_wants_a_document(
+    ask_at: Ask, answering: Callable[..., Any], path: str
+) -> None:
+    stream, document = answering(*EVENTS), answering(b"{}")
+    first = await ask_at(path, stream, stream=True)
+    other = await ask_at(path, document)
+    again, other_again = await ask_at(path, stream, stream=True), await ask_at(path, document)
+    assert outcomes(first, other, again, other_again) == ["MISS", "MISS", "HIT", "HIT"]
+    assert again.reply.body == b"".join(EVENTS) and again.reply.is_closed
+    assert other_again.reply.body == b"{}"
+
+
+async def test_completions_with_usage_are_others_than_those_without(ask_at: Ask, answering: Callable[..., Any]) -> None:
+    wishes = [{"stream": True, "stream_options": {"include_usage": wish}} for wish in (True, False)] * 2
+    calls = [await ask_at("/v1/completions", answering(*EVENTS), **wish) for wish in wishes]
+    assert outcomes(*calls) == ["MISS", "MISS", "HIT", "HIT"]
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("/v1/messages", {"temperature": 1}),
+        ("/v1/responses", {"temperature": None}),
+        ("/v1/responses", {"store": False}),
+        ("/v1/responses", {"previous_response_id": "resp_1"}),
+        ("/v1/responses", {"conversation": "conv_1"}),
+        ("/v1/responses", {"background": True}),
+        ("/v1/images/generations", {"prompt": "a cat"}),
+        ("/v1/audio/speech", {"input": "hi"}),
+        ("/v1/audio/transcriptions", {}),
+        ("/v1/images/edits", {}),
+    ],
+)
+async def test_what_is_drawn_or_lives_at_the_provider_is_not_kept(
+    ask_at: Ask, answering: Callable[..., Any], path: str, members: dict[str, Any]
+) -> None:
+    answer = answering(b"{}")
+    calls = [await ask_at(path, answer, **members) for _ in range(2)]
+    assert (outcomes(*calls), answer.asked) == (["BYPASS", "BYPASS"], 2)
+
+
+async def test_sound_and_forms_are_kept_nowhere_whatever_is_configured(
+    ask_at: Ask, fake_cache: FakeCache, answering: Callable[..., Any]
+) -> None:
+    for path in ("/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/images/edits"):
+        assert outcomes(await ask_at(path, answering(b"{}"), when="always")) == ["BYPASS"]
+    assert outcomes(await ask_at("/v1/images/generations", answering(b"{}"), when="always")) == ["MISS"]
+    assert len(fake_cache.answers) == 1
+
+
+async def test_an_answer_of_another_kind_than_documents_and_events_is_not_kept(
+    ask_at: Ask, fake_cache: FakeCache
+) -> None:
+    async def answer(call: Call) -> None:
+        call.outcome.is_complete, call.outcome.provider, call.outcome.provider_model = True, "sim", "simulated"
+        await call.reply.begin("text/plain")
+        await call.reply.write(b"plain")
+        await call.reply.close()
+
+    call = await ask_at("/v1/embeddings", answer)
+    assert call.reply.body == b"plain" and fake_cache.answers == {}
+
+
+async def test_an_answer_that_stopped_short_is_not_kept_at_any_endpoint_that_says_so(
+    ask_at: Ask, fake_cache: FakeCache, answering: Callable[..., Any]
+) -> None:
+    for path in KINDS:
+        await ask_at(path, answering(b"{}", finish_reason="length"))
+    kept = {path for path in KINDS if not ENDPOINTS[path].tells_finish}
+    assert len(fake_cache.answers) == len(kept) == 4
+
+
+async def test_the_same_body_at_another_endpoint_is_another_question(
+    ask_at: Ask, answering: Callable[..., Any]
+) -> None:
+    calls = [
+        await ask_at(path, answering(b"{}"), input="hi", prompt="hi", messages=MESSAGES["messages"], temperature=0)
+        for path in ("/v1/messages", "/v1/responses", "/v1/chat/completions", "/v1/completions")
+    ]
+    assert outcomes(*calls) == ["MISS"] * 4
+
+
+@pytest.mark.parametrize("member", ["metadata", "prompt_cache_key", "safety_identifier", "user"])
+async def test_nobody_is_given_an_answer_that_says_who_else_asked(
+    ask_at: Ask, answering: Callable[..., Any], member: str
+) -> None:
+    """Responses say these members again; other answers do not."""
+    for path, outcome in (("/v1/responses", "MISS"), ("/v1/messages", "HIT")):
+        said = [{"who": "alice"}, {"who": "bob"}] if member == "metadata" else ["alice", "bob"]
+        calls = [await ask_at(path, answering(b"{}"), **{member: value}) for value in said]
+        assert outcomes(*calls) == ["MISS", outcome]
+
+
+async def test_headers_that_go_to_the_provider_are_part_of_the_question(
+    ask_at: Ask, answering: Callable[..., Any]
+) -> None:
+    """A beta may answer otherwise. Those of another maker go nowhere, and mean nothing."""
+    version = {"anthropic-version": "2023-06-01"}
+    sent = [version, {**version, "anthropic-beta": "x"}, {**version, "openai-beta": "x"}, {}]
+    calls = [await ask_at("/v1/messages", answering(b"{}"), headers=headers) for headers in sent]
+    assert outcomes(*calls) == ["MISS", "MISS", "HIT", "MISS"]
+
+
+async def test_who_is_given_a_kept_answer_is_told_what_was_dropped(ask_at: Ask, answering: Callable[..., Any]) -> None:
+    class Dropping(answering):  # type: ignore[misc, valid-type]
+        async def __call__(self, call: Call) -> None:
+            call.outcome.dropped = ("top_k", "metadata")
+            await super().__call__(call)
+
+    answer = Dropping(b"{}")
+    await ask_at("/v1/messages", answer)
+    again = await ask_at("/v1/messages", answer)
+    assert (again.outcome.cache, again.outcome.dropped) == ("HIT", ("top_k", "metadata"))
+    assert again.reply.headers["x-runestone-dropped"] == "top_k, metadata"

@@ -10,6 +10,7 @@ from gateway_edge.call import Call
 from gateway_edge.containment.middleware import OnError
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.plugin import change_answer
+from gateway_edge.reply import PassingReply
 
 Body = Callable[[Call, Proceed], Awaitable[None]]
 
@@ -175,3 +176,41 @@ async def test_a_client_that_is_gone_is_not_the_middlewares_fault_nor_its_secret
     with pytest.raises(ConnectionResetError):
         await contain(body, on_error)(call, answering(b"a"))
     assert contain.count(on_error) == 0
+
+
+async def test_sound_passes_a_change_of_events_as_it_is(
+    contain: Callable[..., Any], make_call: Callable[..., Call]
+) -> None:
+    """A middleware that reads events would take it for broken ones."""
+
+    async def speak(call: Call) -> None:
+        await call.reply.begin("audio/mpeg")
+        await call.reply.write(b"abc")
+        await call.reply.close()
+
+    call, change = make_call(), Breaking(at=1)
+    client = call.reply
+    await contain(changing(change), "fail")(call, speak)
+    assert (client.content_type, client.body, client.is_closed, change.calls) == ("audio/mpeg", b"abc", True, 0)
+
+
+async def test_a_reply_that_breaks_over_the_kind_of_a_body_is_passed_by(
+    contain: Callable[..., Any], make_call: Callable[..., Call]
+) -> None:
+    class Broken(PassingReply):
+        async def begin(self, content_type: str) -> None:
+            raise ValueError("broken")
+
+    async def body(call: Call, proceed: Proceed) -> None:
+        call.reply = Broken(call.reply)
+        await proceed(call)
+
+    async def speak(call: Call) -> None:
+        await call.reply.begin("audio/mpeg")
+        await call.reply.write(b"abc")
+        await call.reply.close()
+
+    call = make_call()
+    client = call.reply
+    await contain(body, "skip")(call, speak)
+    assert (client.content_type, client.body, client.is_closed) == ("audio/mpeg", b"abc", True)

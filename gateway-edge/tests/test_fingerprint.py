@@ -44,6 +44,10 @@ def test_a_denied_member_never_changes_the_key(name: str, value: Any) -> None:
     assert key_of({**BASE, name: value}) == key_of(BASE)
 
 
+def test_a_route_that_refuses_losses_finds_no_answer_of_the_time_when_it_left_them_out() -> None:
+    assert key_of(BASE, route=Route("fast", ROUTE.targets, is_strict=False)) != key_of(BASE)
+
+
 @given(st.permutations(list(BASE.items())), st.sampled_from([None, 1, 4]))
 def test_order_and_whitespace_do_not_change_the_key(members: list[tuple[str, Any]], indent: int | None) -> None:
     assert key_of(orjson.loads(json.dumps(dict(members), indent=indent))) == key_of(BASE)

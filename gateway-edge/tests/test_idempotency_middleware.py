@@ -464,3 +464,22 @@ async def test_where_nothing_is_shared_a_call_with_a_key_is_refused_rather_than_
     assert (error.reason, error.code, provider.asked) == (Reason.INVALID_REQUEST, "idempotency_not_supported", 0)
     await step(make_call(), provider)
     assert provider.asked == 1
+
+
+async def test_sound_is_replayed_whole_with_its_kind_and_what_was_dropped(
+    step: Idempotency, make_call: Callable[..., Call]
+) -> None:
+    async def speak(call: Call) -> None:
+        call.reply.headers["x-runestone-dropped"] = "voice"
+        await call.reply.begin("audio/mpeg")
+        await call.reply.write(b"ab")
+        await call.reply.write(b"c")
+        call.outcome.is_complete = True
+        await call.reply.close()
+
+    first, again = make_call(headers=KEY), make_call(headers=KEY)
+    await step(first, speak)
+    await step(again, speak)
+    assert (first.reply.content_type, first.reply.body) == (again.reply.content_type, again.reply.body)
+    assert again.reply.body == b"abc" and again.reply.headers["idempotency-replayed"] == "true"
+    assert again.reply.headers["x-runestone-dropped"] == "voice"

@@ -19,6 +19,7 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.limits.limit import RequestLimit, per_minute
 from gateway_edge.limits.local import LocalLimits
@@ -26,7 +27,6 @@ from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.rate_limit import RateLimit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.validate import Validate
-from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 from runestone.audit.v1.audit_pb2 import AuditRecord
@@ -82,7 +82,7 @@ class Edge:
         self.spool, self.provider = Spool(), Provider()
         steps: list[Middleware] = [
             Record(self.spool, clock),
-            Validate(catalog, chat_shape(is_strict=False)),
+            Validate(catalog, is_strict=False),
             RateLimit(leases, LocalLimits(clock, share=1)),
             self.provider,
         ]
@@ -240,3 +240,15 @@ def test_no_request_can_take_its_way():
     ways = lay_pipelines(POLICY, anything, anything)
     assert ways.inner.names == (*STEPS, "choose")
     assert ways.inner not in [way.pipeline for way in ways.table.values()]
+
+
+async def test_it_asks_where_its_cause_asked(edge, make_call):
+    """What is asked anew is the same question."""
+    body = b'{"input": "hi"}'
+    cause = make_call(body, is_bare=True, endpoint=ENDPOINTS["/v1/embeddings"], model="simulated")
+    outcome = await edge.inner.make(ACME, body, of=cause)
+    assert outcome.error is None
+    (call,) = edge.provider.calls
+    assert (call.asked.endpoint.path, call.asked.view.model) == ("/v1/embeddings", "simulated")
+    assert edge.spool.records[0].endpoint == "/v1/embeddings"
+    assert b'endpoint="inner /v1/embeddings"' in edge.metrics.exposition()

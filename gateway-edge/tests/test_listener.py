@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import aiohttp
 import pytest
 
 from chassis.config.schema import Protection
-from chassis.errors import RunestoneError
+from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from gateway_edge.door.intake import read_timeout
 from gateway_edge.door.proxies import TrustedProxies
-from gateway_edge.door.reply import PING, HttpReply
+from gateway_edge.door.reply import HttpReply
+from gateway_edge.endpoints.voices import COMMENT
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
@@ -62,6 +64,8 @@ class Echo:
                 await self.go_on.wait()
                 await reply.write(b"data: 1\n\n")
                 await reply.close()
+            case "/sound" | "/cut":
+                await self._speak(reply, is_cut=request.path == "/cut")
             case "/large":
                 await reply.send(b"x" * (64 << 20))
             case "/injected":
@@ -69,6 +73,15 @@ class Echo:
                 await reply.send(b"")
             case _:
                 await reply.send(await connection.read_body(MOST, 0.5), "text/plain")
+
+    async def _speak(self, reply: HttpReply, *, is_cut: bool) -> None:
+        await reply.begin("audio/mpeg")
+        await reply.write(b"\xff\xfb")
+        await self.go_on.wait()
+        if is_cut:
+            raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "it broke off")
+        await reply.write(b"\x90")
+        await reply.close()
 
 
 class Served:
@@ -149,8 +162,8 @@ async def test_a_stream_is_chunked_and_ends_once(served: Served) -> None:
 async def test_a_client_that_waits_hears_pings(served: Served) -> None:
     async with served.connect() as (reader, writer):
         writer.write(b"GET /pings HTTP/1.1\r\nhost: x\r\n\r\n")
-        await reader.readuntil(PING)
-        await reader.readuntil(PING)
+        await reader.readuntil(COMMENT)
+        await reader.readuntil(COMMENT)
         served.echo.go_on.set()
         assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"9\r\ndata: 1\n\n\r\n0\r\n\r\n")
 
@@ -297,3 +310,34 @@ async def test_closing_ends_idle_connections_and_lets_busy_ones_answer(served: S
 )
 def test_a_deadline_that_is_no_number_of_milliseconds_is_ignored(header: str, seconds: float) -> None:
     assert read_timeout({"x-runestone-timeout-ms": header}, 60) == seconds
+
+
+@pytest.mark.parametrize("version", [aiohttp.HttpVersion11, aiohttp.HttpVersion10], ids=["HTTP/1.1", "HTTP/1.0"])
+async def test_a_client_has_sound_as_it_comes_and_its_end_for_sure(
+    served: Served, version: aiohttp.HttpVersion
+) -> None:
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{served.port}", version=version) as session:
+        async with session.post("/sound") as answer:
+            assert answer.content_type == "audio/mpeg"
+            assert await answer.content.readany() == b"\xff\xfb"
+            served.echo.go_on.set()
+            assert await answer.read() == b"\x90"
+
+
+async def test_a_client_never_takes_cut_sound_for_whole(served: Served) -> None:
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{served.port}") as session, session.post("/cut") as answer:
+        assert await answer.content.readany() == b"\xff\xfb"
+        served.echo.go_on.set()
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+
+
+async def test_where_a_connections_end_is_the_end_of_the_body_a_cut_one_is_reset(served: Served) -> None:
+    """Without chunks nothing else tells the two apart."""
+    async with served.connect() as (reader, writer):
+        writer.write(b"POST /cut HTTP/1.0\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(2) == b"\xff\xfb"
+        served.echo.go_on.set()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()

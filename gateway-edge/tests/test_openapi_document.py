@@ -12,13 +12,17 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from chassis.config import Settings
 from chassis.snapshots import Snapshot
 from gateway_edge.door.errors import MEANINGS
+from gateway_edge.endpoints.table import ENDPOINTS
+from gateway_edge.endpoints.voices import ANTHROPIC
 from gateway_edge.openapi.document import published, read_document
-from gateway_edge.openapi.shape import chat_shape
+from gateway_edge.openapi.shape import request_shape
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 
 SOURCES = Path(__file__).parents[1] / "openapi"
-CHAT = read_document()["paths"]["/chat/completions"]["post"]
+PATHS = read_document()["paths"]
+CHAT = PATHS["/chat/completions"]["post"]
+ASKING = {path.removeprefix("/v1"): endpoint for path, endpoint in ENDPOINTS.items()}
 
 
 def test_it_is_valid_openapi() -> None:
@@ -57,18 +61,35 @@ def test_every_route_is_described_and_no_other() -> None:
     assert described == routes_laid() - {("*", "*")}
 
 
-def test_every_status_that_a_reason_stands_for_is_described() -> None:
-    assert {str(meaning.status) for meaning in MEANINGS.values()} <= set(CHAT["responses"])
+@pytest.mark.parametrize("path", ASKING)
+def test_every_status_that_a_reason_stands_for_is_described(path: str) -> None:
+    assert {str(meaning.status) for meaning in MEANINGS.values()} <= set(PATHS[path]["post"]["responses"])
+
+
+@pytest.mark.parametrize("path", ASKING)
+def test_an_endpoint_is_read_as_it_is_described(path: str) -> None:
+    """A form where a form is described; and who speaks with Anthropic's voice refuses in Anthropic's shape."""
+    operation, endpoint = PATHS[path]["post"], ASKING[path]
+    (media_type,) = operation["requestBody"]["content"]
+    assert media_type == ("multipart/form-data" if endpoint.is_form else "application/json")
+    assert ("AnthropicRefusal" in str(operation["responses"]["400"])) == (endpoint.voice is ANTHROPIC)
+    assert ("request-id" in operation["responses"]["200"]["headers"]) == bool(endpoint.voice.id_header)
+
+
+@pytest.mark.parametrize("path", ASKING)
+def test_what_the_edge_reads_is_described(path: str) -> None:
+    assert set(ASKING[path].view.__struct_fields__) <= set(request_shape(f"/v1{path}", is_strict=False).members)
 
 
 @pytest.mark.parametrize("name", CHAT["requestBody"]["content"]["application/json"]["examples"])
 def test_an_example_holds_nothing_that_the_schema_does_not_know(name: str) -> None:
     example = CHAT["requestBody"]["content"]["application/json"]["examples"][name]["value"]
-    assert chat_shape(is_strict=True).is_valid(example)
+    assert request_shape("/v1/chat/completions", is_strict=True).is_valid(example)
 
 
-def test_an_error_is_what_it_is_said_to_be() -> None:
-    schema = read_document()["components"]["schemas"]["ErrorAnswer"]
+@pytest.mark.parametrize("name", ["ErrorAnswer", "AnthropicErrorAnswer"])
+def test_an_error_is_what_it_is_said_to_be(name: str) -> None:
+    schema = read_document()["components"]["schemas"][name]
     for example in schema["examples"]:
         Draft202012Validator(schema).validate(example)
 

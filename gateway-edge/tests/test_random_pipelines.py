@@ -55,7 +55,7 @@ class Wire:
     write_aside = None
     read_body = None
 
-    def abort(self) -> None:
+    def cut(self) -> None:
         self.is_aborted = True
 
 

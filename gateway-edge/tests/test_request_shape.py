@@ -12,12 +12,13 @@ from openai.types import chat as sdk
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.endpoints.table import CHAT
 from gateway_edge.openapi.fault import LONGEST, WORDS, check, find_fault
-from gateway_edge.openapi.shape import OWN_KEYWORDS, Shape, chat_shape
+from gateway_edge.openapi.shape import OWN_KEYWORDS, Shape, request_shape
 from gateway_edge.question.body import read_as
-from gateway_edge.question.chat import ChatRequest
+from gateway_edge.question.views import ChatRequest
 
-OPEN, STRICT = chat_shape(is_strict=False), chat_shape(is_strict=True)
+OPEN, STRICT = request_shape(CHAT.path, is_strict=False), request_shape(CHAT.path, is_strict=True)
 HELLO = [{"role": "user", "content": "hi"}]
 FUNCTION = {"name": "run", "description": "Runs it.", "parameters": {"type": "object", "properties": {"command": {}}}}
 
@@ -209,7 +210,7 @@ def names_in(kind: Any) -> set[str]:
     [
         (CompletionCreateParamsBase, STRICT),
         *[
-            (getattr(sdk, f"ChatCompletion{role}MessageParam"), STRICT.members["messages"]._items)
+            (getattr(sdk, f"ChatCompletion{role}MessageParam"), STRICT.members["messages"].items)
             for role in ("System", "Developer", "User", "Assistant", "Tool", "Function")
         ],
         (sdk.ChatCompletionStreamOptionsParam, STRICT.members["stream_options"]),

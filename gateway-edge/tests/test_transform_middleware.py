@@ -18,7 +18,6 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.middleware.base import Middleware, Pipeline, Proceed
 from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
-from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.question.fingerprint import fingerprint
 
 QUESTION = {"model": "simulated", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}
@@ -59,7 +58,7 @@ def send(make_call: Callable[..., Call], models: Catalog) -> Callable[..., Any]:
         **arrival: Any,
     ) -> Call:
         options = convert({"request": request, "response": response, "headers": ["x-team"]}, TransformOptions)
-        validate = Validate(models, chat_shape(is_strict=False))
+        validate = Validate(models, is_strict=False)
         steps: list[Middleware] = [Transform(options, validate.ask), validate]
         call = make_call(orjson.dumps(question), is_bare=True, **arrival)
         scope = Scope.of([scopes], models.names) if scopes else Scope()
@@ -88,7 +87,7 @@ async def test_what_is_asked_is_what_the_transform_made(send, is_first):
     expected = QUESTION | {"temperature": 0.5, "user": "acme/red"}
     assert call.asked.document == call.document == orjson.loads(call.asked.body) == expected
     assert call.asked.body == call.body
-    assert call.asked.chat.temperature == 0.5
+    assert call.asked.view.temperature == 0.5
 
 
 @EITHER_ORDER
@@ -101,7 +100,7 @@ async def test_a_body_that_nothing_changes_stays_the_clients_own(send, is_first)
 @EITHER_ORDER
 async def test_a_rewritten_model_is_routed(send, is_first):
     call = await send(see, request=[{"model": {"from": "simu*", "to": "fast"}}], is_first=is_first)
-    assert (call.asked.chat.model, call.asked.route.name) == ("fast", "fast")
+    assert (call.asked.view.model, call.asked.route.name) == ("fast", "fast")
 
 
 @EITHER_ORDER
@@ -117,7 +116,7 @@ async def test_behind_validate_the_model_that_was_asked_counts_too(send):
     """Before it, only the one that is called: a name that does not exist may stand for one that does."""
     request = [{"model": {"from": "gpt-4*", "to": "fast"}}]
     question = QUESTION | {"model": "gpt-4o"}
-    assert (await send(see, request=request, question=question)).asked.chat.model == "fast"
+    assert (await send(see, request=request, question=question)).asked.view.model == "fast"
     with pytest.raises(RunestoneError) as refused:
         await send(see, request=request, question=question, is_first=False)
     assert refused.value.reason is Reason.MODEL_NOT_FOUND
@@ -180,7 +179,7 @@ REDACT = [{"redact": {"pattern": r"\bsk-[a-z0-9]{6,20}\b"}}]
 async def test_a_unary_answer_is_changed_where_it_is_json(send):
     async def answer(call: Call) -> None:
         await call.reply.send(b'{"choices":[{"message":{"content":"sk-abc123"}}]}')
-        await call.reply.send(b"sk-abc123", "text/plain")
+        await call.reply.send(b"sk-abc123", "audio/wav")
 
     call = await send(answer, response=REDACT)
     assert call.reply.body == b'{"choices":[{"message":{"content":"[redacted]"}}]}sk-abc123'

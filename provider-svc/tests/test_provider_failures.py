@@ -69,6 +69,16 @@ def test_long_bodies_are_cut():
     assert len(failure_of_status(400, {}, orjson.dumps({"error": {"message": "x" * 9_999}}), NOW).message) <= 2_000
 
 
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_refused_key_is_known_by_its_code_under_any_type_and_status(status):
+    """As OpenAI says it in a stream, and servers that imitate it with status 400."""
+    error = {"type": "invalid_request_error", "code": "invalid_api_key", "message": "Incorrect API key: sk-canary"}
+    body = {"error": error}
+    failure = failure_of_object(body) if status == 200 else failure_of_status(status, {}, orjson.dumps(body), 0.0)
+    assert failure.reason is Reason.PROVIDER_CREDENTIALS_REFUSED
+    assert "sk-canary" not in f"{failure.message} {failure.code} {failure.param}"
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_message_that_may_quote_the_key_is_not_kept(status):
     body = b'{"error":{"message":"Incorrect API key provided: sk-canary"}}'

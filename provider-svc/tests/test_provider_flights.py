@@ -18,6 +18,7 @@ from provider_svc.provider import Begun, Chunk, UpstreamCall
 from provider_svc.roster import Lease, Seat
 from provider_svc.settings import ProviderSettings
 from provider_svc.telemetry import Telemetry
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.common.v1.error_pb2 import ErrorReason
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import CallResponse
@@ -25,6 +26,8 @@ from runestone.provider.v1.provider_pb2 import CallResponse
 
 class PlayedProvider:
     """Brings what the test puts in; raises the exceptions among it; notes that it was closed."""
+
+    dialects = frozenset({DIALECT_OPENAI_CHAT})
 
     def __init__(self):
         self.steps = asyncio.Queue()

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from chassis.errors import Reason, RunestoneError
 from provider_svc.openai.request import build_body, wants_usage
 from provider_svc.openai.response import read_answer
-from provider_svc.openai.stream import Relay
+from provider_svc.openai.stream import ChunkWatcher
 from provider_svc.provider import Meter
+from provider_svc.relay import Relay
+from runestone.common.v1.usage_pb2 import Usage
 
 CONTENT = b'data: {"choices":[{"index":0,"delta":{"content":"\xe6\xb0\xb4"},"finish_reason":null}],"usage":null}\n\n'
 FINISH = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -32,7 +34,7 @@ def relay_all(*blocks, strips_usage=True):
         assert chunk.ends[-1] == len(chunk.body)
         out.extend(chunk.body)
 
-    relay = Relay(meter, add, strips_usage=strips_usage)
+    relay = Relay(ChunkWatcher(meter, strips_usage=strips_usage), add)
     try:
         for block in blocks:
             relay.feed(block)
@@ -45,12 +47,12 @@ def relay_all(*blocks, strips_usage=True):
 def test_only_the_model_changes_in_a_unary_request():
     body = b'{"messages":[ {"role" : "user"} ],"model":"public","seed":1.0e2,"x":{"b":1,"a":2}}'
     raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    assert build_body(raw, "m", stream=False) == body.replace(b'"public"', b'"m"')
+    assert build_body(raw, "m", asks_usage=False) == body.replace(b'"public"', b'"m"')
 
 
 def test_a_stream_is_asked_for_usage_and_keeps_its_other_options():
     raw = members(model="a", stream_options={"include_usage": False, "include_obfuscation": False})
-    document = orjson.loads(build_body(raw, "m", stream=True))
+    document = orjson.loads(build_body(raw, "m", asks_usage=True))
     assert document["stream_options"] == {"include_usage": True, "include_obfuscation": False}
 
 
@@ -66,7 +68,7 @@ def test_whether_the_client_wants_usage_is_what_it_said(options, wanted):
 @pytest.mark.parametrize("options", [[], 1, "x"])
 def test_stream_options_that_are_no_object_are_the_clients_fault(options):
     with pytest.raises(RunestoneError) as error:
-        build_body(members(stream_options=options), "m", stream=True)
+        build_body(members(stream_options=options), "m", asks_usage=True)
     assert (error.value.reason, error.value.param) == (Reason.INVALID_REQUEST, "stream_options")
 
 
@@ -153,6 +155,13 @@ def test_a_document_is_metered():
         "cache_write_input_tokens": 1,
         "reasoning_output_tokens": 4,
     }
+
+
+def test_deepseeks_word_for_cached_tokens_is_known_whether_or_not_its_answer_is_translated():
+    """They cost a tenth."""
+    usage = b'{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}'
+    read_answer(b'{"choices":[],"usage":%b}' % usage, meter := Meter())
+    assert meter.usage == Usage(input_tokens=100, output_tokens=5, cache_read_input_tokens=64)
 
 
 @pytest.mark.parametrize("usage", [b'"x"', b"[]", b'{"prompt_tokens":-1}', b'{"prompt_tokens":1e30}', b"null"])

@@ -6,8 +6,9 @@ from chassis.config import Duration
 from chassis.config.schema import Provider, Simulation
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
-from provider_svc.openai.stream import Relay
+from provider_svc.openai.stream import ChunkWatcher
 from provider_svc.provider import Begun, Gathered, Meter, UpstreamCall
+from provider_svc.relay import Relay
 from provider_svc.simulated.arguments import example
 from provider_svc.simulated.behaviour import Behaviour, read_behaviour
 from provider_svc.simulated.provider import SimulatedProvider
@@ -101,7 +102,7 @@ async def test_a_stream_says_what_the_document_says(asked, tools):
     document = await ask_document(**forced)
     steps, meter = await ask(stream=True, **forced, stream_options={"include_usage": asked} if asked else None)
     relayed, chunks = Meter(), []
-    Relay(relayed, chunks.append, strips_usage=False).feed(steps[1].body)
+    Relay(ChunkWatcher(relayed, strips_usage=False), chunks.append).feed(steps[1].body)
     frames = b"".join(chunk.body for chunk in chunks).split(b"\n\n")
     chunks = [orjson.loads(frame[6:]) for frame in frames[:-2]]
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]

@@ -30,7 +30,8 @@ def count_descriptors():
 
 def ask(upstream, model, **members):
     fields = "".join(f',"{name}":{value}' for name, value in members.items())
-    return upstream.post("/chat/completions", f'{{"model":"{model}"{fields}}}'.encode(), {})
+    body = f'{{"model":"{model}","messages":[{{"role":"user","content":"hello"}}]{fields}}}'
+    return upstream.post("/chat/completions", body.encode(), {})
 
 
 async def test_an_answer_has_status_headers_and_body(upstream):
@@ -110,7 +111,7 @@ async def test_an_environment_proxy_and_cookies_are_not_used(upstream, fake, mon
 
 
 async def test_a_large_body_arrives_whole(upstream, fake):
-    body = b'{"model":"words=1","pad":"%b"}' % (b"x" * (3 << 20))
+    body = b'{"model":"words=1","messages":[{"role":"user","content":"%b"}]}' % (b"x" * (3 << 20))
     async with upstream.post("/chat/completions", body, {}) as answer:
         assert answer.status == 200
     assert fake.exchanges[0].body == body

@@ -21,6 +21,8 @@ from chassis.config.endpoints import ENDPOINTS
 from chassis.keys import generate_key, hash_key
 from chassis.snapshots import Snapshot
 from gateway_edge.door.ways import Way
+from gateway_edge.endpoints.stored import STORED
+from gateway_edge.endpoints.table import ENDPOINTS as ASKED
 from gateway_edge.pipeline import lay_pipelines
 from gateway_edge.policy import Policy
 
@@ -69,23 +71,50 @@ TENANTS = [
     },
 ]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "QUERY")
-BODY = json.dumps({"model": "simulated", "messages": [{"role": "user", "content": "hi"}]})
+TURNS = [{"role": "user", "content": "hi"}]
+# What the simulated model is asked, and answers.
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": TURNS},
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"messages": TURNS, "max_tokens": 50},
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/moderations": {"input": "hi"},
+    "/v1/rerank": {"query": "hi", "documents": ["hi"]},
+}
+BODIES = {path: json.dumps({"model": "simulated", **question}) for path, question in QUESTIONS.items()}
+BODY = BODIES["/v1/chat/completions"]
 
 # Who gets what else than 401. A role that is not named is refused with 401, a path that is not listed with REFUSED.
 Row = dict[str, int]
 ALL_MODELS = {"plain key": 200, "admin key": 200, "key for models only": 200, "key of a tenant for models only": 200}
 EVERYBODY: Row = dict.fromkeys(KEYS, 200)
 ONLY_ADMIN: Row = {**dict.fromkeys(KEYS, 403), "nobody": 401, "admin key": 200}
+NOT_THERE: Row = {
+    "key for another address": 403,
+    "key for models only": 403,
+    "key of a tenant for models only": 403,
+}
+# Where the model answers; elsewhere the body is refused, of whoever may ask there: `{}` names no model.
+ANSWERED: Row = {
+    **NOT_THERE,
+    "plain key": 200,
+    "admin key": 200,
+    "key for another model": 404,
+    "key for chat only": 403,
+}
+LET_IN: Row = {**NOT_THERE, "plain key": 400, "admin key": 400, "key for another model": 400, "key for chat only": 403}
+# A stored response is there for whoever it belongs to, and here it belongs to nobody.
+OWNED: Row = {
+    **NOT_THERE,
+    **dict.fromkeys(("plain key", "admin key", "key for another model"), 404),
+    "key for chat only": 403,
+}
+CHAT = "/v1/chat/completions"
 EDGE: dict[tuple[str, str], Row] = {
-    ("POST", "/v1/chat/completions"): {
-        "plain key": 200,
-        "admin key": 200,
-        "key for chat only": 200,
-        "key for another address": 403,
-        "key for models only": 403,
-        "key of a tenant for models only": 403,
-        "key for another model": 404,
-    },
+    **{("POST", path): ANSWERED if path in BODIES else LET_IN for path in ASKED},
+    **dict.fromkeys(STORED, OWNED),
+    ("POST", CHAT): {**ANSWERED, "key for chat only": 200},
     ("GET", "/v1/models"): {
         **ALL_MODELS,
         "key for another model": 200,
@@ -119,7 +148,26 @@ LOOKALIKES = (
     *("/v1/chat/completions/", "//v1/chat/completions", "/V1/chat/completions", "/v1/chat%252Fcompletions"),
     *("/v1/v1/chat/completions", "/v1/./chat/completions", "/v1/x/../chat/completions", "/v1/chat/completions;x"),
     *("/v1/models/", "/v1/models/../chat/completions", "/v1/model", "/v1/chat", "/v1", "/", "/admin", "/admin/v1"),
-    *("/admin/v1/keys", "/v1/files", "/v1/embeddings", "/.env", "/debug", "/health"),
+    *("/admin/v1/keys", "/v1/files", "/v1/embedding", "/.env", "/debug", "/health"),
+    *(
+        "/openai",
+        "/openai/",
+        "/openai/v1",
+        "/openai/admin/v1/reload",
+        "/openai/openai/chat/completions",
+        "/openaiv1/models",
+    ),
+    *("/openai/deployments/simulated", "/openai/deployments/simulated/messages", "/openai/deployments//embeddings"),
+    *(
+        "/deployments/simulated/embeddings",
+        "/engines/simulated",
+        "/v1/engines",
+        "/v1/responses/",
+        "/v1/responses/simulated/output_items",
+        "/v1/responses/simulated/cancel/",
+        "/openai/deployments/simulated/responses/simulated",
+        "/v1/messages/batches",
+    ),
     *("/admin/v1/cache/", "/admin/v1/cache/stats", "/admin/v1//cache", "/admin/v1/cache/purge/"),
 )
 
@@ -149,11 +197,11 @@ class Client:
     def __init__(self, address: dict[str, Any]) -> None:
         self._connection = http.client.HTTPConnection(address["host"], address["port"], timeout=20)
 
-    def ask(self, method: str, path: str, key: str | None) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, key: str | None, body: str = BODY) -> tuple[int, bytes]:
         headers = {"content-type": "application/json"}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
-        self._connection.request(method, path, BODY if method in ("POST", "PUT", "PATCH", "QUERY") else None, headers)
+        self._connection.request(method, path, body if method in ("POST", "PUT", "PATCH", "QUERY") else None, headers)
         with self._connection.getresponse() as answer:
             return answer.status, answer.read()
 
@@ -198,9 +246,18 @@ def test_every_path_that_takes_a_key_can_be_named_in_a_scope() -> None:
 @pytest.mark.parametrize("route", EDGE, ids=" ".join)
 def test_each_path_of_the_edge_answers_each_caller_as_its_row_says(edge: Client, route: tuple[str, str]) -> None:
     method, path = route
-    for spelled in (spell(path), spell(path).removeprefix("/v1")):
-        got = {role: edge.ask(method, spelled, key)[0] for role, key in KEYS.items()}
+    body = BODIES.get(path, "{}")
+    bare = spell(path).removeprefix("/v1")
+    for spelled in (spell(path), bare, *((f"/openai{bare}", f"/openai/v1{bare}") if path in ENDPOINTS else ())):
+        got = {role: edge.ask(method, spelled, key, body)[0] for role, key in KEYS.items()}
         assert got == {role: EDGE[route].get(role, 401) for role in KEYS}, spelled
+
+
+@pytest.mark.parametrize("before", ["/openai/deployments/simulated", "/engines/simulated"])
+def test_a_path_that_names_its_model_answers_each_caller_as_that_of_chat(edge: Client, before: str) -> None:
+    body = BODY.replace("simulated", "another")
+    got = {role: edge.ask("POST", f"{before}/chat/completions", key, body)[0] for role, key in KEYS.items()}
+    assert got == {role: EDGE["POST", CHAT].get(role, 401) for role in KEYS}
 
 
 @pytest.mark.parametrize("route", ADMIN, ids=" ".join)

@@ -6,19 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fake_provider.memory import Memory
+from fake_provider.multipart import Upload
 from fake_provider.wishes import Wishes
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """`written` counts the body bytes that the kernel took. `closed_early` is set when the client's socket was closed
-    before the answer was out, at the monotonic time `closed_at`; `over` is set in any case."""
+    """`document` is the body: JSON, or the fields of a form (whose files are `uploads`); empty where there is none.
+    `written` counts the body bytes that the kernel took. `closed_early` is set when the client's socket was closed
+    before the answer was out, at the monotonic time `closed_at`; `over` is set in any case. `status` is the answer's, 0 before it."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
     document: dict[str, Any]
     wishes: Wishes
+    number: int = 1
+    method: str = "POST"
+    query: Mapping[str, str] = field(default_factory=dict)
+    deployment: str = ""  # the model in the path, as Azure has it
+    uploads: list[Upload] = field(default_factory=list)
+    memory: Memory = field(default_factory=Memory)
+    status: int = 0
     arrived_at: float = field(default_factory=time.monotonic)
     written: int = 0
     closed_at: float | None = None
@@ -27,11 +37,13 @@ class Exchange:
 
     @property
     def model(self) -> str:
-        return str(self.document.get("model", ""))
+        return str(self.document.get("model") or self.deployment)
 
     @property
     def stream(self) -> bool:
-        return self.document.get("stream") is True
+        if self.method == "GET":
+            return self.query.get("stream") == "true"
+        return self.document.get("stream") in {True, "true"} or self.document.get("stream_format") == "sse"
 
     def note_closed(self) -> None:
         self.closed_at = time.monotonic()
@@ -41,6 +53,11 @@ class Exchange:
         """Returns when the client has closed early; raises TimeoutError after `patience` seconds."""
         async with asyncio.timeout(patience):
             await self.closed_early.wait()
+
+    async def wait_over(self, patience: float = 10.0) -> None:
+        """Returns when the answer is out, or will never be."""
+        async with asyncio.timeout(patience):
+            await self.over.wait()
 
     async def wait_written(self, count: int, patience: float = 10.0) -> None:
         """Returns when at least `count` bytes are out."""

@@ -1,43 +1,48 @@
-"""The server: records each request, then does to it what its model's name wishes."""
+"""The server: records each request, then does to it what is wished."""
 
 import asyncio
-import gzip
 import socket
-from collections import deque
-from collections.abc import Iterable, Iterator
-from email.utils import formatdate
-from time import time
-from types import ModuleType
-from typing import Any, Self
+import struct
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Self
 
 import orjson
 from aiohttp import web
 
-from fake_provider import anthropic, openai
+from fake_provider.connections import Connections, CountingServer
+from fake_provider.dialect import JSON, Dialect
 from fake_provider.exchange import Exchange
+from fake_provider.faults import Pieces, spoil_document, spoil_events, stand_in
+from fake_provider.memory import Memory
+from fake_provider.multipart import Upload, read_form
+from fake_provider.refusal import Refusal, demand
+from fake_provider.routes import find_dialect
 from fake_provider.wishes import Wishes, read_wishes
 
-PAGE = (
-    b"<html><head><title>503</title></head><body><h1>Service <script>alert(1)</script> Unavailable</h1></body></html>"
-)
 LONGEST_HANG = 600.0  # seconds
 KEPT_EXCHANGES = 1_000
+WISHES = "x-fake-wishes"
 
 
 class FakeProvider:
-    """An async context manager: listens on a loopback port while it is entered. Speaks OpenAI's and Anthropic's dialects,
-    each on its makers' paths."""
+    """An async context manager: listens on a loopback port while it is entered. Speaks every dialect, each on its maker's paths
+    behind whatever prefix. `wishes` hold for all requests; their own come over them. `keys`: credentials that are taken; empty
+    takes any."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, wishes: str = "", keys: frozenset[str] = frozenset()) -> None:
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.requests = 0
+        self.paths: Counter[str] = Counter()
+        self.connections = Connections()
+        self.memory = Memory()
+        self.keys = keys
+        self._wishes = wishes
+        self._script: deque[str | Callable[[Exchange], str]] = deque()
         self._port = port
         self._arrival = asyncio.Event()
-        app = web.Application(client_max_size=80 << 20)
-        for dialect in (openai, anthropic):
-            for path in dialect.PATHS:
-                app.router.add_post(path, self._handler(dialect))
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+        self._server = CountingServer(self._handle, self.connections)
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.5)
 
     @property
     def url(self) -> str:
@@ -61,6 +66,11 @@ class FakeProvider:
     async def __aexit__(self, *exception: object) -> None:
         await self._runner.cleanup()
 
+    def script(self, *wishes: str | Callable[[Exchange], str]) -> None:
+        """The fates of the next requests, one each, in the order in which they come, over what their models' names wish. A
+        function is given the request and says what it wishes."""
+        self._script.extend(wishes)
+
     async def exchange(self, number: int = 1, patience: float = 10.0) -> Exchange:
         """The `number`-th request since the start, as soon as it is there."""
         async with asyncio.timeout(patience):
@@ -69,72 +79,114 @@ class FakeProvider:
                 await self._arrival.wait()
         return self.exchanges[number - 1 - max(0, self.requests - KEPT_EXCHANGES)]
 
-    def _handler(self, dialect: ModuleType) -> Any:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            body = await request.read()
-            document = orjson.loads(body)
-            try:
-                wishes = read_wishes(str(document.get("model")))
-            except ValueError as error:
-                return web.Response(status=400, body=dialect.error(400, str(error)), content_type="application/json")
-            exchange = Exchange(request.path, request.headers.copy(), body, document, wishes)
-            self._record(exchange)
-            try:
-                return await _answer(request, exchange, dialect)
-            except (asyncio.CancelledError, ConnectionError):
-                exchange.note_closed()
-                raise
-            finally:
-                exchange.over.set()
-
-        return handle
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        dialect, deployment = find_dialect(request.method, request.path, request.headers)
+        body = await request.read()
+        exchange = Exchange(request.path, request.headers.copy(), body, {}, Wishes(), method=request.method)
+        exchange.query, exchange.deployment, exchange.memory = dict(request.query), deployment, self.memory
+        self._record(exchange)
+        try:
+            return await self._answer(request, exchange, dialect)
+        except Refusal as refusal:
+            exchange.status = refusal.status
+            return web.Response(status=refusal.status, body=dialect.error(refusal), content_type=JSON)
+        except (asyncio.CancelledError, ConnectionError):
+            self.connections.aborted += 1
+            exchange.note_closed()
+            raise
+        finally:
+            exchange.over.set()
 
     def _record(self, exchange: Exchange) -> None:
         self.requests += 1
+        exchange.number = self.requests
+        self.paths[exchange.path] += 1
         self.exchanges.append(exchange)
         self._arrival.set()
 
+    async def _answer(self, request: web.BaseRequest, exchange: Exchange, dialect: Dialect) -> web.StreamResponse:
+        exchange.document, exchange.uploads = _read_body(exchange)
+        exchange.wishes = self._wish(exchange)
+        self._check_key(exchange)
+        return await _answer(request, exchange, dialect)
 
-async def _answer(request: web.Request, exchange: Exchange, dialect: ModuleType) -> web.StreamResponse:
+    def _wish(self, exchange: Exchange) -> Wishes:
+        scripted = self._script.popleft() if self._script else ""
+        said = scripted if isinstance(scripted, str) else scripted(exchange)
+        try:
+            return read_wishes(self._wishes, exchange.model, said, exchange.headers.get(WISHES, ""))
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+
+    def _check_key(self, exchange: Exchange) -> None:
+        key = exchange.headers.get("x-api-key") or exchange.headers.get("api-key")
+        key = key or exchange.headers.get("authorization", "").removeprefix("Bearer ")
+        message = f"Incorrect API key provided: {key}."  # makers do quote it
+        demand(not self.keys or key in self.keys, message, status=401, code="invalid_api_key")
+
+
+def _read_body(exchange: Exchange) -> tuple[dict[str, object], list[Upload]]:
+    content_type = exchange.headers.get("content-type", "")
+    if not exchange.body:
+        return {}, []
+    if content_type.startswith("multipart/form-data"):
+        return read_form(content_type, exchange.body)
+    try:
+        document = orjson.loads(exchange.body)
+    except ValueError as error:
+        raise Refusal("We could not parse the JSON body of your request.") from error
+    demand(isinstance(document, dict), "The body must be a JSON object.")
+    return document, []
+
+
+async def _answer(request: web.BaseRequest, exchange: Exchange, dialect: Dialect) -> web.StreamResponse:
     wishes = exchange.wishes
     await asyncio.sleep(wishes.latency)
     if wishes.hang == "headers":
         await asyncio.sleep(LONGEST_HANG)
-    if wishes.close:
-        _break(request)
+    if wishes.close or wishes.reset:
+        _break(request, reset=wishes.reset)
         return web.Response()
-    if (refusal := _refuse(request, wishes, dialect)) is not None:
-        return refusal
-    response = web.StreamResponse(headers={dialect.REQUEST_ID: f"fake-{exchange.model[:20]}"})
-    response.content_type = "text/event-stream" if exchange.stream else "application/json"
+    if (instead := stand_in(exchange, dialect, str(request.url))) is not None:
+        exchange.status = instead.status
+        return instead
+    if not wishes.lax:
+        _check(exchange, dialect)
+    elif dialect.plain is not None:
+        exchange.document = {**dialect.plain, "model": exchange.model, "stream": exchange.stream}
+    media_type, pieces = _pieces(exchange, dialect)
+    response = web.StreamResponse(headers={dialect.request_id: f"fake-{exchange.model[:20]}"})
+    response.content_type, exchange.status = media_type, 200
     if wishes.gzip or wishes.lying_gzip:
         response.headers["content-encoding"] = "gzip"
     await response.prepare(request)
-    return await _write(request, response, exchange, dialect)
+    return await _write(request, response, exchange, pieces)
 
 
-def _refuse(request: web.Request, wishes: Wishes, dialect: ModuleType) -> web.Response | None:
-    """An answer that is over with its status."""
-    if wishes.redirect:
-        return web.Response(status=307, headers={"location": str(request.url)})
-    if wishes.html_503 or wishes.html_200:
-        return web.Response(status=503 if wishes.html_503 else 200, body=PAGE, content_type="text/html")
-    if wishes.status == 200 and not wishes.error_200:
-        return None
-    body = dialect.error(wishes.status if wishes.status != 200 else 500, f"the fake provider says {wishes.status}")
-    date = formatdate(time() + wishes.retry_after_date, usegmt=True) if wishes.retry_after_date else ""
-    hints = {"retry-after": wishes.retry_after or date, "retry-after-ms": wishes.retry_after_ms}
-    said = {name: value for name, value in hints.items() if value}
-    return web.Response(status=wishes.status, body=body, headers=said, content_type="application/json")
+def _check(exchange: Exchange, dialect: Dialect) -> None:
+    """Refuses what the maker would. A check that stumbles has met a member of another type than it may have."""
+    try:
+        dialect.check(exchange)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refusal(f"Invalid type in the body: {error!r}", code="invalid_type") from error
+
+
+def _pieces(exchange: Exchange, dialect: Dialect) -> tuple[str, Pieces]:
+    if exchange.stream and dialect.events is not None:
+        return "text/event-stream", spoil_events(dialect.events(exchange), exchange, dialect)
+    document = dialect.document(exchange)  # refuses, where it does, before the status is out
+    return dialect.media_type(exchange), spoil_document(
+        [document] if isinstance(document, bytes) else document, exchange
+    )
 
 
 async def _write(
-    request: web.Request, response: web.StreamResponse, exchange: Exchange, dialect: ModuleType
+    request: web.BaseRequest, response: web.StreamResponse, exchange: Exchange, pieces: Pieces
 ) -> web.StreamResponse:
     wishes = exchange.wishes
-    for piece in _cut(_pieces(exchange, dialect), wishes):
+    for piece in pieces:
         if piece is None:
-            _break(request)
+            _break(request, reset=False)
             return response
         await response.write(piece)
         exchange.written += len(piece)
@@ -146,49 +198,11 @@ async def _write(
     return response
 
 
-def _pieces(exchange: Exchange, dialect: ModuleType) -> Iterator[bytes]:
-    """The body in the pieces that are written, before it is cut."""
-    wishes = exchange.wishes
-    whole = (
-        _events(exchange, dialect) if exchange.stream else [b"<<<" if wishes.garbage else dialect.document(exchange)]
-    )
-    if wishes.gzip:
-        whole = [gzip.compress(b"".join(whole))]
-    if not wishes.drip:
-        yield from whole
-        return
-    for piece in whole:
-        yield from (piece[start : start + wishes.drip] for start in range(0, len(piece), wishes.drip))
-
-
-def _events(exchange: Exchange, dialect: ModuleType) -> Iterator[bytes]:
-    wishes = exchange.wishes
-    for number, event in enumerate(dialect.events(exchange)):
-        if wishes.error_event and number == wishes.error_event:
-            yield dialect.error_event()
-            return
-        if wishes.garbage and number == 2:
-            yield b"data: <<<garbage>>>\n\n"
-        if not (wishes.no_done and dialect.is_end(event)):
-            yield event.replace(b"\n", b"\r\n") if wishes.crlf else event
-
-
-def _cut(pieces: Iterable[bytes], wishes: Wishes) -> Iterator[bytes | None]:
-    """The pieces up to where the body ends; None behind them where the connection is to break."""
-    left = wishes.cut or wishes.end or 1 << 62
-    for number, piece in enumerate(pieces):
-        if wishes.cut_events and number == wishes.cut_events:
-            yield None
-            return
-        yield piece[:left]
-        left -= len(piece)
-        if left <= 0:
-            break
-    if wishes.cut:
-        yield None
-
-
-def _break(request: web.Request) -> None:
+def _break(request: web.BaseRequest, *, reset: bool) -> None:
     """Closes the connection behind what is written, without the end that HTTP would have."""
-    if request.transport is not None:
-        request.transport.close()
+    if request.transport is None:
+        return
+    if reset:
+        at_once = struct.pack("ii", 1, 0)  # lingers for 0 seconds: the kernel sends RST
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    request.transport.close()

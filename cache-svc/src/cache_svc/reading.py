@@ -16,6 +16,7 @@ FINGERPRINT_SIZE = 32
 MAX_NAME, MAX_TAG, MAX_EPOCH = 512, 64, 64  # bytes
 MAX_TAGS = 16
 MAX_STORES = 256
+MAX_NOTED_NANO_USD = 10**13  # at a time: ten thousand dollars
 MAX_NOTED = 10**12  # at a time: more than any fleet says in a second, and no sum of them leaves 64 bits
 YEAR = 365 * 86_400.0
 
@@ -114,8 +115,9 @@ def read_use(request: messages.NoteUseRequest) -> Use:
     """Numbers that somebody may have counted."""
     counts = {field.name: getattr(request, field.name) for field in request.DESCRIPTOR.fields}
     for name, count in counts.items():
-        if count > MAX_NOTED:
-            raise _refusal(name, f"is more than {MAX_NOTED}, which nobody counts between two notes")
+        most = MAX_NOTED_NANO_USD if name == "saved_nano_usd" else MAX_NOTED
+        if count > most:
+            raise _refusal(name, f"is more than {most}, which nobody counts between two notes")
     return Use(**counts)
 
 

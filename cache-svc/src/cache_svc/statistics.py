@@ -34,6 +34,7 @@ class Statistics:
             coalesced=use.coalesced,
             saved_input_tokens=use.saved_input_tokens,
             saved_output_tokens=use.saved_output_tokens,
+            saved_nano_usd=use.saved_nano_usd,
             purged=self._store.purged,
             watchers=self._watches.running,
             encrypted=self._keys.are_used,

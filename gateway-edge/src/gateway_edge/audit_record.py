@@ -26,6 +26,7 @@ def describe_call(call: Call, now: float) -> AuditRecord:
         cache=outcome.cache,
         attempts=outcome.attempts,
         usage=outcome.usage,
+        cost=outcome.cost,
         finish_reason=outcome.finish_reason,
         bytes_sent=call.reply.bytes_sent,
         traceparent=call.trace.traceparent,
@@ -33,9 +34,10 @@ def describe_call(call: Call, now: float) -> AuditRecord:
         client_address=_printable(arrival.client_address),
         replay_of=outcome.replay_of,
         unbilled=not outcome.is_billed,
+        dropped=outcome.dropped,
     )
     if call.question is not None:
-        record.model, record.stream = call.question.chat.model, call.question.is_stream
+        record.model, record.stream = call.question.view.model, call.question.is_stream
         if call.settings.audit.capture == "questions":
             record.question = question_to_keep(call.received, arrival.headers.get("cache-control", ""))
     record.started_at.FromMicroseconds(int(arrival.started_at * 1e6))

@@ -11,19 +11,24 @@ from chassis.context import TraceContext
 from chassis.errors import RunestoneError
 from gateway_edge.caching.controls import NO_CONTROLS, Controls
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.endpoints.endpoint import Endpoint
+from gateway_edge.endpoints.table import CHAT
 from gateway_edge.limits.limit import RequestLimit
-from gateway_edge.question.body import decode_object
-from gateway_edge.question.chat import ChatRequest
+from gateway_edge.question.body import decode_object, name_model
 from gateway_edge.question.fingerprint import is_ambiguous
+from gateway_edge.question.form import Form, read_form
 from gateway_edge.question.tool_errors import holds_tool_error
+from gateway_edge.question.views import View
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
+from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
+from runestone.provider.v1.provider_pb2 import Resource
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
     """What is known of a call before anything is done with it. `path` and `query` are as they stand in the request's first line,
-    `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`);
+    `endpoint` is the path decoded, `template` the path's own (`/v1/models/{id}`), `model` the one that the path names, if it does;
     `read_body` reads the body once, bounded in bytes and time;
     `client_address` is who calls, found behind trusted proxies when the call `is_proxied` by one, empty where that is not known;
     `received_at` is `Clock.monotonic`, `started_at` seconds since the epoch, `timeout` the seconds that the call may take."""
@@ -40,42 +45,47 @@ class Arrival(Struct, frozen=True, kw_only=True):
     timeout: float
     read_body: Callable[[], Awaitable[bytes]]
     is_proxied: bool = False
+    model: str = ""
 
 
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
-    kept answer was given; what was used `is_billed` or was given for nothing. A call that shared another's `is_keeper` when it falls
-    to it to have the answer kept."""
+    kept answer was given; what was used, and its cost, `is_billed` or was given for nothing; `dropped` are the request's members that
+    its provider could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept."""
 
     cache: str = ""
     provider: str = ""
     provider_model: str = ""
     attempts: int = 0
     usage: Usage | None = None
+    cost: Cost | None = None
     finish_reason: str = ""
     replay_of: str = ""
     is_billed: bool = True
     is_keeper: bool = False
+    dropped: tuple[str, ...] = ()
     is_complete: bool = False
     error: RunestoneError | None = None
 
 
 class Question(Struct):
-    """A validated request: the client's bytes, the typed view, the route that its model names, and what its `cache` member says.
-    The decoded document is there where it was needed. `notes`, where the same bytes came from the same caller
+    """A validated request: the client's bytes, the typed view, the route that its model names, what its `cache` member says, and the
+    endpoint that it was sent to. The decoded document is there where it was needed, the `form` where the body is one. `notes`, where the same bytes came from the same caller
     before, is what was worked out of them, each note under who made it: it is shared by all calls that ask the same."""
 
     body: bytes
-    chat: ChatRequest
+    view: View
     route: Route
     controls: Controls = NO_CONTROLS
     decoded: dict[str, Any] | None = None
     notes: dict[object, Any] | None = None
+    endpoint: Endpoint = CHAT
+    form: Form | None = None
 
     @property
     def is_stream(self) -> bool:
         """Whether the client wants events."""
-        return bool(self.chat.stream)
+        return self.view.is_stream
 
     @property
     def document(self) -> dict[str, Any]:
@@ -87,7 +97,7 @@ class Question(Struct):
     @property
     def is_ambiguous(self) -> bool:
         """Whether two readers could read the body differently, or more than its document says."""
-        return is_ambiguous(self.body, self.document)
+        return self.form is None and is_ambiguous(self.body, self.document)
 
     @property
     def holds_tool_error(self) -> bool:
@@ -116,7 +126,8 @@ class Call(Struct, kw_only=True, eq=False):
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
     deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
-    copy of a kept answer that it got."""
+    copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
+    provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer."""
 
     id: str
     arrival: Arrival
@@ -135,21 +146,33 @@ class Call(Struct, kw_only=True, eq=False):
     coalesce_key: bytes = b""
     limits: tuple[RequestLimit, ...] = ()
     given: Given | None = None
+    endpoint: Endpoint = CHAT
     body: bytes | None = None
     received: bytes | None = None
     document: dict[str, Any] | None = None
+    form: Form | None = None
+    resource: Resource | None = None
+    provider: str = ""
 
     async def read_document(self) -> dict[str, Any]:
-        """The body's object, decoded once for all who ask. Raises INVALID_REQUEST when it is none, and what reading raises."""
+        """The body's object, decoded once for all who ask; a form's fields, of which all but files are text. Raises INVALID_REQUEST
+        when it is none, and what reading raises."""
         body = await self.read_body()
         if self.document is None:
-            self.document = decode_object(body, self.settings.edge.protection.max_json_depth)
+            if self.endpoint.is_form:
+                self.form = read_form(body, self.arrival.headers.get("content-type", ""))
+                self.document = self.form.document | ({"model": self.arrival.model} if self.arrival.model else {})
+            else:
+                self.document = decode_object(body, self.settings.edge.protection.max_json_depth)
         return self.document
 
     async def read_body(self) -> bytes:
-        """The body, read once for all who ask. Raises BODY_TOO_LARGE, REQUEST_TIMEOUT."""
+        """The body, read once for all who ask; where the path names the model, JSON with that in it. Raises BODY_TOO_LARGE,
+        REQUEST_TIMEOUT."""
         if self.body is None:
             self.body = self.received = await self.arrival.read_body()
+            if self.arrival.model and not self.endpoint.is_form:
+                self.body = name_model(self.body, self.arrival.model)
         return self.body
 
     @property

@@ -24,6 +24,7 @@ from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.local import LocalLimits
 from gateway_edge.limits.metrics import LeaseMetrics
 from gateway_edge.middleware.call_provider import Connection, Models
+from gateway_edge.stored.places import Places
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
@@ -45,6 +46,7 @@ class Peers:
     shelf: Shelf
     uses: Uses
     claims: Claims
+    places: Places
     nonces: NonceMemory
     key_sources: KeySources
     leases: Leases
@@ -65,6 +67,7 @@ def connect_peers(runtime: Runtime) -> Peers:
         shelf=_open_shelf(runtime, near, replicas),
         uses=_count_uses(runtime),
         claims=_open_claims(runtime),
+        places=_open_places(runtime),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
         key_sources=KeySources(runtime.clock, runtime.spawn, runtime.log),
         leases=_take_leases(runtime),
@@ -113,6 +116,18 @@ def _open_claims(runtime: Runtime) -> Claims:
         spawn=runtime.spawn,
         new_token=new_claim_token,
         outcomes=runtime.metrics.counter("idempotency_claims", "Calls under a key, by what came of it", ("outcome",)),
+    )
+
+
+def _open_places(runtime: Runtime) -> Places:
+    return Places(
+        StateServiceStub(runtime.connect("cache")),
+        Breaker(clock=runtime.clock),
+        clock=runtime.clock,
+        spawn=runtime.spawn,
+        outcomes=runtime.metrics.counter(
+            "stored_responses", "Notes on who has a response, and what came", ("outcome",)
+        ),
     )
 
 

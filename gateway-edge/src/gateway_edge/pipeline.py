@@ -21,12 +21,15 @@ from gateway_edge.auth.table import lay_credentials
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.ways import Ways
+from gateway_edge.endpoints.stored import STORED
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
 from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
 from gateway_edge.middleware.call_provider import CallProvider
 from gateway_edge.middleware.choose import Choose
+from gateway_edge.middleware.find_stored import FindStored
 from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
 from gateway_edge.middleware.list_models import ListModels
@@ -39,7 +42,6 @@ from gateway_edge.middleware.settle import Settle
 from gateway_edge.middleware.transform import Transform
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.openapi.document import published
-from gateway_edge.openapi.shape import chat_shape
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.fingerprint import hash_parts
@@ -55,6 +57,8 @@ BUILT_IN: dict[str, list[PipelineStep]] = {
 # What they do for the same bytes of the same caller is the same, but for what they count. Not so for what may read a clock or draw
 # lots, as users' own may.
 REPEATABLE = frozenset({Authenticate, Validate, Idempotency, RefuseKeys, RateLimit, Cache, CallProvider})
+# What a call does not take that asks no model, but for a response that is stored: there is no body, and what it gets is nobody's answer.
+ASKING = (Validate, Idempotency, RefuseKeys, Cache)
 ALWAYS_THERE = ("usage", "audit", "request_logger")
 
 Options = Mapping[str, Any]
@@ -83,21 +87,25 @@ class Parts:
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     """The pipeline of every method and path, and that of the edge's own calls."""
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
-    call = CallProvider(peers.models, peers.provider)
+    call = CallProvider(peers.models, peers.provider, peers.places)
     steps = BUILT_IN | policy.settings.pipelines
     parts = Parts(policy, peers, standing)
-    pipelines = {name: _make_pipeline(name, [*_make_steps(steps[name], parts), call], steps[name]) for name in steps}
+    made = {name: [*_make_steps(steps[name], parts), call] for name in steps}
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
-    choose = Choose(pipelines, policy.catalog, chosen)
+    choose = Choose({name: _make_pipeline(name, made[name], steps[name]) for name in steps}, policy.catalog, chosen)
+    without = {name: _make_pipeline(name, _leave_out_asking(made[name]), steps[name]) for name in steps}
+    find, choose_without = FindStored(peers.places, policy.catalog), Choose(without, policy.catalog, chosen)
 
-    chat = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
+    asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
+    stored = Pipeline([standing.record, standing.settle, identify, standing.admit, find, choose_without])
     inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
     preflight = {("OPTIONS", "*"): Pipeline([Preflight(policy.cors)])} if policy.cors else {}
     paths = {
-        ("POST", "/v1/chat/completions"): chat,
+        **{("POST", path): asking for path in ENDPOINTS},
+        **dict.fromkeys(STORED, stored),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
         ("GET", "/v1/openapi.json"): openapi,
@@ -124,9 +132,18 @@ def _make_steps(steps: list[PipelineStep], parts: Parts) -> list[Middleware]:
     ]
 
 
+def _leave_out_asking(middleware: list[Middleware]) -> list[Middleware]:
+    """A pipeline's steps for what is stored: answers are changed, counted and watched as ever."""
+    return [
+        step.for_answers() if isinstance(step, Transform) else step
+        for step in middleware
+        if not isinstance(step, ASKING)
+    ]
+
+
 def _transform(parts: Parts, options: Options) -> Middleware:
-    known = chat_shape(is_strict=False)  # what an operator adds behind a strict `validate` is meant
-    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, known).ask)
+    # What an operator adds behind a strict `validate` is meant.
+    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, is_strict=False).ask)
 
 
 def _rate_limit(parts: Parts, options: Options) -> Middleware:
@@ -157,9 +174,7 @@ def _cache(parts: Parts, options: Options) -> Middleware:
 
 MAKERS: dict[str, Callable[[Parts, Options], Middleware]] = {
     "authenticate": lambda _parts, options: Authenticate(admin=options.get("admin", False)),
-    "validate": lambda parts, options: Validate(
-        parts.policy.catalog, chat_shape(is_strict=options.get("strict", False))
-    ),
+    "validate": lambda parts, options: Validate(parts.policy.catalog, is_strict=options.get("strict", False)),
     "transform": _transform,
     "idempotency": _idempotency,
     "rate_limit": _rate_limit,

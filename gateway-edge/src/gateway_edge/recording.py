@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from gateway_edge.reply import PassingReply, Reply
 
+EVENTS = "text/event-stream"
+
 
 class Recording(Struct, frozen=True):
     """An answer as it passed: its parts, and when each did on the monotonic clock. A part of a stream is whole events."""
@@ -41,6 +43,7 @@ class RecordingReply(PassingReply):
         self._on_whole = on_whole
         self._parts: list[bytes] = []
         self._moments: list[float] = []
+        self._content_type = EVENTS
         self.has_passed = False
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
@@ -50,6 +53,11 @@ class RecordingReply(PassingReply):
             await self._end(content_type)
         await self.inner.send(body, content_type, status)
 
+    async def begin(self, content_type: str) -> None:
+        """Passes on what kind of body follows."""
+        self._content_type = content_type
+        await self.inner.begin(content_type)
+
     async def write(self, events: bytes) -> None:
         """Passes events on."""
         self._keep(events)
@@ -57,7 +65,7 @@ class RecordingReply(PassingReply):
 
     async def close(self) -> None:
         """Ends the stream."""
-        await self._end("text/event-stream")
+        await self._end(self._content_type)
         await self.inner.close()
 
     def _keep(self, part: bytes) -> None:

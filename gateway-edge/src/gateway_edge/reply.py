@@ -1,7 +1,8 @@
-"""The way back to the client, as middleware sees it: one whole body, or a stream of events."""
+"""The way back to the client, as middleware sees it: one whole body, a stream of events, or a body of another kind in parts."""
 
 from typing import Protocol
 
+DROPPED = "x-runestone-dropped"  # which members of the request could not be carried to the provider
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -30,14 +31,18 @@ class Reply(Protocol):
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         """Sends a whole answer. Waits while the client reads slowly; raises ConnectionError when it is gone."""
 
+    async def begin(self, content_type: str) -> None:
+        """Says that what is written will be no events, but the parts of a body of this kind. It may be cut anywhere, and when the
+        call fails before `close` the client's connection is. Raises RuntimeError where something was sent."""
+
     async def write(self, events: bytes) -> None:
-        """Sends whole SSE events, beginning the stream with the first. Waits and raises as `send` does."""
+        """Sends whole SSE events, or after `begin` any part, beginning the answer with the first. Waits and raises as `send` does."""
 
     def expect_events(self) -> None:
         """Says that a stream will follow and its first event may take a while: the client is sent pings meanwhile."""
 
     async def close(self) -> None:
-        """Ends a stream that is whole."""
+        """Ends a stream, or a body in parts, that is whole."""
 
 
 class PassingReply:
@@ -65,6 +70,10 @@ class PassingReply:
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:
         """Passes a whole answer on."""
         await self.inner.send(body, content_type, status)
+
+    async def begin(self, content_type: str) -> None:
+        """Passes on what kind of body follows."""
+        await self.inner.begin(content_type)
 
     async def write(self, events: bytes) -> None:
         """Passes whole events on; several when several came at once."""

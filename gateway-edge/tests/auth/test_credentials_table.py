@@ -59,6 +59,7 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
             shelf=unused,
             uses=unused,
             claims=unused,
+            places=unused,
             nonces=nonces,
             key_sources=KeySources(clock, spawn, get_logger("edge")),
             leases=unused,

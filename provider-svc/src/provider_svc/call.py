@@ -4,15 +4,18 @@ import asyncio
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, NamedTuple
 
+from runestone.common.v1.dialect_pb2 import Dialect
+
 if TYPE_CHECKING:
     from provider_svc.flight import Flight
 
 
 class Question(NamedTuple):
-    """What makes calls the same: the edge's key, and whether the answer is a stream."""
+    """What makes calls the same: the edge's key, whether the answer is a stream, and in which dialect it is."""
 
     key: bytes
     stream: bool
+    dialect: Dialect.ValueType
 
 
 class Call:

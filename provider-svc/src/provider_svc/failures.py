@@ -31,10 +31,25 @@ REASONS_BY_TYPE: dict[str, Reason] = {
     "not_found_error": Reason.PROVIDER_REFUSED,
     "request_too_large": Reason.PROVIDER_REFUSED,
     "authentication_error": Reason.PROVIDER_CREDENTIALS_REFUSED,
+    "invalid_api_key": Reason.PROVIDER_CREDENTIALS_REFUSED,  # OpenAI's code, under the type of a question that is wrong
     "permission_error": Reason.PROVIDER_CREDENTIALS_REFUSED,
     "rate_limit_error": Reason.PROVIDER_RATE_LIMITED,
     "rate_limit_exceeded": Reason.PROVIDER_RATE_LIMITED,
     "overloaded_error": Reason.PROVIDER_OVERLOADED,
+    **dict.fromkeys(
+        (
+            "invalid_prompt",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_content_policy_violation",
+        ),
+        Reason.PROVIDER_REFUSED,  # what Responses say of a question once they have begun
+    ),
 }
 
 # Failures that the next moment, another connection or another target may not meet. What was refused would be again; whom a
@@ -65,6 +80,8 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
     if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
         return _credentials_refused(status, hint)
     fields = _read_error_fields(_decode(body))
+    if Reason.PROVIDER_CREDENTIALS_REFUSED in _list_reasons(fields):  # not everybody says 401
+        return _credentials_refused(status, hint)
     message = fields.get("message") or f"HTTP {status}{_excerpt(body)}"
     return RunestoneError(
         reason,
@@ -86,14 +103,22 @@ def failure_of_object(document: object, status: int = 200) -> RunestoneError | N
     if not isinstance(document, dict) or not document.get("error"):
         return None
     fields = _read_error_fields(document)
-    kind = fields.get("type", "")
-    reason = REASONS_BY_TYPE.get(kind) or REASONS_BY_TYPE.get(fields.get("code", ""), Reason.PROVIDER_FAILED)
-    if reason is Reason.PROVIDER_CREDENTIALS_REFUSED:
+    reasons = _list_reasons(fields)
+    if Reason.PROVIDER_CREDENTIALS_REFUSED in reasons:
         return _credentials_refused(status)
     message = fields.get("message") or "the provider reported an error without saying which"
     return RunestoneError(
-        reason, message, param=fields.get("param", ""), code=fields.get("code") or kind, upstream_status=status
+        reasons[0] if reasons else Reason.PROVIDER_FAILED,
+        message,
+        param=fields.get("param", ""),
+        code=fields.get("code") or fields.get("type", ""),
+        upstream_status=status,
     )
+
+
+def _list_reasons(fields: Mapping[str, str]) -> list[Reason]:
+    """What the type and the code of an error object mean, as far as either is known."""
+    return [REASONS_BY_TYPE[word] for name in ("type", "code") if (word := fields.get(name, "")) in REASONS_BY_TYPE]
 
 
 def _credentials_refused(status: int, retry_after: float | None = None) -> RunestoneError:

@@ -14,6 +14,7 @@ from chassis.errors import RunestoneError
 from provider_svc import events
 from provider_svc.audience import Audience, Follower
 from provider_svc.call import Call, Question
+from provider_svc.pricing.bill import NOTHING, Bill, Owed
 from provider_svc.provider import Begun, Chunk
 from provider_svc.ring import Ring
 from provider_svc.settings import ProviderSettings
@@ -35,7 +36,8 @@ class Owner(Protocol):
 class Flight:
     """The state of one upstream call, the `attempt`-th for those whom it answers. `provider` and `model` are its target's.
 
-    `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` its span's, where there is one.
+    `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` its span's, where there is one. `bill` says
+    what it comes to, `owed` what it came to when it is over.
     """
 
     __slots__ = (
@@ -47,9 +49,11 @@ class Flight:
         "accepted",
         "attempt",
         "audience",
+        "bill",
         "end",
         "ended",
         "model",
+        "owed",
         "provider",
         "question",
         "ring",
@@ -65,11 +69,14 @@ class Flight:
         *,
         question: Question | None = None,
         attempt: int = 1,
+        bill: Bill | None = None,
     ) -> None:
         self.provider = target.provider
         self.model = target.model
         self.question = question
         self.attempt = attempt
+        self.bill = bill
+        self.owed = NOTHING
         self.ring = Ring(bounds.ring)
         self.audience = Audience()
         self.accepted: CallEvent | None = None
@@ -140,7 +147,8 @@ class Flight:
 
     def accept(self, begun: Begun) -> None:
         """The provider's answer has begun."""
-        self.accepted = events.accepted(self.provider, self.model, begun, attempt=self.attempt)
+        rates = self.bill.rates if self.bill is not None and self.bill.is_stream else None
+        self.accepted = events.accepted(self.provider, self.model, begun, attempt=self.attempt, rates=rates)
         self.audience.wake()
 
     def accepted_for(self, call: Call) -> CallEvent | None:
@@ -172,15 +180,30 @@ class Flight:
             self.end = end
             self.audience.wake()
 
-    def fail(self, error: RunestoneError, usage: Usage | None = None) -> None:
+    def fail(self, error: RunestoneError) -> None:
         """Concludes with a failure, for those who are not taken along."""
         if self.end is None:
             self._owner.try_again(self, error)
-            self.conclude(self.failure(error, self.ring.last_seq, usage))
+            self.owed = self.estimate()
+            self.conclude(self._failure(error, self.ring.last_seq, self.owed))
 
-    def failure(self, error: RunestoneError, last_seq: int, usage: Usage | None = None) -> CallEvent:
-        """The end of an answer of which nothing comes behind `last_seq`."""
-        return events.failed(error, self.provider, self.model, attempt=self.attempt, last_seq=last_seq, usage=usage)
+    def failure(self, error: RunestoneError, last_seq: int) -> CallEvent:
+        """The end, for one subscriber, of an answer that goes on for others behind `last_seq`."""
+        return self._failure(error, last_seq, self.estimate())
+
+    def estimate(self) -> Owed:
+        """What it has come to so far: nothing before its answer has begun."""
+        return (
+            self.bill.estimate(self.ring.measure()) if self.bill is not None and self.accepted is not None else NOTHING
+        )
+
+    @property
+    def news(self) -> Usage | None:
+        """What the provider has counted on the way."""
+        return self.bill.news if self.bill is not None else None
+
+    def _failure(self, error: RunestoneError, last_seq: int, owed: Owed) -> CallEvent:
+        return events.failed(error, self.provider, self.model, attempt=self.attempt, last_seq=last_seq, owed=owed)
 
     def pause(self, call: Call, *, paused: bool) -> None:
         """Stops or resumes what `call` gets. When all are paused nothing is read; their deadlines go on."""

@@ -11,6 +11,7 @@ from provider_svc.call import Call, Question
 from provider_svc.failures import is_worth_another_try
 from provider_svc.flight import Flight
 from provider_svc.pilot import Pilot
+from provider_svc.pricing.bill import Bill
 from provider_svc.provider import UpstreamCall
 from provider_svc.questions import Questions
 from provider_svc.roster import Lease
@@ -154,7 +155,8 @@ class Flights:
     def _launch(self, plan: Plan, question: Question | None, attempt: int = 1) -> Flight:
         """Starts an upstream call in the running context: its trace, and its snapshot."""
         upstream, lease = plan()
-        flight = Flight(lease.target, self._bounds, self, question=question, attempt=attempt)
+        bill = Bill(upstream, lease.prices) if upstream.kept is None else None
+        flight = Flight(lease.target, self._bounds, self, question=question, attempt=attempt, bill=bill)
         flying = self._pilot.fly(flight, lease.provider, lease.kind, upstream)
         task = asyncio.get_running_loop().create_task(flying, name=f"flight {upstream.call_id}")
         task.add_done_callback(partial(self._note_end, flight, lease))

@@ -32,10 +32,10 @@ class Pilot:
         except asyncio.CancelledError:
             error = flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled")
             outcome = error.reason
-            flight.fail(error, call.meter.usage)
+            flight.fail(error)
             raise
         finally:
-            self._telemetry.note_end(flight.provider, outcome, landing.elapsed(), call.meter.usage)
+            self._telemetry.note_end(flight.provider, outcome, landing.elapsed(), flight.owed)
 
     def note_join(self, flight: Flight) -> None:
         """The running call shares `flight`, which another began."""
@@ -52,16 +52,27 @@ class Pilot:
                     await provider.call(call, landing)
                 finally:
                     describe(span, call.meter)
+            await self._conclude(landing, call)
         except RunestoneError as error:
-            flight.fail(error, call.meter.usage)
+            flight.fail(error)
             return error.reason
         except Exception:  # noqa: BLE001  the outermost loop of the task
             self._log.exception("upstream call crashed", call_id=call.call_id, provider=flight.provider)
             message = "internal error; provider-svc's log has the details"
-            flight.fail(RunestoneError(Reason.INTERNAL, message), call.meter.usage)
+            flight.fail(RunestoneError(Reason.INTERNAL, message))
             return Reason.INTERNAL
-        flight.conclude(events.completed(call.meter, first_byte=landing.first_byte, duration=landing.elapsed()))
         return COMPLETED
+
+    @staticmethod
+    async def _conclude(landing: "Landing", call: UpstreamCall) -> None:
+        """The answer is whole. Only while prices are being read, at start, its end waits for them."""
+        flight, duration = landing.flight, landing.elapsed()
+        if flight.bill is not None:
+            await flight.bill.settle()
+            flight.owed = flight.bill.close()
+        flight.conclude(
+            events.completed(call.meter, first_byte=landing.first_byte, duration=duration, owed=flight.owed)
+        )
 
 
 class Landing:

@@ -9,33 +9,61 @@ from typing import Protocol
 
 import msgspec
 
+from chassis.billing.estimate import Passed
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 from runestone.common.v1.usage_pb2 import Usage
+from runestone.provider.v1.provider_pb2 import Resource
 
 
 class Meter(msgspec.Struct):
     """What a call has used so far and how it stopped; a provider writes it as the answer passes, so that a call that
-    ends early is known as far as it came. `usage` stays None until the provider said something."""
+    ends early is known as far as it came. `usage` stays None until the provider said something. `passed` is what came of a document
+    that is a stream upstream."""
 
     usage: Usage | None = None
     finish_reason: str = ""
+    passed: Passed | None = None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Something that the provider keeps under its own `id`, and what is to be done with it. `query` are the parameters beside, decoded,
+    in the client's order."""
+
+    action: Resource.Action.ValueType
+    id: str
+    query: Sequence[tuple[str, str]] = ()
 
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one target. `members` are the client's top-level JSON members as raw slices, without `model`'s say:
-    `model` is the target's own name for the model."""
+    `model` is the target's own name for the model. Of a body that is not JSON, `form` has the whole (its media type is
+    `content_type`), and `members` are empty. `headers` are the client's for its maker's API. Where the call has to be translated,
+    `is_strict` refuses what may change the answer and cannot be carried. With `kept` no model is asked, but for what the provider keeps:
+    nothing is metered then."""
 
     call_id: str
     model: str
     stream: bool
     members: Mapping[str, msgspec.Raw]
+    dialect: Dialect.ValueType = DIALECT_OPENAI_CHAT
+    form: bytes = b""
+    content_type: str = ""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    is_strict: bool = True
+    kept: Kept | None = None
     meter: Meter = msgspec.field(default_factory=Meter)
 
 
-class Begun(msgspec.Struct, frozen=True, gc=False):
-    """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none)."""
+class Begun(msgspec.Struct, frozen=True):
+    """The provider's answer has begun: its HTTP status and its own request id ("" where it sends none). `content_type` where it is
+    neither JSON nor events; `dropped` are the request's members that were left out in translation, which `is_translated` says of the
+    answer."""
 
     upstream_status: int
     upstream_request_id: str = ""
+    content_type: str = ""
+    dropped: tuple[str, ...] = ()
+    is_translated: bool = False
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +119,11 @@ class Gathered:
 
 
 class Provider(Protocol):
-    """Calls the models of one configured provider."""
+    """Calls the models of one configured provider, in the dialects that it speaks itself: it is asked in no other."""
+
+    @property
+    def dialects(self) -> frozenset[Dialect.ValueType]:
+        """The dialects that it speaks."""
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """Brings one `Begun`, then chunks; returning means that the answer is whole.

@@ -1,17 +1,17 @@
-"""From a provider's configuration to the thing that calls it: one table of kinds, one of their makers' addresses."""
+"""From a provider's configuration to the thing that calls it: one table of kinds."""
 
 from collections.abc import Callable
 from weakref import WeakSet
 
 from chassis.clock import Clock
+from chassis.config.presets import find_address
 from chassis.config.schema import Provider as Configured
 from provider_svc.anthropic.provider import AnthropicProvider
 from provider_svc.openai.provider import OpenAIProvider
 from provider_svc.provider import Provider
 from provider_svc.simulated.provider import SimulatedProvider
+from provider_svc.translating import Translating
 from provider_svc.upstream import Upstream
-
-BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 
 BY_KIND: dict[str, Callable[[str, Configured, Upstream, Clock], Provider]] = {
     "openai": OpenAIProvider,
@@ -28,12 +28,18 @@ class ProviderFactory:
         self._upstreams: WeakSet[Upstream] = WeakSet()
 
     def open(self, configured: Configured) -> Provider:
-        """The provider for `configured`, with a connection pool of its own where it needs one."""
+        """The provider for `configured`, with a connection pool of its own where it needs one; around it what translates for it."""
+        return Translating(self._open(configured), self._clock)
+
+    def _open(self, configured: Configured) -> Provider:
         if configured.kind == "simulated":
             return SimulatedProvider(configured.name, configured, self._clock)
-        address = configured.base_url or BASE_URLS[configured.kind]
         upstream = Upstream(
-            configured.name, address, configured.timeouts, ca=configured.ca, proxy=configured.proxy or ""
+            configured.name,
+            find_address(configured),
+            configured.timeouts,
+            ca=configured.ca,
+            proxy=configured.proxy or "",
         )
         self._upstreams.add(upstream)
         return BY_KIND[configured.kind](configured.name, configured, upstream, self._clock)

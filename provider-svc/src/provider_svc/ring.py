@@ -7,6 +7,7 @@ from itertools import islice
 
 import msgspec
 
+from chassis.billing.estimate import Passed
 from chassis.errors import Reason, RunestoneError
 from provider_svc.provider import Chunk
 
@@ -91,6 +92,14 @@ class Ring:
                 break
             slices.append(events)
         return _merge(slices)
+
+    def measure(self) -> Passed:
+        """All that came, as far as it is kept, for an estimate of what it was."""
+        passed = Passed()
+        for events in self._kept:
+            passed.add(events.body)
+        passed.size = self.written
+        return passed
 
     def offset_behind(self, after_seq: int) -> int:
         """How many bytes came up to and with `after_seq`, which must be one that `check_reaches` accepts."""

@@ -1,5 +1,6 @@
-"""Which target answers a public model name: the configuration's catalog, then the targets' weights."""
+"""Which target answers a public model name: the configuration's catalog, what the targets can do, then their weights."""
 
+from collections.abc import Callable
 from itertools import accumulate
 
 from chassis.config.catalog import Catalog, Route
@@ -7,12 +8,38 @@ from chassis.config.schema import Target
 from chassis.errors import Reason, RunestoneError
 
 
-def find_target(catalog: Catalog, model: str, draw: float) -> Target:
-    """The target for `model`. Raises MODEL_NOT_FOUND when nothing answers for it; `draw` is a number in [0, 1)."""
+def find_route(catalog: Catalog, model: str) -> Route:
+    """The route of `model`. Raises MODEL_NOT_FOUND when nothing answers for it."""
     route = catalog.find_route(model)
     if route is None or not route.targets:
         raise RunestoneError(Reason.MODEL_NOT_FOUND, f"no route answers for the model {model[:200]!r}", param="model")
-    return choose_target(route, draw)
+    return route
+
+
+def find_target(route: Route, model: str, draw: float, can: Callable[[Target], bool]) -> Target:
+    """The target of those that `can` on which `draw`, a number in [0, 1), falls. Raises INVALID_REQUEST when none can, and
+    MODEL_NOT_FOUND when all weigh nothing."""
+    targets = tuple(filter(can, route.targets))
+    if len(targets) == len(route.targets):
+        return choose_target(route, draw)
+    if not any(target.weight for target in targets):
+        raise unspoken(model)
+    return choose_target(Route(route.name, targets), draw)
+
+
+def find_target_at(route: Route, model: str, provider: str) -> Target:
+    """The heaviest target at one provider, also where it weighs nothing. Raises INVALID_REQUEST when the route has none there."""
+    targets = [target for target in route.targets if target.provider == provider]
+    if not targets:
+        message = f"the provider {provider[:200]!r} has no target of {model[:200]!r}"
+        raise RunestoneError(Reason.INVALID_REQUEST, message, param="model")
+    return max(targets, key=lambda target: target.weight)
+
+
+def unspoken(model: str) -> RunestoneError:
+    """INVALID_REQUEST for an endpoint that a target has not."""
+    message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"
+    return RunestoneError(Reason.INVALID_REQUEST, message, param="model", code="unsupported_endpoint")
 
 
 def choose_target(route: Route, draw: float) -> Target:

@@ -2,9 +2,12 @@
 
 import random
 
+from chassis.config.schema import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.flights import Flights
 from provider_svc.pilot import Pilot
+from provider_svc.pricing.library import Library
+from provider_svc.pricing.prices import ConfiguredPrices
 from provider_svc.providers import ProviderFactory
 from provider_svc.roster import Roster
 from provider_svc.servicer import ProviderServicer
@@ -17,7 +20,12 @@ async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
     factory = ProviderFactory(runtime.clock)
-    roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random))
+    library = Library(runtime.spawn)
+
+    def open_prices(configured: Configured) -> ConfiguredPrices:
+        return ConfiguredPrices(configured, library, runtime.clock, runtime.log)
+
+    roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random, open_prices))
     routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
     pilot = Pilot(Telemetry(runtime.metrics, runtime.tracing), runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)

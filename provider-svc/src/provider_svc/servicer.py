@@ -3,21 +3,18 @@
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from chassis import context as call_context
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
 from chassis.snapshots import Editions
 from provider_svc.call import Call, Question
-from provider_svc.documents import UNREADABLE
+from provider_svc.envelope import Envelope, read_envelope
 from provider_svc.flights import Flights
 from provider_svc.provider import UpstreamCall
 from provider_svc.roster import Lease, Roster, Routes
 from provider_svc.settings import ProviderSettings
 from provider_svc.subscription import Response, Subscription
-from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.provider.v1.provider_pb2 import (
     AttachRequest,
     AttachResponse,
@@ -29,8 +26,6 @@ from runestone.provider.v1.provider_pb2 import (
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceServicer
 
 KEY_LENGTH = 32  # bytes: a SHA-256
-
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class ProviderServicer(ProviderServiceServicer):
@@ -47,11 +42,11 @@ class ProviderServicer(ProviderServiceServicer):
 
     def Call(self, request: CallRequest, context: Context) -> Subscription[CallResponse]:  # noqa: N802
         """Shares the flight of the same question, or begins one under the snapshot that the call carries, and follows it."""
-        members, question = read_members(request), read_question(request)
+        envelope, question = read_envelope(request), read_question(request)
         self._flights.check_new(request.call_id)
         call = Call(request.call_id, request.tenant, self._deadline())
         if question is None or not self._flights.join(call, question):
-            self._flights.begin(call, partial(self._plan, request, members), question)
+            self._flights.begin(call, partial(self._plan, request, envelope), question)
         return follow(self._flights, call, CallResponse, 0, context)
 
     def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
@@ -73,11 +68,29 @@ class ProviderServicer(ProviderServiceServicer):
                 )
         return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
 
-    def _plan(self, request: CallRequest, members: dict[str, msgspec.Raw]) -> tuple[UpstreamCall, Lease]:
-        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, or UNAVAILABLE for lack of the snapshot."""
-        lease = self._roster.lend(self._routes.of_call(), request.model)
-        model = lease.target.model
-        return UpstreamCall(call_id=request.call_id, model=model, stream=request.stream, members=members), lease
+    def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[UpstreamCall, Lease]:
+        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has
+        the endpoint, or UNAVAILABLE for lack of the snapshot."""
+        lease = self._lend(request, envelope)
+        call = UpstreamCall(
+            call_id=request.call_id,
+            model=lease.target.model,
+            stream=request.stream,
+            members=envelope.members,
+            dialect=request.dialect,
+            form=envelope.form,
+            content_type=envelope.content_type,
+            headers=envelope.headers,
+            is_strict=lease.is_strict,
+            kept=envelope.kept,
+        )
+        return call, lease
+
+    def _lend(self, request: CallRequest, envelope: Envelope) -> Lease:
+        routes = self._routes.of_call()
+        if envelope.kept is not None:
+            return self._roster.lend_at(routes, request.provider, request.model)
+        return self._roster.lend(routes, request.model, request.dialect, request.provider)
 
     def _deadline(self) -> float:
         deadline = call_context.current().deadline
@@ -104,17 +117,4 @@ def read_question(request: CallRequest) -> Question | None:
     if len(key) != KEY_LENGTH:
         message = f"coalesce_key has {len(key)} bytes; {KEY_LENGTH} or none were expected"
         raise RunestoneError(Reason.INVALID_REQUEST, message, param="coalesce_key")
-    return Question(key, request.stream)
-
-
-def read_members(request: CallRequest) -> dict[str, msgspec.Raw]:
-    """The body's top-level members. Raises INVALID_REQUEST for whatever is missing or cannot be understood."""
-    for name in ("call_id", "tenant", "model"):
-        if not getattr(request, name):
-            raise RunestoneError(Reason.INVALID_REQUEST, f"{name} is missing", param=name)
-    if request.dialect != DIALECT_OPENAI_CHAT:
-        raise RunestoneError(Reason.INVALID_REQUEST, "the dialect is not one that this service speaks", param="dialect")
-    try:
-        return _decode_members(request.body)
-    except UNREADABLE as exc:
-        raise RunestoneError(Reason.INVALID_REQUEST, f"the body is not a JSON object: {exc}", param="body") from exc
+    return Question(key, request.stream, request.dialect)

@@ -104,14 +104,18 @@ def read_event(frame: bytes) -> Event:
     """The fields of one event; unknown fields and comments are left out."""
     if frame.startswith(b"data:") and frame.find(b"\n") == len(frame) - 2 and b"\r" not in frame:
         return Event(b"", _value(frame[5:-2]))  # the shape of nearly every event
-    name, data = b"", []
+    if frame.startswith(b"event:") and frame.count(b"\n") == 3 and frame.endswith(b"\n\n") and b"\r" not in frame:
+        name, data = frame[6:-2].split(b"\n")
+        if data.startswith(b"data:"):
+            return Event(_value(name), _value(data[5:]))  # and of the others
+    name, lines = b"", []
     for line in _LINE_END.split(frame):
         field, _, value = line.partition(b":")
         if field == b"data":
-            data.append(_value(value))
+            lines.append(_value(value))
         elif field == b"event":
             name = _value(value)
-    return Event(name, b"\n".join(data))
+    return Event(name, b"\n".join(lines))
 
 
 def _value(text: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from chassis.errors import RunestoneError
 from provider_svc import events
 from provider_svc.call import Call
+from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import AttachResponse, CallEvent, CallResponse
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Subscription(Generic[Response]):
         "_saw_accepted",
         "_saw_end",
         "_seq",
+        "_told",
         "_waiter",
         "call",
         "read",
@@ -43,6 +45,7 @@ class Subscription(Generic[Response]):
         self._most = most
         self._saw_accepted = False
         self._saw_end = False
+        self._told: Usage | None = None
         self._parting: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -111,7 +114,11 @@ class Subscription(Generic[Response]):
             self._seq = news.last_seq
             self.read += len(news.body)
             flight.note_read(self)
-            events.write_data(response.events.add(), news)
+            event = response.events.add()
+            events.write_data(event, news)
+            if (usage := flight.news) is not self._told and usage is not None:
+                self._told = usage
+                event.data.usage.CopyFrom(usage)
         if flight.end is not None and self._seq == flight.ring.last_seq:
             self._saw_end = True
             response.events.append(flight.end_for(self.call))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from chassis.context import TraceContext
 from chassis.metrics import Metrics
 from chassis.tracing import Tracing
+from provider_svc.pricing.bill import Owed
 from provider_svc.provider import Meter
-from runestone.common.v1.usage_pb2 import Usage
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
@@ -23,6 +23,7 @@ USAGE_ATTRIBUTES = {
     "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "cache_write_input_tokens": "gen_ai.usage.cache_write.input_tokens",
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "is_estimated": "runestone.usage.is_estimated",
 }
 
 
@@ -36,7 +37,10 @@ class Telemetry:
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._first_bytes = metrics.histogram("upstream_first_byte_seconds", "Time to the first byte", ("provider",))
         self._durations = metrics.histogram("upstream_call_seconds", "Time to the last byte", ("provider",))
-        self._tokens = metrics.counter("upstream_tokens", "Tokens as providers count", ("provider", "direction"))
+        tokens = "Tokens as providers count, or as estimated where a stream ended early"
+        self._tokens = metrics.counter("upstream_tokens", tokens, ("provider", "direction"))
+        self._dollars = metrics.counter("upstream_cost_dollars", "What upstream calls cost", ("provider",))
+        self._unpriced = metrics.counter("upstream_unpriced", "Upstream calls without a known price", ("provider",))
 
     def span(self, provider: str, kind: str, model: str, *, stream: bool) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
@@ -60,13 +64,18 @@ class Telemetry:
         """An answer has begun."""
         self._first_bytes.labels(provider).observe(seconds)
 
-    def note_end(self, provider: str, outcome: str, seconds: float, usage: Usage | None) -> None:
+    def note_end(self, provider: str, outcome: str, seconds: float, owed: Owed) -> None:
         """A call is over."""
         self._calls.labels(provider, outcome).inc()
         self._durations.labels(provider).observe(seconds)
-        if usage is not None:
-            self._tokens.labels(provider, "input").inc(usage.input_tokens)
-            self._tokens.labels(provider, "output").inc(usage.output_tokens)
+        if owed.usage is None:
+            return
+        self._tokens.labels(provider, "input").inc(owed.usage.input_tokens)
+        self._tokens.labels(provider, "output").inc(owed.usage.output_tokens)
+        if owed.cost is not None:
+            self._dollars.labels(provider).inc(owed.cost.nano_usd / 1e9)
+        else:
+            self._unpriced.labels(provider).inc()
 
 
 def _span_context(trace: TraceContext) -> "SpanContext":

@@ -65,6 +65,14 @@ class Upstream:
         """
         return Exchange(self, path, body, headers)
 
+    def send(self, method: str, path: str, headers: Mapping[str, str]) -> "Exchange":
+        """A request of another method, or without a body; `path` may have a query. Promises and raises what `post` does."""
+        return Exchange(self, path, b"", headers, method)
+
+    def write_bare_head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """The head of a request without a body. Raises as `write_head` does."""
+        return self._form.fill_in_bare(method, path, headers)
+
     def write_head(self, path: str, headers: Mapping[str, str], length: int) -> bytes:
         """A request's head. Raises ValueError for a header that HTTP does not allow."""
         return self._form.fill_in(path, headers, length)
@@ -84,15 +92,18 @@ class Upstream:
 
 
 class Exchange:
-    """One request and its answer, as a context; `Upstream.post` says what it promises."""
+    """One request and its answer, as a context; `Upstream.post` says what it promises. With a `method` it has no body."""
 
-    __slots__ = ("_body", "_connection", "_headers", "_path", "_upstream")
+    __slots__ = ("_body", "_connection", "_headers", "_method", "_path", "_upstream")
 
-    def __init__(self, upstream: Upstream, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, upstream: Upstream, path: str, body: bytes, headers: Mapping[str, str], method: str = ""
+    ) -> None:
         self._upstream = upstream
         self._path = path
         self._body = body
         self._headers = headers
+        self._method = method
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Answer:
@@ -116,7 +127,7 @@ class Exchange:
 
     async def _begin(self, begun: float) -> tuple[Reply, Connection]:
         """Sends the request, once more when a kept connection turned out to be stale and the first time cannot count."""
-        head = self._upstream.write_head(self._path, self._headers, len(self._body))
+        head = self._write_head()
         try:
             return await self._send(head, begun)
         except ClosedEarly as fault:
@@ -125,6 +136,11 @@ class Exchange:
         self._release()
         self._upstream.pool.drop_idle()
         return await self._send(head, begun)
+
+    def _write_head(self) -> bytes:
+        if self._method:
+            return self._upstream.write_bare_head(self._method, self._path, self._headers)
+        return self._upstream.write_head(self._path, self._headers, len(self._body))
 
     async def _send(self, head: bytes, begun: float) -> tuple[Reply, Connection]:
         pool, timeouts = self._upstream.pool, self._upstream.timeouts

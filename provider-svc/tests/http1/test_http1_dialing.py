@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 from base64 import b64encode
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -100,7 +100,14 @@ class Proxy(Origin):
 async def _pour(reader, writer):
     while data := await reader.read(1 << 16):
         writer.write(data)
+    await _close(writer)
+
+
+async def _close(writer) -> None:
+    """Returns when the socket is closed: a writer that outlives its loop would be another test's warning."""
     writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _read_head(reader) -> bytes:
@@ -117,7 +124,10 @@ async def serving(talker: Origin, **options):
 
     async def talk(reader, writer):
         running.add(asyncio.current_task())
-        await talker.talk(reader, writer)
+        try:
+            await talker.talk(reader, writer)
+        finally:
+            await _close(writer)
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, **options)
     async with server:

@@ -29,6 +29,20 @@ def test_a_head_is_a_line_its_headers_and_the_length():
     ]
 
 
+@pytest.mark.parametrize(("method", "length"), [("GET", []), ("DELETE", []), ("POST", ["content-length: 0"])])
+def test_a_head_without_a_body_says_so_where_that_is_not_a_matter_of_course(method, length):
+    form = RequestForm(parse_origin("https://api.example/v1/"), ALWAYS)
+    lines = form.fill_in_bare(method, "/responses/r?stream=true", {"authorization": "Bearer k"}).decode().split("\r\n")
+    assert lines[0] == f"{method} /v1/responses/r?stream=true HTTP/1.1"
+    assert lines[1:] == ["host: api.example", "user-agent: runestone", "authorization: Bearer k", *length, "", ""]
+
+
+@pytest.mark.parametrize("path", ["", "/a b", "/a\r\nx: y", "/\x00", "/é", "/\x7f"])
+def test_a_path_that_could_end_its_line_is_not_sent(path):
+    with pytest.raises(ValueError, match="path"):
+        RequestForm(parse_origin("https://api.example"), ALWAYS).fill_in_bare("GET", path, {})
+
+
 @pytest.mark.parametrize(
     ("url", "host", "target"),
     [

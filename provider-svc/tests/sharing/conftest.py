@@ -21,6 +21,7 @@ from provider_svc.provider import Begun, UpstreamCall
 from provider_svc.roster import Lease, Seat
 from provider_svc.settings import ProviderSettings
 from provider_svc.telemetry import Telemetry
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.common.v1.error_pb2 import ErrorReason
 from runestone.provider.v1.provider_pb2 import AttachResponse, CallResponse
 
@@ -29,6 +30,8 @@ KEY = b"k" * 32
 
 class Upstream:
     """What one upstream call brings, as the test says; `is_closed` when its socket would be."""
+
+    dialects = frozenset({DIALECT_OPENAI_CHAT})
 
     def __init__(self, question):
         self.question = question
@@ -86,7 +89,7 @@ class Tower:
         """A call and its subscription, as the servicer makes them."""
         self.flights.check_new(call_id)
         call = Call(call_id, tenant, self.clock.monotonic() + seconds)
-        question = Question(key, stream)
+        question = Question(key, stream, DIALECT_OPENAI_CHAT)
         if not self.flights.join(call, question):
             self.flights.begin(call, partial(self.plan, question), question)
         return self.flights.follow(call, CallResponse)

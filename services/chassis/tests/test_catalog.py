@@ -66,3 +66,11 @@ def test_a_route_never_bears_a_name_that_a_client_made_up():
 
 def test_names_are_what_the_configuration_wrote():
     assert CATALOG.names == ["gpt-4o", "openai/o3", "openai/*", "gpt-4*", "gpt-*", "*"]
+
+
+def test_a_route_refuses_losses_unless_its_entry_says_otherwise():
+    """A name that stands for a provider's model has no entry, and is strict."""
+    target = [Target(provider="sim", model="*")]
+    catalog = Catalog([Model(name="lax*", targets=target, on_loss="drop"), Model(name="m", targets=target)], PROVIDERS)
+    strict = {name: catalog.find_route(name).is_strict for name in ("lax-one", "m", "sim/x")}
+    assert strict == {"lax-one": False, "m": True, "sim/x": True}

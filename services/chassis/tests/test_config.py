@@ -61,7 +61,7 @@ def test_contradictions_are_reported_at_once_too():
         """)
     assert problems == [
         "line 2: providers[0].name: 'local' stands 2 times",
-        "line 2: providers[0]: kind openai_compatible needs a base_url",
+        "line 2: providers[0]: kind openai_compatible needs a base_url, or a preset",
         "line 3: providers[1].name: 'local' stands 2 times",
         "line 5: models[0].targets[0].provider: there is no provider 'nowhere'",
         "line 5: models[0].fallbacks[0]: there is no model 'slow'",

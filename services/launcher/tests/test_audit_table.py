@@ -14,6 +14,8 @@ RECORD = {
     "model": "openai/gpt-4o-mini",
     "status": 503,
     "duration_ms": 12.345,
+    "cost_usd": 0.000123,
+    "cost_is_estimated": False,
     "cache": None,
     "error_reason": "PROVIDER_UNREACHABLE",
 }
@@ -47,6 +49,24 @@ def test_what_is_no_terminal_gets_every_column():
 def test_a_long_name_is_shortened_and_means_no_markup():
     line = draw(500, fits=None, model="[bold]" + "m" * 250)[1]
     assert "[bold]" + "m" * (LONGEST_CELL - 7) + "…" in line
+
+
+@pytest.mark.parametrize(
+    ("members", "cell"),
+    [
+        ({}, "0.000123"),
+        ({"cost_is_estimated": True}, "~0.000123"),
+        ({"cost_usd": 0.0}, "0"),
+        ({"cost_usd": 12.5}, "12.5"),
+        ({"cost_usd": 1e-09}, "0.000000001"),
+    ],
+)
+def test_a_cost_is_a_plain_number_of_dollars_and_says_when_it_was_estimated(members, cell):
+    assert cell in draw(500, fits=None, **members)[1].split()
+
+
+def test_a_cost_that_nobody_knows_is_no_zero():
+    assert "0" not in draw(500, fits=None, cost_usd=None, cost_is_estimated=None)[1].split()
 
 
 @pytest.mark.parametrize("spare", [0, -1])

@@ -61,9 +61,17 @@ def test_the_share_of_hits_is_over_all_look_ups_and_null_before_the_first(counts
 def test_a_script_reads_the_sum_each_replica_and_who_is_missing():
     asked = Asked({"cache-0": statistics("memory", 1)}, {"cache-1": "gone"})
     said = describe_cache(asked)
-    assert {field.name for field in GetStatisticsResponse.DESCRIPTOR.fields} < set(said)
+    names = {field.name for field in GetStatisticsResponse.DESCRIPTOR.fields}
+    assert names - {"saved_nano_usd"} | {"saved_usd"} < set(said)
     assert said["replicas"] == {"cache-0": list_counts(asked.answers["cache-0"])}
     assert said["failures"] == {"cache-1": "gone"}
+
+
+def test_what_was_saved_is_in_dollars():
+    replicas = [GetStatisticsResponse(store="redis", saved_nano_usd=nano) for nano in (1_000_000_000, 500_000_000)]
+    said = describe_cache(Asked({"a": replicas[0], "b": replicas[1]}, {}))
+    assert (said["saved_usd"], said["replicas"]["b"]["saved_usd"]) == (1.5, 0.5)
+    assert "saved_nano_usd" not in said
 
 
 def draw(*replicas: GetStatisticsResponse) -> list[str]:
@@ -84,6 +92,7 @@ def test_a_reader_sees_shares_of_bounds_and_units():
         near_hits=60,
         misses=10,
         saved_output_tokens=1_234_567,
+        saved_nano_usd=1_204_500_000,
     )
     lines = draw(one)
     assert lines[0] == "answer cache memory"
@@ -92,6 +101,7 @@ def test_a_reader_sees_shares_of_bounds_and_units():
     assert "entries 1,200 of 10,000" in lines
     assert "bytes 3.0 MiB of 256.0 MiB (1.2%)" in lines
     assert "saved tokens 0 in, 1,234,567 out" in lines
+    assert "saved dollars 1.2045" in lines
     assert not any(line.startswith("replica") for line in lines)
 
 

@@ -51,7 +51,7 @@ def run(*arguments: str):
 
 def test_every_command_is_listed():
     shown = run("--help").output
-    assert all(name in shown for name in ("up", "serve", "chat", "config", "doctor", "audit", "cache"))
+    assert all(name in shown for name in ("up", "serve", "chat", "config", "doctor", "audit", "cache", "providers"))
 
 
 def test_help_says_which_settings_stand_for_an_option():

@@ -65,9 +65,12 @@ def test_a_provider_without_its_key_is_a_failure():
       - {name: a, kind: openai}
       - {name: b, kind: anthropic, api_key: sk-canary}
       - {name: c, kind: simulated}
+      - {name: d, kind: openai_compatible, preset: groq}
+      - {name: e, kind: openai_compatible, preset: vllm}
     """)
-    found = list(check_credentials(settings, {}))
-    assert [each.verdict for each in found] == [Verdict.FAIL, Verdict.OK, Verdict.OK]
+    found = list(check_credentials(settings, {"GROQ_API_KEY": "sk-canary"}))
+    assert [each.verdict for each in found] == [Verdict.FAIL, Verdict.OK, Verdict.OK, Verdict.FAIL, Verdict.OK]
+    assert found[3].detail == "groq, without api_key; $GROQ_API_KEY is set"
     assert "sk-canary" not in repr(found)
 
 

@@ -65,11 +65,20 @@ def test_a_record_is_one_flat_object_that_begins_with_its_request_id():
     assert (described["usage"]["output_tokens"], described["usage"]["input_tokens"]) == (0, None)
 
 
+def test_what_a_call_cost_and_what_its_provider_was_not_asked_is_shown():
+    """A price that is not known is null, never 0."""
+    record = AuditRecord(dropped=["top_k", "messages[2].cache_control"])
+    described = json.loads(json.dumps(describe_record(record)))
+    assert (described["dropped"], described["cost_usd"]) == (["top_k", "messages[2].cache_control"], None)
+    record.cost.nano_usd = 1_500
+    described = describe_record(record)
+    assert (described["cost_usd"], described["cost_is_estimated"]) == (0.0000015, False)
+
+
 def test_every_member_of_a_record_is_there():
     names = {field.name for field in AuditRecord.DESCRIPTOR.fields}
-    shown = {
-        name.removesuffix("_ms") if name != "question_bytes" else "question" for name in describe_record(AuditRecord())
-    }
+    written = {"question_bytes": "question", "cost_usd": "cost", "cost_is_estimated": "cost"}
+    shown = {written.get(name, name.removesuffix("_ms")) for name in describe_record(AuditRecord())}
     assert shown == names
 
 

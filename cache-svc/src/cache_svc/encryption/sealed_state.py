@@ -20,6 +20,7 @@ class SealedState:
     def __init__(self, store: StateStore, masters: Sequence[bytes], random: Randomness) -> None:
         self._store = store
         self._seal = MasterSeal(b"answers under a key", masters, random)
+        self._note_seal = MasterSeal(b"notes", masters, random)
         self._maskings = tuple(derive(master, b"asked under a key") for master in masters)
 
     async def remember_nonce(self, scope: bytes, key: bytes, ttl: float) -> bool:
@@ -51,6 +52,15 @@ class SealedState:
     async def abandon(self, key: bytes, token: bytes) -> None:
         """As the store does."""
         await self._store.abandon(key, token)
+
+    async def keep_note(self, scope: bytes, key: bytes, note: bytes, ttl: float) -> None:
+        """As the store does."""
+        await self._store.keep_note(scope, key, self._note_seal.seal(note, key), ttl)
+
+    async def find_note(self, key: bytes) -> bytes | None:
+        """As the store does; a note that does not open is not there."""
+        sealed = await self._store.find_note(key)
+        return None if sealed is None else self._note_seal.unseal(sealed, key)
 
     def _unseal(self, key: bytes, outcome: Outcome) -> Outcome:
         answer = self._seal.unseal(outcome.answer, key)

@@ -13,7 +13,7 @@ from cache_svc.store import Bounds, Entry
 from chassis.clock import Clock
 
 FINGERPRINT_SIZE = 32
-SCOPES = 4  # that it takes to use up the room for nonces
+SCOPES = 4  # that it takes to use up the room for nonces, or for notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,15 @@ class _Claim:
 
 
 class MemoryState:
-    """Answers as the cache keeps them, those used last; claims and nonces until their time, and no more than `max_entries` of
-    either, nonces of one scope no more than a quarter of it. Nothing in here awaits what could wait, so each method is one step. `on_eviction` hears of every answer that was
+    """Answers as the cache keeps them, those used last; claims, nonces and notes until their time, and no more than `max_entries` of
+    each, nonces and notes of one scope no more than a quarter of it. Nothing in here awaits what could wait, so each method is one step. `on_eviction` hears of every answer that was
     dropped early to make room."""
 
     def __init__(self, bounds: Bounds, clock: Clock, on_eviction: Callable[[], None] = lambda: None) -> None:
         self.answers = MemoryStore(bounds, clock, Lru(), on_eviction)
         self.claims: Register[_Claim] = Register("calls under a key", bounds.max_entries, clock)
         self.nonces: Register[bool] = Register("nonces", bounds.max_entries, clock, -(-bounds.max_entries // SCOPES))
+        self.notes: Register[bytes] = Register("notes", bounds.max_entries, clock, -(-bounds.max_entries // SCOPES))
         self.changes = Changes()
 
     async def remember_nonce(self, scope: bytes, key: bytes, ttl: float) -> bool:
@@ -76,10 +77,18 @@ class MemoryState:
             self.claims.remove(key)
             self.changes.announce(key)
 
+    async def keep_note(self, scope: bytes, key: bytes, note: bytes, ttl: float) -> None:
+        """By this process's clock. Raises OVERLOADED also when the scope alone has its share."""
+        self.notes.put(key, note, ttl, owner=scope)
+
+    async def find_note(self, key: bytes) -> bytes | None:
+        """Of this process."""
+        return self.notes.get(key)
+
     async def sweep(self, pause: float = 1.0) -> None:
         """Drops what is over, every `pause` seconds and a bounded number at a time, until cancelled."""
         while True:
-            has_more = [part.drop_expired() for part in (self.answers, self.claims, self.nonces)]
+            has_more = [part.drop_expired() for part in (self.answers, self.claims, self.nonces, self.notes)]
             await asyncio.sleep(0 if any(has_more) else pause)
 
     def _held(self, key: bytes, token: bytes) -> _Claim:
@@ -89,4 +98,4 @@ class MemoryState:
         return claim
 
     def __repr__(self) -> str:
-        return f"MemoryState({self.answers!r}, {self.claims!r}, {self.nonces!r}, {self.changes!r})"
+        return f"MemoryState({self.answers!r}, {self.claims!r}, {self.nonces!r}, {self.notes!r}, {self.changes!r})"

@@ -7,7 +7,9 @@ from chassis.errors import Reason, RunestoneError
 from runestone.state.v1.state_pb2 import (
     AbandonCallRequest,
     BeginCallRequest,
+    FindNoteRequest,
     FinishCallRequest,
+    KeepNoteRequest,
     RememberNonceRequest,
     RenewCallRequest,
 )
@@ -15,7 +17,8 @@ from runestone.state.v1.state_pb2 import (
 MAX_NONCE_SCOPE, MAX_NONCE, MAX_SCOPE, MAX_KEY = 256, 256, 512, 255
 FINGERPRINT_SIZE = 32
 TOKEN_SIZES = (16, 64)
-MINUTE, HOUR, WEEK = 60.0, 3600.0, 7 * 86_400.0
+MAX_NOTE = 1_024
+MINUTE, HOUR, WEEK, MONTH = 60.0, 3600.0, 7 * 86_400.0, 30 * 86_400.0
 MAX_CLAIM = 5 * MINUTE
 
 Claimed = RenewCallRequest | FinishCallRequest | AbandonCallRequest
@@ -47,6 +50,19 @@ def read_ask(request: BeginCallRequest) -> tuple[Ask, float]:
 def read_claim(request: Claimed) -> tuple[bytes, bytes]:
     """A claim's key and token."""
     return _read_key(request.scope, request.key), _read_token(request.token)
+
+
+def read_note(request: KeepNoteRequest) -> tuple[bytes, bytes, bytes, float]:
+    """Its scope's digest, its key, what is kept and for how many seconds."""
+    if not 0 < len(request.note) <= MAX_NOTE:
+        raise _refusal("note", f"must have 1 to {MAX_NOTE} bytes")
+    scope = digest("scope", _read_text(request.scope, MAX_SCOPE, "scope"))
+    return scope, read_note_key(request), request.note, read_time(request.ttl, MONTH, "ttl")
+
+
+def read_note_key(request: KeepNoteRequest | FindNoteRequest) -> bytes:
+    """What a note is kept under."""
+    return digest("note", _read_text(request.scope, MAX_SCOPE, "scope"), _read_text(request.key, MAX_KEY, "key"))
 
 
 def read_time(time: Duration, most: float, member: str) -> float:

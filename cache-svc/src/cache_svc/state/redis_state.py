@@ -5,7 +5,7 @@ from cache_svc.state.changes import Changes
 from cache_svc.state.store import CLAIMED, MISMATCH, RUNNING, Ask, Outcome, Standing, lost_claim
 from chassis.redis import RedisClient, Script
 
-CALL, NONCE = "rs:st:call:", "rs:st:nonce:"
+CALL, NONCE, NOTE = "rs:st:call:", "rs:st:nonce:", "rs:st:note:"
 BEGIN, RENEW, FINISH, ABANDON = (
     Script.load("cache_svc.state", f"{name}.lua") for name in ("begin", "renew", "finish", "abandon")
 )
@@ -60,6 +60,15 @@ class RedisState:
         """Who waits here asks again at once, who waits at another replica soon."""
         if await self._client.run(ABANDON, [CALL + key.hex()], [token]):
             self.changes.announce(key)
+
+    async def keep_note(self, scope: bytes, key: bytes, note: bytes, ttl: float) -> None:  # noqa: ARG002  not counted, as for nonces
+        """By Redis' clock."""
+        await self._client.ask("SET", NOTE + key.hex(), note, "PX", _milliseconds(ttl))
+
+    async def find_note(self, key: bytes) -> bytes | None:
+        """The same for all replicas."""
+        note: bytes | None = await self._client.ask("GET", NOTE + key.hex())
+        return note
 
     def __repr__(self) -> str:
         return f"RedisState({self._client!r}, {self.changes!r})"

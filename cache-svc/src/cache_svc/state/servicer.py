@@ -1,8 +1,18 @@
 """StateService: protobuf in, a store asked, protobuf out."""
 
-from cache_svc.state.reading import MAX_CLAIM, WEEK, read_ask, read_claim, read_nonce, read_time
+from cache_svc.state.reading import (
+    MAX_CLAIM,
+    WEEK,
+    read_ask,
+    read_claim,
+    read_nonce,
+    read_note,
+    read_note_key,
+    read_time,
+)
 from cache_svc.state.store import RUNNING, Ask, Outcome, Standing, StateStore
 from chassis.clock import Clock
+from chassis.errors import Reason, RunestoneError
 from chassis.limiter import ConcurrencyLimiter
 from chassis.server import Context
 from runestone.state.v1.state_pb2 import (
@@ -11,8 +21,12 @@ from runestone.state.v1.state_pb2 import (
     BeginCallRequest,
     BeginCallResponse,
     Claimed,
+    FindNoteRequest,
+    FindNoteResponse,
     FinishCallRequest,
     FinishCallResponse,
+    KeepNoteRequest,
+    KeepNoteResponse,
     KeptAnswer,
     Mismatch,
     RememberNonceRequest,
@@ -62,6 +76,18 @@ class StateServicer(StateServiceServicer):
         """Ends a claim without an answer."""
         await self._store.abandon(*read_claim(request))
         return AbandonCallResponse()
+
+    async def KeepNote(self, request: KeepNoteRequest, context: Context) -> KeepNoteResponse:  # noqa: N802, ARG002
+        """Keeps a few bytes about a thing."""
+        await self._store.keep_note(*read_note(request))
+        return KeepNoteResponse()
+
+    async def FindNote(self, request: FindNoteRequest, context: Context) -> FindNoteResponse:  # noqa: N802, ARG002
+        """What was kept. Raises NOT_FOUND."""
+        note = await self._store.find_note(read_note_key(request))
+        if note is None:
+            raise RunestoneError(Reason.NOT_FOUND, "no note is kept, or it is over")
+        return FindNoteResponse(note=note)
 
     async def _wait(self, ask: Ask, wait: float) -> Outcome:
         """How the key stands as soon as nobody else is making its call, or RUNNING after `wait` seconds."""

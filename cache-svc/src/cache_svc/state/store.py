@@ -65,6 +65,13 @@ class StateStore(Protocol):
     async def abandon(self, key: bytes, token: bytes) -> None:
         """Ends the claim, if it is held, without an answer."""
 
+    async def keep_note(self, scope: bytes, key: bytes, note: bytes, ttl: float) -> None:
+        """Keeps `note` for `ttl` seconds in place of what was kept under the key. Raises OVERLOADED when no further one can be kept,
+        of all or of the scope."""
+
+    async def find_note(self, key: bytes) -> bytes | None:
+        """What is kept under the key."""
+
 
 def digest(kind: str, *parts: str) -> bytes:
     """The 32 bytes that a thing is remembered under: SHA-256 over the parts, each after its length, so that no choice of

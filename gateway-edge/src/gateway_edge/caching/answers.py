@@ -20,7 +20,10 @@ def write_answer(answer: Answer, call: Call, recording: Recording, *, is_paced: 
     answer.body, answer.content_type = recording.body, recording.content_type
     if call.outcome.usage is not None:
         answer.usage.CopyFrom(call.outcome.usage)
+    if call.outcome.cost is not None:
+        answer.cost.CopyFrom(call.outcome.cost)
     answer.finish_reason = call.outcome.finish_reason
+    answer.dropped.extend(call.outcome.dropped)
     if recording.content_type == EVENTS:
         answer.ends.extend(find_ends(answer.body))
         if is_paced:

@@ -1,7 +1,7 @@
 """The forms in which one kept answer can be shown: a document or a stream, with a usage chunk or without.
 
 Whichever form an answer was kept in, it serves both kinds of calls. In its own form it is shown as the bytes it is; another
-form is made of it by its dialect's rules, exactly or not at all.
+form is made of it by its dialect's rules, exactly or not at all. A dialect without rules has an answer's own form only.
 """
 
 from collections.abc import Sequence
@@ -82,6 +82,8 @@ def show(answer: Answer, form: Form) -> Shown | None:
     if body and not is_stream and not form.is_stream:
         return Shown(body, content_type)
     converter = CONVERTERS.get(form.dialect)
+    if body and is_stream and form.is_stream and converter is None:
+        return Shown(body, content_type, tuple(answer.ends), _read_offsets(answer, len(answer.ends)))
     if not body or converter is None:
         return None
     try:

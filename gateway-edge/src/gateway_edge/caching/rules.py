@@ -14,8 +14,10 @@ from chassis.globs import Globs
 from gateway_edge.caching.controls import Controls
 from gateway_edge.call import Outcome, Question
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.recording import EVENTS, Recording
 
 FOLLOWED = "COALESCED"
+KEPT = frozenset({"application/json", EVENTS})
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -65,14 +67,15 @@ class QuestionRule(NamedTuple):
 
 QUESTIONS = (
     QuestionRule("disabled", lambda _r, _a: True, lambda rules: not rules.is_enabled),
+    QuestionRule("endpoint", lambda _, asked: not asked.question.endpoint.may_be_kept),
     QuestionRule("no-store", lambda _, asked: asked.controls.no_store),
-    QuestionRule("store-false", lambda _, asked: asked.question.chat.store is False),
+    QuestionRule("store-false", lambda _, asked: asked.question.view.is_kept_back),
     QuestionRule(
         "not-deterministic",
-        lambda _, asked: not (asked.question.chat.is_deterministic or asked.controls.uses_cache),
+        lambda _, asked: not (asked.question.view.is_deterministic or asked.controls.uses_cache),
         lambda rules: not rules.always,
     ),
-    QuestionRule("model", lambda rules, asked: asked.question.chat.model not in rules.models),
+    QuestionRule("model", lambda rules, asked: asked.question.view.model not in rules.models),
     QuestionRule("tenant", lambda rules, asked: asked.caller.tenant not in rules.tenants),
     QuestionRule(
         "tags", lambda rules, asked: rules.only_tags.isdisjoint(asked.tags), lambda rules: bool(rules.only_tags)
@@ -86,14 +89,19 @@ QUESTIONS = (
     QuestionRule("ambiguous", lambda _, asked: asked.question.is_ambiguous),
 )
 
-ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, int], bool]], ...] = (
-    ("not-whole", lambda _r, _q, outcome, _size: not outcome.is_complete or outcome.error is not None),
+ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, Recording], bool]], ...] = (
+    ("not-whole", lambda _r, _q, outcome, _a: not outcome.is_complete or outcome.error is not None),
     # The one who leads keeps it, or whom it falls to when he has left.
-    ("followed", lambda _r, _q, outcome, _size: outcome.cache == FOLLOWED and not outcome.is_keeper),
-    ("size", lambda rules, _q, _o, size: not 0 < size <= rules.max_answer),
-    ("finish-reason", lambda rules, _q, outcome, _size: outcome.finish_reason not in rules.finish_reasons),
-    ("other-target", lambda _r, question, outcome, _size: not question.is_target(outcome)),
+    ("followed", lambda _r, _q, outcome, _a: outcome.cache == FOLLOWED and not outcome.is_keeper),
+    ("kind", lambda _r, _q, _o, answer: answer.content_type not in KEPT),
+    ("size", lambda rules, _q, _o, answer: not 0 < answer.size <= rules.max_answer),
+    ("finish-reason", lambda rules, question, outcome, _a: _ends_otherwise(rules, question, outcome)),
+    ("other-target", lambda _r, question, outcome, _a: not question.is_target(outcome)),
 )
+
+
+def _ends_otherwise(rules: Rules, question: Question, outcome: Outcome) -> bool:
+    return question.endpoint.tells_finish and outcome.finish_reason not in rules.finish_reasons
 
 
 def list_questions(rules: Rules) -> tuple[QuestionRule, ...]:
@@ -109,9 +117,9 @@ def refuse_question(rules: Rules, rows: Iterable[QuestionRule], asked: Asked) ->
     return ""
 
 
-def refuse_answer(rules: Rules, question: Question, outcome: Outcome, size: int) -> str:
-    """Why an answer of `size` bytes is not kept; "" where it is."""
+def refuse_answer(rules: Rules, question: Question, outcome: Outcome, answer: Recording) -> str:
+    """Why an answer is not kept; "" where it is."""
     for reason, refuses in ANSWERS:
-        if refuses(rules, question, outcome, size):
+        if refuses(rules, question, outcome, answer):
             return reason
     return ""

@@ -41,6 +41,10 @@ class WayBack(PassingReply):
         """Sends a whole answer."""
         await self._pass(self.inner.send(body, content_type, status))
 
+    async def begin(self, content_type: str) -> None:
+        """Says what kind of body follows."""
+        await self._pass(self.inner.begin(content_type))
+
     async def write(self, events: bytes) -> None:
         """Sends whole events."""
         await self._pass(self.inner.write(events))
@@ -73,6 +77,11 @@ class ContainedReply(PassingReply):
         """Sends a whole answer."""
         if not await self._succeeds(lambda front: front.send(body, content_type, status)):
             await self.inner.send(body, content_type, status)
+
+    async def begin(self, content_type: str) -> None:
+        """Says what kind of body follows."""
+        if not await self._succeeds(lambda front: front.begin(content_type)):
+            await self.inner.begin(content_type)
 
     async def write(self, events: bytes) -> None:
         """Sends whole events."""

@@ -63,7 +63,8 @@ class Door:
         timeout = read_timeout(request.headers, edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout, policy.version))
         stopwatch = Stopwatch()
-        reply = HttpReply(request, connection, stopwatch.server_timing)
+        call_id = self._new_id()
+        reply = HttpReply(request, connection, stopwatch.server_timing, voice=way.voice, call_id=call_id)
         is_proxied = policy.proxies.trusts(connection.client_address)
         patience = min(timeout, edge.protection.body_timeout)
         arrival = Arrival(
@@ -79,17 +80,21 @@ class Door:
             timeout=timeout,
             read_body=lambda: connection.read_body(edge.http.max_body, patience),
             is_proxied=is_proxied,
+            model=way.model,
         )
         call = Call(
-            id=self._new_id(),
+            id=call_id,
             arrival=arrival,
             reply=reply,
             settings=policy.settings,
             snapshot_version=policy.version,
             trace=trace,
             stopwatch=stopwatch,
+            endpoint=way.endpoint,
         )
         reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
+        if way.voice.id_header:
+            reply.headers[way.voice.id_header] = call.id
         if policy.cors:
             reply.headers.update(policy.cors.headers_for(request.headers.get("origin")))
         return call, reply

@@ -133,7 +133,7 @@ class RunningCalls:
             status=status,
             reason=outcome.error.reason if outcome.error else None,
             tenant=call.principal.tenant if call.principal else None,
-            model=call.question.chat.model if call.question else None,
+            model=call.question.view.model if call.question else None,
             provider=outcome.provider or None,
             cache=outcome.cache or None,
             ms=round(seconds * 1000, 2),

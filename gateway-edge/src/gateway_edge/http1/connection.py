@@ -5,6 +5,8 @@ Callbacks change state and wake the task; it waits for one thing at a time. Whil
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
 
@@ -19,6 +21,10 @@ LINGER = 2.0  # seconds in which what a client still sends is read and dropped, 
 FLUSH = 30.0  # seconds that a closed connection may take to send what is left
 NEVER = float("inf")
 MAPPED = "::ffff:"  # before an IPv4 address, where the socket takes both (RFC 4291, section 2.5.5.2)
+
+RESET = struct.pack(
+    "ii", 1, 0
+)  # lingering for 0 seconds: what is not sent yet is dropped, and a reset sent (socket(7))
 
 LARGEST_SEGMENT = 64 << 10  # bytes of a request that is looked for among those answered before
 
@@ -138,6 +144,13 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Closes the socket at once."""
         if self.is_open:
+            self._transport.abort()
+
+    def cut(self) -> None:
+        """Resets the connection at once, so that whoever reads knows that what came was not all: without chunks or a length, a
+        closed connection would be the body's end (RFC 9112, section 6.3)."""
+        if self.is_open:
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
 
     # What the loop calls.

@@ -34,13 +34,19 @@ write_date = DateLine()
 
 def write_head(status: int, headers: Mapping[str, str], *, framing: str, keeps_alive: bool) -> bytes:
     """Status line and headers. `framing` is the line that says where the body ends, or nothing when that is the
-    connection's end. What would end a header's own line becomes a space (RFC 9110, section 5.5)."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
-        lines = "".join([f"{name}: {value.translate(_BREAKS)}\r\n" for name, value in headers.items()])
+    connection's end."""
+    lines = write_lines(headers)
     start = _STATUS_LINES.get(status, _CLIENT_CLOSED)
     end = "\r\n" if keeps_alive else "connection: close\r\n\r\n"
     return f"{start}{lines}{write_date()}{framing}{end}".encode("utf-8", "surrogateescape")
+
+
+def write_lines(headers: Mapping[str, str]) -> str:
+    """A line for each header. What would end a header's own line becomes a space (RFC 9110, section 5.5)."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
+        lines = "".join([f"{name}: {value.translate(_BREAKS)}\r\n" for name, value in headers.items()])
+    return lines
 
 
 def write_length(size: int) -> str:

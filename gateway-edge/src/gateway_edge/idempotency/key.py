@@ -46,14 +46,17 @@ def read_key(headers: Mapping[str, str]) -> str | None:
 
 def fingerprint_call(call: Call) -> bytes:
     """SHA-256 over what is asked: method, path template, pipeline, and the whole document whatever its whitespace and the order of
-    its members; no other header."""
+    its members, or the model and what a form holds whatever parts it; no other header."""
     arrival = call.arrival
     named = (arrival.method.encode(), arrival.template.encode(), call.pipeline.encode())
     return hash_parts((SCHEMA_VERSION, *named, *_canonical(call.asked)))
 
 
-def _canonical(question: Question) -> tuple[bytes, bytes]:
-    """The document in its canonical form; a body that says more than its document is compared byte for byte."""
+def _canonical(question: Question) -> tuple[bytes, ...]:
+    """The document in its canonical form; a body that says more than its document is compared byte for byte. The model of a form may
+    stand in its path."""
+    if question.form is not None:
+        return b"form", question.view.model.encode(), question.form.digest
     if question.is_ambiguous:
         return b"bytes", question.body
     return b"json", orjson.dumps(question.document, option=orjson.OPT_SORT_KEYS)

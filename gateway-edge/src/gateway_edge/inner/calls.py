@@ -15,12 +15,12 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.door.intake import read_timeout
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
+from gateway_edge.endpoints.table import CHAT
 from gateway_edge.inner.reply import DiscardingReply
 from gateway_edge.stopwatch import Stopwatch
 
 MOST = 32  # at a time; what is asked ahead or anew can wait, clients cannot
-PATH = "/v1/chat/completions"
-COUNTED_AS = f"inner {PATH}"  # in metrics, logs and spans, apart from what clients asked
+COUNTED_AS = "inner"  # before the path in metrics, logs and spans, apart from what clients asked
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -54,7 +54,8 @@ class InnerCalls:
     ) -> Outcome:
         """Asks `body` for `principal` and says how it went; a failure is the outcome's `error`, nothing is raised. `headers`,
         in lower case, are what a client could have sent: among them `x-runestone-pipeline` to take the way of another call
-        that sent it. `of` is the call that is the cause: this one joins its trace and carries its id as `x-request-id`.
+        that sent it. `of` is the call that is the cause: this one asks at its endpoint, where chat is asked without one, joins its
+        trace and carries its id as `x-request-id`.
 
         When cancelled, the call is cancelled down to the provider's socket, and on record as one that its client left.
         """
@@ -72,7 +73,7 @@ class InnerCalls:
     async def _make(self, principal: Principal, body: bytes, headers: Mapping[str, str], of: Call | None) -> Outcome:
         ways = self._ways()
         call, reply = self._open_call(ways, principal, body, headers, of)
-        await self._running.run(call, reply, COUNTED_AS, "internal", _answer(call, ways))
+        await self._running.run(call, reply, f"{COUNTED_AS} {call.arrival.path}", "internal", _answer(call, ways))
         return call.outcome
 
     def _open_call(
@@ -82,18 +83,20 @@ class InnerCalls:
         trace = self._tracing.begin(of.trace.traceparent if of else None)
         timeout = read_timeout(headers, policy.settings.edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout, policy.version))
+        path = of.arrival.template if of else CHAT.path
         arrival = Arrival(
             method="POST",
-            path=PATH,
+            path=path,
             query="",
-            endpoint=PATH,
-            template=PATH,
+            endpoint=path,
+            template=path,
             headers={"x-request-id": of.id, **headers} if of else headers,
             client_address="",
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,
             read_body=_already_read(body),
+            model=of.arrival.model if of else "",
         )
         call = Call(
             id=self._new_id(),
@@ -104,6 +107,7 @@ class InnerCalls:
             trace=trace,
             stopwatch=Stopwatch(),
             principal=principal,
+            endpoint=of.endpoint if of else CHAT,
         )
         return call, reply
 

@@ -21,6 +21,9 @@ class DiscardingReply:
             raise RuntimeError("a stream has begun; it cannot become a document")
         self.has_begun = self.is_whole = True
 
+    async def begin(self, content_type: str) -> None:
+        """Takes a body of any kind."""
+
     async def write(self, events: bytes) -> None:
         """Takes events; never waits."""
         self.has_begun = self.has_begun or bool(events)

@@ -18,9 +18,11 @@ from gateway_edge.caching.shelf import Shelf
 from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.wishes import Wish, Wishes
 from gateway_edge.call import Call, Given, Question
+from gateway_edge.costs.headers import NOTHING
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.fingerprint import hash_parts
 from gateway_edge.recording import Recording, RecordingReply
+from gateway_edge.reply import DROPPED
 from runestone.cache.v1.cache_pb2 import Answer, StoreRequest
 
 HIT, MISS, BYPASS, REFRESH = "HIT", "MISS", "BYPASS", "REFRESH"
@@ -133,9 +135,11 @@ class Cache:
         outcome.provider, outcome.provider_model = answer.provider, answer.model
         outcome.finish_reason, outcome.attempts = answer.finish_reason, 0
         outcome.usage = answer.usage if answer.HasField("usage") else None
+        outcome.cost = answer.cost if answer.HasField("cost") else None
+        outcome.dropped = tuple(answer.dropped)
         outcome.is_billed = "hit" in self._keeping.bills
         call.reply.headers.update(_provenance(answer, offer))
-        self._uses.save(outcome.usage, is_near=offer.is_near)
+        self._uses.save(outcome.usage, outcome.cost, is_near=offer.is_near)
         if offer.shown is None:
             raise from_message(answer.error)
         await send(call.reply, offer.shown, _form_of(call.asked), is_paced=self._keeping.is_paced)
@@ -167,12 +171,13 @@ class Cache:
             await self._give(call, wish.key, offer)
         finally:
             call.reply = plain
+            if call.outcome.cache == FOLLOWED:  # whatever its end: what it used is another call's
+                call.outcome.is_billed = "coalesced" in self._keeping.bills
         if call.outcome.cache == FOLLOWED:
-            call.outcome.is_billed = "coalesced" in self._keeping.bills
-            self._uses.follow(call.outcome.usage)
+            self._uses.follow(call.outcome.usage, call.outcome.cost)
 
     def _keep(self, call: Call, wish: Wish, recording: Recording, *, replaces: bool) -> None:
-        if refuse_answer(self._rules, call.asked, call.outcome, recording.size):
+        if refuse_answer(self._rules, call.asked, call.outcome, recording):
             return
         ttl = self._keeping.ttl if wish.controls.ttl is None else min(wish.controls.ttl, self._keeping.ttl)
         request = self._open_store(call, wish, ttl, self._keeping.spans.longest)
@@ -192,7 +197,7 @@ class Cache:
         request = self._shelf.open_store(wish.key) if ttl else None
         if request is not None:
             labels = request.answer.labels
-            labels.tenant, labels.model = self._keeping.tenant_of(call.caller), call.asked.chat.model
+            labels.tenant, labels.model = self._keeping.tenant_of(call.caller), call.asked.view.model
             labels.tags.extend(wish.tags)
             write_lifetime(request, now=self._clock.time(), ttl=ttl, stale_for=stale_for)
         return request
@@ -207,12 +212,13 @@ class Cache:
 def _shared_by(key: bytes, stamp: bytes, question: Question) -> bytes:
     """Who shares a call gets its very bytes, so a stream with what was used at its end is another than one without; and nobody
     shares one that was made before a purge of its answer."""
-    usage = b"usage" if question.is_stream and question.chat.wants_usage else b""
+    usage = b"usage" if question.is_stream and question.view.wants_usage else b""
     return hash_parts((key, usage, stamp)) if usage or stamp else key
 
 
 def _form_of(question: Question) -> Form:
-    return Form(is_stream=question.is_stream, wants_usage=question.is_stream and question.chat.wants_usage)
+    wants_usage = question.is_stream and question.view.wants_usage
+    return Form(is_stream=question.is_stream, wants_usage=wants_usage, dialect=question.endpoint.dialect)
 
 
 def _given(key: bytes, copy: Copy, shown: Shown) -> Given:
@@ -224,10 +230,13 @@ def _given(key: bytes, copy: Copy, shown: Shown) -> Given:
 def _provenance(answer: Answer, offer: Offer) -> dict[str, str]:
     """How old an answer is and where it comes from; `cache-status` is that of RFC 9211."""
     left = int(answer.fresh_for.seconds - offer.age)
+    dropped = {DROPPED: ", ".join(answer.dropped)} if answer.dropped else {}
     return {
         "age": str(int(offer.age)),
         "cache-status": f"runestone; hit; ttl={left}; detail={'stale' if offer.is_stale else 'fresh'}",
         "x-runestone-provider": answer.provider,
         "x-runestone-model": answer.model,
         "x-runestone-original-request-id": answer.request_id,
+        **NOTHING,
+        **dropped,
     }

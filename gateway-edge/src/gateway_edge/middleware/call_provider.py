@@ -8,8 +8,13 @@ from chassis.errors import Reason, RunestoneError, from_message
 from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.caching.rules import FOLLOWED
 from gateway_edge.call import Call
+from gateway_edge.costs.headers import NOTHING, write_cost
+from gateway_edge.costs.tab import Tab
 from gateway_edge.middleware.base import Proceed
-from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
+from gateway_edge.reply import DROPPED
+from gateway_edge.stored.places import Places
+from gateway_edge.stored.previous import find_previous
+from gateway_edge.stored.watch import watch_response
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
 
 PATIENCE = 2.0  # a provider-svc that was killed is back within this
@@ -33,38 +38,52 @@ class CallProvider:
     """Asks provider-svc and relays. A client that leaves cancels the rpc, and with it the provider's socket.
 
     Nothing is sent twice: before the rpc it waits a little for a provider-svc that is restarting, after it began a
-    failure is the client's to hear of.
+    failure is the client's to hear of. `places` tell who has the response that a call goes on with, and are told who has a new one.
     """
 
     name = "call"
 
-    def __init__(self, models: Models, connection: Connection) -> None:
+    def __init__(self, models: Models, connection: Connection, places: Places) -> None:
         self._models = models
         self._connection = connection
+        self._places = places
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of every pipeline
         """Answers the call or raises what went wrong."""
         if not await self._connection.is_connected_within(PATIENCE):
             raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
-        relay = _Relay(call)
-        async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
-            async for response in responses:
-                for event in response.events:
-                    await relay.take(event)
+        if call.endpoint.is_stored and call.resource is None:
+            call.provider = await find_previous(self._places, call)
+        relay = _Relay(call, self._places)
+        try:
+            async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
+                async for response in responses:
+                    await relay.take_all(response)
+        finally:
+            relay.settle()
         await relay.finish()
 
 
 def _request(call: Call) -> CallRequest:
-    question = call.asked
-    return CallRequest(
+    question, headers = call.asked, call.arrival.headers
+    request = CallRequest(
         call_id=call.id,
         tenant=call.caller.tenant,
-        dialect=DIALECT_OPENAI_CHAT,
-        model=question.chat.model,
+        dialect=question.endpoint.dialect,
+        model=question.view.model,
         stream=question.is_stream,
         body=question.body,
         coalesce_key=call.coalesce_key,
     )
+    if question.form is not None:
+        request.content_type = headers.get("content-type", "")
+    if call.provider:
+        request.provider = call.provider
+    if call.resource is not None:
+        request.resource.CopyFrom(call.resource)
+    if sent := question.endpoint.pick_headers(headers):
+        request.headers.update(sent)
+    return request
 
 
 def _route(call: Call) -> Metadata:
@@ -73,37 +92,81 @@ def _route(call: Call) -> Metadata:
 
 
 class _Relay:
-    """Events in, reply out: a stream as it comes, a unary answer when it is whole."""
+    """Events in, reply out: a stream and what is neither events nor JSON as it comes, any other answer when it is whole."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, places: Places) -> None:
         self._call = call
-        self._is_stream = call.asked.is_stream
+        self._watch = watch_response(places, call)
+        self._is_passed_on = call.asked.is_stream
         self._document = b""
-        if self._is_stream:
+        self._tab = Tab(call.asked.body)
+        self._is_over = False
+        if self._is_passed_on:
             call.reply.expect_events()
 
-    async def take(self, event: CallEvent) -> None:
+    async def take_all(self, response: CallResponse) -> None:
+        self._tab.receive(response)
+        for event in response.events:
+            await self._take(event)
+
+    async def _take(self, event: CallEvent) -> None:
         match event.WhichOneof("event"):
-            case "data" if self._is_stream:
-                await self._call.reply.write(event.data.body)
+            case "data" if self._is_passed_on:
+                body = event.data.body
+                self._tab.note(event.data, body)
+                if self._watch is not None:
+                    await self._watch.see_events(body)
+                await self._call.reply.write(body)
             case "data":
                 self._document += event.data.body
             case "accepted":
-                self._note_target(event.accepted)
-                if event.accepted.coalesced:
-                    self._note_followed()
+                self._tab.open(event.accepted)
+                self._note_accepted(event.accepted)
+                if content_type := event.accepted.content_type:
+                    await self._begin(content_type)
             case "completed":
                 self._complete(event.completed)
             case "failed":
                 self._fail(event.failed)
 
+    def settle(self) -> None:
+        """A client that leaves in the middle is billed for what passed; of a document nobody knows what it would have been."""
+        if self._is_passed_on and not self._is_over and self._call.resource is None:
+            self._tab.settle(self._call.outcome)
+
     async def finish(self) -> None:
         if not self._call.outcome.is_complete:
             raise RunestoneError(Reason.PROVIDER_STREAM_CUT, "the answer ended before it was whole")
-        if self._is_stream:
+        if self._is_passed_on:
+            if self._watch is not None:
+                await self._watch.settle()
             await self._call.reply.close()
-        else:
-            await self._call.reply.send(self._document)
+            return
+        if self._watch is not None:
+            await self._watch.see_document(self._document)
+        if self._call.outcome.cache != FOLLOWED:
+            self._call.reply.headers.update(write_cost(self._call.outcome.cost))
+        await self._call.reply.send(self._document)
+
+    def _note_accepted(self, accepted: Accepted) -> None:
+        self._note_target(accepted)
+        if accepted.coalesced:
+            self._note_followed()
+        if accepted.translated:
+            self._watch = None
+        if self._call.resource is not None:
+            self._call.reply.headers.update(NOTHING)
+        if accepted.dropped:
+            self._call.outcome.dropped = tuple(accepted.dropped)
+            self._call.reply.headers[DROPPED] = ", ".join(accepted.dropped)
+
+    async def _begin(self, content_type: str) -> None:
+        """What is neither events nor JSON. Raises PROVIDER_INVALID_ANSWER where events were asked."""
+        if self._is_passed_on:
+            message = f"the provider answered {content_type[:64]!r} where events were asked"
+            raise RunestoneError(Reason.PROVIDER_INVALID_ANSWER, message)
+        self._is_passed_on = True
+        await self._call.reply.begin(content_type)
 
     def _note_target(self, said: Accepted | Failed) -> None:
         outcome, headers = self._call.outcome, self._call.reply.headers
@@ -117,17 +180,22 @@ class _Relay:
         outcome, headers = self._call.outcome, self._call.reply.headers
         outcome.cache = headers["x-cache"] = FOLLOWED
         outcome.attempts, headers["x-runestone-attempts"] = 0, "0"
+        headers.update(NOTHING)
 
     def _complete(self, completed: Completed) -> None:
         outcome = self._call.outcome
         outcome.usage = completed.usage if completed.HasField("usage") else None
+        outcome.cost = completed.cost if completed.HasField("cost") else None
         outcome.finish_reason = completed.finish_reason
         outcome.is_keeper = completed.keeper
-        outcome.is_complete = True
+        outcome.is_complete = self._is_over = True
 
     def _fail(self, failed: Failed) -> None:
+        self._is_over = True
         if failed.attempt:
             self._note_target(failed)
         if failed.HasField("usage"):
             self._call.outcome.usage = failed.usage
+        if failed.HasField("cost"):
+            self._call.outcome.cost = failed.cost
         raise from_message(failed.error)

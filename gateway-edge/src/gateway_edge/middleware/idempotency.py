@@ -7,10 +7,12 @@ from chassis.config.pipelines import IdempotencyOptions
 from chassis.context import current
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
+from gateway_edge.costs.headers import NAMES as COST_HEADERS
 from gateway_edge.idempotency.claims import Claim, Claims
 from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import Recording, RecordingReply
+from gateway_edge.reply import DROPPED
 from runestone.state.v1.state_pb2 import KeptAnswer
 
 REPLAYED, ORIGINAL = "idempotency-replayed", "x-runestone-original-request-id"
@@ -24,7 +26,8 @@ KEPT_HEADERS = (
     "x-runestone-provider",
     "x-runestone-model",
     "x-runestone-attempts",
-    "x-runestone-cost",
+    *COST_HEADERS,
+    DROPPED,
     "x-cache",
     "age",
 )

@@ -46,7 +46,7 @@ class RateLimit:
 
     def _limits_of(self, call: Call) -> Limits:
         caller = call.caller
-        limits = caller.limits_for(call.arrival.template, call.asked.chat.model)
+        limits = caller.limits_for(call.arrival.template, call.asked.view.model)
         if self._per_key is None:
             return limits
         subject = ("pipeline", call.pipeline, caller.tenant, caller.key)

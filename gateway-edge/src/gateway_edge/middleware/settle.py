@@ -25,7 +25,7 @@ class Settle:
 
     def _settle(self, call: Call) -> None:
         outcome = call.outcome
-        if not outcome.attempts:
+        if not outcome.attempts or call.resource is not None:  # what is stored was counted when it was made
             return
         if outcome.usage is None:
             self._unmetered.labels(outcome.provider).inc()

@@ -30,6 +30,11 @@ class Transform:
         self._requests = RequestPlan(options.request)
         self._answers = AnswerPlan(options)
         self._ask = ask
+        self._options = options
+
+    def for_answers(self) -> "Transform":
+        """The same for calls that have no request to change."""
+        return Transform(msgspec.structs.replace(self._options, request=[]), self._ask)
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Raises INVALID_REQUEST and its like for a request that cannot be asked, BODY_TOO_LARGE for one that grew too large."""
@@ -39,7 +44,9 @@ class Transform:
             await proceed(call)
             return
         plain = call.reply
-        call.reply = reply = TransformedReply(plain, self._answers, lambda: _facts_of(call))
+        call.reply = reply = TransformedReply(
+            plain, self._answers, lambda: _facts_of(call), has_choices=call.endpoint.has_choices
+        )
         try:
             await proceed(call)
         finally:
@@ -53,6 +60,9 @@ class Transform:
         if facts.headers is not call.arrival.headers:
             call.arrival = msgspec.structs.replace(call.arrival, headers=facts.headers)
         if is_changed:
+            if call.form is not None:
+                message = "this pipeline changes what is asked, which it cannot do to a form"
+                raise RunestoneError(Reason.INVALID_REQUEST, message)
             call.body = _write(call)
             if call.question is not None:
                 await self._ask(call)

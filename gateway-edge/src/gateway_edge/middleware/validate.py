@@ -6,11 +6,12 @@ from chassis.config import Catalog
 from gateway_edge.caching.controls import FIELD, NO_CONTROLS, Controls, read_field
 from gateway_edge.call import Call, Question
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.openapi.fault import check
-from gateway_edge.openapi.shape import Shape
+from gateway_edge.openapi.form_fields import read_fields
+from gateway_edge.openapi.shape import request_shape
 from gateway_edge.question.body import read_as
-from gateway_edge.question.chat import ChatRequest
 from gateway_edge.question.routing import require_route
 from gateway_edge.question.seen import SeenQuestions
 
@@ -18,21 +19,22 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Validate:
-    """Turns the body into a question, or refuses with 400, 404, 408 or 413. `shape` is what the OpenAPI document says of it.
+    """Turns the body into a question, or refuses with 400, 404, 408 or 413: a body is what the OpenAPI document says of its endpoint's;
+    with `is_strict` without members that the document does not know.
 
-    A body that the same caller sent before, byte for byte, is neither decoded nor checked again.
+    A JSON body that the same caller sent before, byte for byte, is neither decoded nor checked again.
     """
 
     name = "validate"
 
-    def __init__(self, catalog: Catalog, shape: Shape) -> None:
+    def __init__(self, catalog: Catalog, *, is_strict: bool) -> None:
         self._catalog = catalog
-        self._shape = shape
+        self._shapes = {path: request_shape(path, is_strict=is_strict) for path in ENDPOINTS}
         self._seen = SeenQuestions()
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Sets `call.question`."""
-        if call.principal is None:
+        if call.principal is None or call.endpoint.is_form:
             await self.ask(call)
         else:
             await self._recall(call, call.principal)
@@ -40,7 +42,7 @@ class Validate:
 
     async def _recall(self, call: Call, caller: Principal) -> None:
         body = await call.read_body()
-        known = self._seen.find(caller, body)
+        known = self._seen.find(caller, call.endpoint, body)
         if isinstance(known, Question):
             call.question = known
             return
@@ -50,12 +52,16 @@ class Validate:
 
     async def ask(self, call: Call) -> None:
         """Sets `call.question` by what the call's document says now."""
-        document = await call.read_document()
-        controls = _take_controls(call, document)
-        check(document, self._shape)
-        chat = read_as(document, ChatRequest)
-        route = require_route(self._catalog, call.principal, chat.model)
-        call.question = Question(call.body or b"", chat, route, controls, document)
+        document, endpoint = await call.read_document(), call.endpoint
+        shape = self._shapes[endpoint.path]
+        if call.form is None:
+            controls = _take_controls(call, document)
+        else:
+            controls, document = NO_CONTROLS, read_fields(document, shape)
+        check(document, shape)
+        view = read_as(document, endpoint.view)
+        route = require_route(self._catalog, call.principal, view.model)
+        call.question = Question(call.body or b"", view, route, controls, document, endpoint=endpoint, form=call.form)
 
 
 def _take_controls(call: Call, document: dict[str, object]) -> Controls:

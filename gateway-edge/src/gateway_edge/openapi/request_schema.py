@@ -7,10 +7,16 @@ import jsonschema_rs
 Schema = dict[str, Any]
 
 
-def find_request_schema(document: Schema, path: str, method: str = "post") -> Schema:
-    """The JSON Schema of the bodies that `method` takes at `path`, with every reference resolved."""
-    resolved = jsonschema_rs.dereference(document, offline=True)
-    schema: Schema = resolved["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+def resolve(document: Schema) -> Schema:
+    """`document` with every reference resolved."""
+    resolved: Schema = jsonschema_rs.dereference(document, offline=True)
+    return resolved
+
+
+def find_request_schema(resolved: Schema, path: str, method: str = "post") -> Schema:
+    """The JSON Schema of the bodies that `method` takes at `path`: of the one media type that they have."""
+    (content,) = resolved["paths"][path][method]["requestBody"]["content"].values()
+    schema: Schema = content["schema"]
     return schema
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator
 
 from gateway_edge.openapi.document import read_document
-from gateway_edge.openapi.request_schema import Schema, close_objects, find_request_schema
+from gateway_edge.openapi.request_schema import Schema, close_objects, find_request_schema, resolve
 
-CHAT = "/chat/completions"
+VERSION = "/v1"
 
 # Keywords that say something of a value itself, not of what it holds.
 OWN_KEYWORDS = (
@@ -45,7 +45,7 @@ class Shape:
         return _shape_of(self.schema.get("additionalProperties", True))
 
     @cached_property
-    def _items(self) -> "Shape":
+    def items(self) -> "Shape":
         return _shape_of(self.schema.get("items", True))
 
     def parts(self, value: Any) -> Iterator[tuple[str | int, Any, "Shape"]]:
@@ -55,7 +55,7 @@ class Shape:
                 yield name, member, self.members.get(name, self._other_members)
         elif isinstance(value, list):
             for index, item in enumerate(value):
-                yield index, item, self._items
+                yield index, item, self.items
 
     def __repr__(self) -> str:
         return f"Shape({self.schema})"
@@ -69,7 +69,12 @@ def _shape_of(schema: Schema | bool) -> Shape:
 
 
 @cache
-def chat_shape(*, is_strict: bool) -> Shape:
-    """The shape of chat completion requests, compiled once in a process; with `is_strict` without unknown members."""
-    schema = find_request_schema(read_document(), CHAT)
+def request_shape(path: str, *, is_strict: bool) -> Shape:
+    """The shape of the requests at `path` (`/v1/...`), compiled once in a process; with `is_strict` without unknown members."""
+    schema = find_request_schema(_resolved(), path.removeprefix(VERSION))
     return Shape(close_objects(schema) if is_strict else schema)
+
+
+@cache
+def _resolved() -> Schema:
+    return resolve(read_document())

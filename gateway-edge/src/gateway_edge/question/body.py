@@ -96,6 +96,18 @@ def has_duplicate_keys(body: bytes) -> bool:
     return body[position:].strip() != b"}"
 
 
+def name_model(body: bytes, model: str) -> bytes:
+    """`body` with `model` in place of its own; the same bytes where that is its own, or where it is no JSON object."""
+    try:
+        members = _members.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body
+    named = msgspec.Raw(msgspec.json.encode(model))
+    if bytes(members.get("model", b"")) == bytes(named) or has_duplicate_keys(body):
+        return body
+    return msgspec.json.encode(members | {"model": named})
+
+
 def read_as(document: dict[str, Any], kind: type[T]) -> T:
     """`document` as `kind`. Raises INVALID_REQUEST with the path of the first member that does not fit."""
     try:

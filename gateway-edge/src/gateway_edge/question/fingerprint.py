@@ -39,13 +39,27 @@ DENIED = frozenset({
     "user",
 })  # fmt: skip
 
+# Where one answer serves no other form than its own, the form is part of the question.
+DENIED_IN_ANY_FORM = DENIED - {"stream", "stream_options"}
+# Where an answer says again who asked and how the call was labelled, only they may be given it.
+DENIED_WHERE_ECHOED = frozenset({"cache"})
+
 
 def fingerprint(
-    *, owner: Sequence[str], pipeline: bytes, dialect: str, route: Route, document: Mapping[str, Any]
+    *,
+    owner: Sequence[str],
+    pipeline: bytes,
+    dialect: str,
+    route: Route,
+    document: Mapping[str, Any],
+    denied: frozenset[str] = DENIED,
+    headers: Iterable[tuple[str, str]] = (),
 ) -> bytes:
     """The 32 bytes under which the answer to `document` is kept. `owner` is who shares it: of what kind, and its names.
-    `pipeline` names one and what it consists of: another may change answers before they are kept, or behind that."""
-    question = {name: value for name, value in document.items() if name not in DENIED}
+    `pipeline` names one and what it consists of: another may change answers before they are kept, or behind that. `denied` members
+    do not count; `headers` are those that go to the provider."""
+    question = {name: value for name, value in document.items() if name not in denied}
+    sent = [text.encode("utf-8", "surrogateescape") for header in headers for text in header]
     parts = (
         SCHEMA_VERSION,
         hash_parts(map(str.encode, owner)),
@@ -53,6 +67,7 @@ def fingerprint(
         dialect.encode(),
         hash_parts(_route_parts(route)),
         write_canonical(question),
+        *([hash_parts(sent)] if sent else ()),
     )
     return hash_parts(parts)
 
@@ -110,6 +125,7 @@ def hash_parts(parts: Iterable[bytes]) -> bytes:
 
 def _route_parts(route: Route) -> Iterable[bytes]:
     yield route.name.encode()
+    yield b"strict" if route.is_strict else b""
     for target in route.targets:
         yield target.provider.encode()
         yield target.model.encode()

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from gateway_edge.call import Question
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.endpoints.endpoint import Endpoint
 
 MOST = 4_096  # questions; each takes about a kilobyte, as no body is kept
 MOST_ONCE = 65_536  # questions that were asked once; each takes about a hundred bytes
@@ -20,17 +21,17 @@ class SeenQuestions:
         self._seen: dict[bytes, tuple[Principal, Question]] = {}
         self._once: set[bytes] = set()
 
-    def find(self, caller: Principal, body: bytes) -> "Question | Unseen":
-        """The question that these bytes were, when this very caller asked; else what to note it by."""
+    def find(self, caller: Principal, endpoint: Endpoint, body: bytes) -> "Question | Unseen":
+        """The question that these bytes were, when this very caller asked them there; else what to note it by."""
         if len(body) > LARGEST:
             return NEVER
         # Callers are told apart by who they are in memory, which stands as long as it is remembered here.
-        key = id(caller).to_bytes(8) + hashlib.sha256(body).digest()
+        key = id(caller).to_bytes(8) + hashlib.sha256(body).digest() + endpoint.name.encode()
         found = self._seen.get(key)
         if found is None or found[0] is not caller:
             return self._hear(key)
         known = found[1]
-        return Question(body, known.chat, known.route, known.controls, None, known.notes)
+        return Question(body, known.view, known.route, known.controls, None, known.notes, known.endpoint)
 
     def note(self, caller: Principal, question: Question, unseen: "Unseen") -> None:
         """Remembers a question whose body is the client's own; the oldest is forgotten for it."""
@@ -41,7 +42,7 @@ class SeenQuestions:
         question.notes = {}
         self._seen[unseen.key] = (
             caller,
-            Question(b"", question.chat, question.route, question.controls, None, question.notes),
+            Question(b"", question.view, question.route, question.controls, None, question.notes, question.endpoint),
         )
 
     def _hear(self, key: bytes) -> "Unseen":

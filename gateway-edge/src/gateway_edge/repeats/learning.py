@@ -3,14 +3,15 @@
 from chassis.tracing import TRACEPARENT
 from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call, Given
+from gateway_edge.endpoints.voices import REQUEST_ID
 from gateway_edge.http1.request import Request
-from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_length
+from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_length, write_lines
 from gateway_edge.idempotency.key import HEADER as IDEMPOTENCY_KEY
 from gateway_edge.middleware.rate_limit import DEGRADED
 from gateway_edge.repeats.recipes import Counts, Recipe
 from gateway_edge.reply import STREAM_HEADERS
 
-OF_ONE_CALL = ("x-request-id", "traceparent", "age", "cache-status", "server-timing")
+OF_ONE_CALL = ("x-request-id", REQUEST_ID, "traceparent", "age", "cache-status", "server-timing")
 LIMIT_HEADERS = "x-ratelimit-"
 # With one of these a request means something else each time, or is seldom sent twice.
 UNREPEATABLE = frozenset({TRACEPARENT, IDEMPOTENCY_KEY, "cache-control", "x-runestone-tags"})
@@ -39,7 +40,9 @@ def make_recipe(call: Call, given: Given, counts: Counts, path: str) -> Recipe:
         valid_until=caller.scope.valid_until,
         limits=call.limits,
         usage=outcome.usage,
+        cost=outcome.cost,
         head=_write_head(call),
+        id_headers=tuple(name for name in ("x-request-id", REQUEST_ID) if name in call.reply.headers),
         tail=_write_tail(given.body, is_stream=question.is_stream),
         record=_write_record(call),
         counts=counts,
@@ -48,7 +51,7 @@ def make_recipe(call: Call, given: Given, counts: Counts, path: str) -> Recipe:
             "status": 200,
             "reason": None,
             "tenant": caller.tenant,
-            "model": question.chat.model,
+            "model": question.view.model,
             "provider": outcome.provider,
             "cache": outcome.cache,
             "bytes": call.reply.bytes_sent,
@@ -64,12 +67,10 @@ def _write_head(call: Call) -> str:
         headers |= STREAM_HEADERS
     else:
         headers["content-type"] = "application/json"
-    lines = [
-        f"{name}: {value}\r\n"
-        for name, value in headers.items()
-        if name not in OF_ONE_CALL and not name.startswith(LIMIT_HEADERS)
-    ]
-    return "HTTP/1.1 200 OK\r\n" + "".join(lines)
+    same = {
+        name: value for name, value in headers.items() if name not in OF_ONE_CALL and not name.startswith(LIMIT_HEADERS)
+    }
+    return "HTTP/1.1 200 OK\r\n" + write_lines(same)
 
 
 def _write_tail(body: bytes, *, is_stream: bool) -> bytes:

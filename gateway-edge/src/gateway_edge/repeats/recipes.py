@@ -10,6 +10,7 @@ from msgspec import Struct
 from chassis.metric_families import Count, Distribution
 from gateway_edge.call import Given
 from gateway_edge.limits.limit import RequestLimit
+from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 
 MOST = 4_096
@@ -34,14 +35,16 @@ class Counts(Struct, frozen=True):
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """All of an answer that is the same every time: the `head` and the `tail` of its bytes, its audit record without what speaks of
-    one call, its log line's facts; and what it depends on. `valid_until` is its key's, in seconds since the epoch."""
+    """All of an answer that is the same every time: the `head` and the `tail` of its bytes, the names of the headers that hold the
+    call's id, its audit record without what speaks of one call, its log line's facts; and what it depends on. `valid_until` is its key's, in seconds since the epoch."""
 
     given: Given
     valid_until: float
     limits: tuple[RequestLimit, ...]
     usage: Usage | None
+    cost: Cost | None
     head: str
+    id_headers: tuple[str, ...]
     tail: bytes
     record: bytes
     counts: Counts

@@ -115,7 +115,7 @@ class Repeats:
 
     def _count(self, recipe: Recipe, moment: Moment) -> None:
         recipe.counts.note(moment.seconds)
-        self._means.uses.note_near_hit(recipe.usage)
+        self._means.uses.note_near_hit(recipe.usage, recipe.cost)
         self._means.log.info(
             "call",
             request_id=moment.call_id,
@@ -127,8 +127,9 @@ class Repeats:
 
 def _write(recipe: Recipe, moment: Moment, limits: str) -> bytes:
     given = recipe.given
+    ids = "".join([f"{name}: {moment.call_id}\r\n" for name in recipe.id_headers])
     return (
-        f"{recipe.head}x-request-id: {moment.call_id}\r\ntraceparent: {moment.traceparent}\r\n"
+        f"{recipe.head}{ids}traceparent: {moment.traceparent}\r\n"
         f"age: {int(max(0.0, moment.at - given.stored_at))}\r\n"
         f"cache-status: runestone; hit; ttl={int(given.fresh_until - moment.at)}; detail=fresh\r\n"
         f"server-timing: {STAGE};dur={moment.seconds * 1000:.3f}\r\n{limits}{write_date()}"

@@ -11,13 +11,16 @@ from gateway_edge.transform.changes import CHANGES, Document
 from gateway_edge.transform.events import is_done, read_data, split_events, with_data
 from gateway_edge.transform.facts import Facts
 from gateway_edge.transform.headers import HeaderPlan
+from gateway_edge.transform.named_redaction import NamedRedaction
 from gateway_edge.transform.redaction import PIECE, Redaction
 from gateway_edge.transform.stream_redaction import StreamRedaction
-from gateway_edge.transform.texts import ARGUMENTS, NO_TEXTS, find_texts
+from gateway_edge.transform.texts import ARGUMENTS, NO_TEXTS, NO_TEXTS_ANYWHERE, PROGRAMS, find_texts
 from gateway_edge.transform.turns import Turns
 
 T = TypeVar("T")
 
+CHOICES = "choices"
+NAME = b"event: "
 IN_ONE_TURN = 64 << 10  # bytes of events that are changed before others have their turn
 
 
@@ -30,7 +33,9 @@ class AnswerPlan:
         self.headers = HeaderPlan([said for kind, said in given if kind == "header"])
         self.changes = [CHANGES[kind](said) for kind, said in given if kind in CHANGES]
         self.redaction = Redaction(rules) if rules else None
-        self.skipped = NO_TEXTS if any(rule.in_ == "all" for rule in rules) else NO_TEXTS | {ARGUMENTS}
+        takes_all = any(rule.in_ == "all" for rule in rules)
+        self.skipped = NO_TEXTS if takes_all else NO_TEXTS | {ARGUMENTS}
+        self.skipped_anywhere = NO_TEXTS_ANYWHERE if takes_all else NO_TEXTS_ANYWHERE | PROGRAMS
         self.max_size = options.max_answer
 
     @property
@@ -67,21 +72,23 @@ class AnswerPlan:
             change(document, facts)
 
     def _redact(self, document: Document, redaction: Redaction) -> Turns[None]:
-        choices = document.get("choices")
+        choices = document.get(CHOICES)
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("logprobs"):
                 choice["logprobs"] = None  # they spell the text
-        for holder, place, _ in find_texts(choices, self.skipped):
+        # Where there are no choices, what is said may stand anywhere.
+        said, skipped = (choices, self.skipped) if CHOICES in document else (document, self.skipped_anywhere)
+        for holder, place, _ in find_texts(said, skipped):
             holder[place] = yield from redaction.redact(holder[place])
 
 
 class StreamChange:
     """One streamed answer on its way."""
 
-    def __init__(self, plan: AnswerPlan, facts: Facts) -> None:
+    def __init__(self, plan: AnswerPlan, facts: Facts, *, has_choices: bool = True) -> None:
         self._plan = plan
         self._facts = facts
-        self._redaction = StreamRedaction(plan.redaction, plan.skipped) if plan.redaction else None
+        self._redaction = _open_redaction(plan, has_choices=has_choices)
 
     def change(self, events: bytes) -> Iterator[bytes]:
         """What is to be sent of whole events, in one or several parts; an empty one is where others may have their turn.
@@ -120,10 +127,27 @@ class StreamChange:
 
     def _write(self, event: bytes, document: Document) -> bytes:
         self._plan.apply(document, self._facts)
-        return with_data(event, orjson.dumps(document))
+        return with_data(_named(event, document), orjson.dumps(document))
 
 
-def _redact(document: Document, redaction: StreamRedaction) -> Generator[bytes, None, Sequence[Document]]:
+def _open_redaction(plan: AnswerPlan, *, has_choices: bool) -> StreamRedaction | NamedRedaction | None:
+    if plan.redaction is None:
+        return None
+    if has_choices:
+        return StreamRedaction(plan.redaction, plan.skipped)
+    return NamedRedaction(plan.redaction, plan.skipped_anywhere)
+
+
+def _named(event: bytes, document: Document) -> bytes:
+    """`event` with the name of `document`, where it has a name: a document that was put in front of another is of another type."""
+    if not event.startswith(NAME) or not isinstance(kind := document.get("type"), str):
+        return event
+    return NAME + kind.encode() + event[event.find(b"\n") :]
+
+
+def _redact(
+    document: Document, redaction: StreamRedaction | NamedRedaction
+) -> Generator[bytes, None, Sequence[Document]]:
     """What is to be sent of an event; an empty part is a pause."""
     is_sent = redaction.take_word(document)
     if is_sent is not None:

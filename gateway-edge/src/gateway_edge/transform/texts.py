@@ -10,6 +10,12 @@ NO_TEXTS = frozenset(
     }
 )  # fmt: skip
 CONTAINERS = frozenset({dict, list})
+# The same in answers of any shape: what is said of the call, and what the client itself had said.
+NO_TEXTS_ANYWHERE = NO_TEXTS | frozenset({
+    "audio", "call_id", "created_at", "instructions", "metadata", "model", "object", "status", "stop_reason", "text_format",
+    "item_id", "obfuscation", "partial_image_b64", "tools",
+})  # fmt: skip
+PROGRAMS = frozenset({"arguments", "input"})  # what tools are called with: OpenAI's, Anthropic's
 ARGUMENTS = "arguments"  # of a tool call: a program's, though in words
 
 Key = tuple[str | int, ...]

@@ -1,1 +1,1 @@
-"""The provider for Anthropic: OpenAI chat clients on the Messages API."""
+"""The provider for Anthropic's own API."""

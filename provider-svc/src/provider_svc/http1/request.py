@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from provider_svc.http1.origin import Origin
 
 # RFC 9110, sections 5.1 and 5.5. Whatever else stood in a value could end the line, and with it the header or the head.
-MAX_STARTS = 64  # heads of a provider differ in their length only; what is written once is kept
+MAX_STARTS = 64  # most heads of a provider differ in their length only; what was written lately is kept
 
 _is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_is_target = re.compile(r"[\x21-\x7e]+").fullmatch
 _is_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
@@ -36,14 +37,23 @@ class RequestForm:
         key = (path, *headers.items())
         start = self._starts.get(key)
         if start is None:
-            start = self._write_start(path, headers)
-            if len(self._starts) < MAX_STARTS:
-                self._starts[key] = start
+            start = self._write_start("POST", path, headers)
+            if len(self._starts) >= MAX_STARTS:
+                self._starts.clear()
+            self._starts[key] = start
         return b"%bcontent-length: %d\r\n\r\n" % (start, length)
 
-    def _write_start(self, path: str, headers: Mapping[str, str]) -> bytes:
+    def fill_in_bare(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        """The head of a request without a body, whose path does not come again: nothing is kept of it. Raises ValueError for a path,
+        too, that could end the line."""
+        if not _is_target(path):
+            raise ValueError("the path holds a character that HTTP does not allow")
+        length = b"content-length: 0\r\n" if method == "POST" else b""  # RFC 9110, section 8.6
+        return self._write_start(method, path, headers) + length + b"\r\n"
+
+    def _write_start(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
         lines = _write_lines({**self._own, **headers})
-        return f"POST {self._root}{path} HTTP/1.1\r\n{lines}".encode("latin-1")
+        return f"{method} {self._root}{path} HTTP/1.1\r\n{lines}".encode("latin-1")
 
 
 def _write_lines(headers: Mapping[str, str]) -> str:

@@ -1,1 +1,1 @@
-"""The provider for OpenAI and for everything that speaks its Chat Completions."""
+"""The provider for OpenAI and for everything that speaks its language."""

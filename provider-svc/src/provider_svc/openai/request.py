@@ -10,11 +10,14 @@ from provider_svc.documents import UNREADABLE
 _decode_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 
 
-def build_body(members: Mapping[str, msgspec.Raw], model: str, *, stream: bool) -> bytes:
-    """The JSON for the provider: `model` is the target's; a stream is asked for its usage whether the client did or not,
-    so that it can be settled. All other members, known or not, are the client's bytes in the client's order."""
+def build_body(members: Mapping[str, msgspec.Raw], model: str, *, asks_usage: bool) -> bytes:
+    """The JSON for the provider: `model` is the target's; with `asks_usage` a stream of chunks is asked for its usage whether the
+    client did or not, so that it can be settled. All other members, known or not, are the client's bytes in the client's order.
+
+    Raises INVALID_REQUEST when there are options of the stream that are no object.
+    """
     body: dict[str, object] = {**members, "model": model}
-    if stream:
+    if asks_usage:
         body["stream_options"] = {**_read_options(members), "include_usage": True}
     return msgspec.json.encode(body)
 

@@ -1,25 +1,50 @@
-"""A unary answer: relayed as the bytes it came as; usage and finish reason are read beside."""
+"""Unary answers: relayed as the bytes they came as; usage, finish reason and errors are read beside.
+
+Each function raises PROVIDER_INVALID_ANSWER when an answer is not a JSON object of its shape, and what an error object says where the
+provider sent one with status 200.
+"""
 
 import orjson
+from msgspec import Raw
 
-from chassis.errors import Reason, RunestoneError
-from provider_svc.documents import UNREADABLE
+from provider_svc.dialects.openai_chat.usage import read_usage
+from provider_svc.documents import read_answered
 from provider_svc.failures import failure_of_object
-from provider_svc.openai.schema import NULL, Document, decode_document, read_usage
+from provider_svc.openai.schema import (
+    NULL,
+    Document,
+    Media,
+    Ranking,
+    decode_document,
+    decode_media,
+    decode_ranking,
+    has_content,
+    read_counts,
+)
 from provider_svc.provider import Meter
 
 
 def read_answer(body: bytes, meter: Meter) -> None:
-    """Meters a whole answer. Raises PROVIDER_INVALID_ANSWER when it is not a JSON object of this shape, and what an error
-    object says where the provider sent one with status 200."""
-    try:
-        document = decode_document(body)
-    except UNREADABLE as exc:
-        raise RunestoneError(
-            Reason.PROVIDER_INVALID_ANSWER, "the provider's answer is not the JSON of its protocol", upstream_status=200
-        ) from exc
-    raise_error(document, body)
+    """Meters a chat completion, or a completion."""
+    document = read_answered(decode_document, body)
+    raise_error(document.error, body)
     note(document, meter)
+
+
+def read_media(body: bytes, meter: Meter) -> None:
+    """Meters embeddings, moderations, images and transcriptions, each as far as it says what was used."""
+    document = read_answered(decode_media, body)
+    raise_error(document.error, body)
+    note_counts(document, meter)
+
+
+def read_ranking(body: bytes, meter: Meter) -> None:
+    """Meters a ranking: Cohere counts tokens in a place of its own."""
+    document = read_answered(decode_ranking, body)
+    raise_error(document.error, body)
+    note_counts(document, meter)
+    if meter.usage is None and document.meta is not None:
+        meter.usage = read_counts(document.meta.tokens)
 
 
 def note(document: Document, meter: Meter) -> None:
@@ -30,7 +55,15 @@ def note(document: Document, meter: Meter) -> None:
         meter.finish_reason = reason
 
 
-def raise_error(document: Document, body: bytes) -> None:
-    """Raises what an error object in a document or chunk says."""
-    if document.error != NULL and document.has_error and (failure := failure_of_object(orjson.loads(body))) is not None:
+def note_counts(document: Media | Ranking, meter: Meter) -> None:
+    """Writes down what a document or event of the later endpoints says about usage."""
+    if document.usage != NULL and (usage := read_counts(document.usage)) is not None:
+        meter.usage = usage
+
+
+def raise_error(error: Raw, body: bytes) -> None:
+    """Raises what the error object `error` in the document or event `body` says, as far as it can be read."""
+    if error == NULL or not has_content(error):
+        return
+    if (failure := failure_of_object(read_answered(orjson.loads, body))) is not None:
         raise failure

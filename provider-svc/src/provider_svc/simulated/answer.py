@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from typing import Literal
 
 import orjson
 
-from provider_svc.provider import Chunk
+from provider_svc.openai.request import wants_usage
 from provider_svc.simulated.arguments import example
-from provider_svc.simulated.request import Request
+from provider_svc.simulated.played import DONE, Asked, Json, Played, make_id, write_event
+from provider_svc.simulated.request import Request, read_request
 from provider_svc.simulated.words import compose
 from runestone.common.v1.usage_pb2 import Usage
 
-Json = dict[str, object]
-
-_DONE = b"data: [DONE]\n\n"
 _OVERHEAD_TOKENS = 3  # what a message's frame costs in the makers' tokenizers
 
 
@@ -41,6 +38,15 @@ class Answer:
         return Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens)
 
 
+def play_chat(asked: Asked) -> Played:
+    """A chat completion, or the events of one. Raises PROVIDER_REFUSED with what is wrong with the request."""
+    call = asked.call
+    request, digest = read_request(call.members)
+    said = answer(request, digest, call_id=call.call_id, model=call.model, created=asked.created, words=asked.words)
+    parts = list(write_events(said, with_usage=wants_usage(call.members))) if call.stream else [write_document(said)]
+    return Played(said.id, parts, said.usage, said.finish_reason)
+
+
 def answer(request: Request, digest: bytes, *, call_id: str, model: str, created: int, words: int) -> Answer:
     """The answer to `request`: a function call where one is forced, else `words` words, or as many as the limit allows.
 
@@ -48,7 +54,7 @@ def answer(request: Request, digest: bytes, *, call_id: str, model: str, created
     """
     begin = partial(
         Answer,
-        id=f"chatcmpl-{sha256(call_id.encode()).hexdigest()[:29]}",
+        id=make_id("chatcmpl", call_id),
         created=created,
         model=model,
         input_tokens=request.count_words() + _OVERHEAD_TOKENS * len(request.messages),
@@ -64,7 +70,7 @@ def answer(request: Request, digest: bytes, *, call_id: str, model: str, created
     return begin(words=text, finish_reason="length" if most < words else "stop", output_tokens=len(text))
 
 
-def write_document(said: Answer) -> Chunk:
+def write_document(said: Answer) -> bytes:
     """The answer as one chat completion."""
     message: Json = {
         "role": "assistant",
@@ -74,8 +80,7 @@ def write_document(said: Answer) -> Chunk:
     if said.function:
         message["tool_calls"] = [_tool_call(said, said.arguments)]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": said.finish_reason}
-    body = orjson.dumps({**_head(said, "chat.completion"), "choices": [choice], "usage": _usage(said)})
-    return Chunk(body, (len(body),))
+    return orjson.dumps({**_head(said, "chat.completion"), "choices": [choice], "usage": _usage(said)})
 
 
 def write_events(said: Answer, *, with_usage: bool) -> Iterator[bytes]:
@@ -85,16 +90,16 @@ def write_events(said: Answer, *, with_usage: bool) -> Iterator[bytes]:
 
     def event(delta: Json, finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        chunk = {**head, "choices": [choice], "usage": None} if with_usage else {**head, "choices": [choice]}
-        return b"data: %b\n\n" % orjson.dumps(chunk)
+        chunk: Json = {**head, "choices": [choice], "usage": None} if with_usage else {**head, "choices": [choice]}
+        return write_event(chunk)
 
     yield event({"role": "assistant", "content": None if said.function else "", "refusal": None})
     for delta in _deltas(said):
         yield event(delta)
     yield event({}, said.finish_reason)
     if with_usage:
-        yield b"data: %b\n\n" % orjson.dumps({**head, "choices": [], "usage": _usage(said)})
-    yield _DONE
+        yield write_event({**head, "choices": [], "usage": _usage(said)})
+    yield DONE
 
 
 def _deltas(said: Answer) -> Iterator[Json]:

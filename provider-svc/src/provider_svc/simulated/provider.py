@@ -1,20 +1,21 @@
 """The provider of kind `simulated`: no network, the same answer to the same request."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import orjson
 
 from chassis.clock import Clock
+from chassis.config.presets import list_dialects
 from chassis.config.schema import Provider as ProviderSettings
 from chassis.errors import Reason, RunestoneError
+from provider_svc.dialect_names import find_dialects
 from provider_svc.failures import failure_of_status
-from provider_svc.openai.request import wants_usage
 from provider_svc.provider import Begun, Chunk, Sink, UpstreamCall
-from provider_svc.simulated.answer import Answer, answer, write_document, write_events
 from provider_svc.simulated.behaviour import Behaviour, read_behaviour
-from provider_svc.simulated.request import read_request
+from provider_svc.simulated.endpoints import PLAYERS
+from provider_svc.simulated.played import Asked
 
 MOST_TOGETHER = 256 << 10  # bytes of events that are ready at once and go as one chunk
 
@@ -24,6 +25,7 @@ class SimulatedProvider:
 
     def __init__(self, name: str, settings: ProviderSettings, clock: Clock) -> None:
         self.name = name
+        self.dialects = find_dialects(list_dialects(settings))
         self._simulation = settings.simulation
         self._clock = clock
 
@@ -33,19 +35,14 @@ class SimulatedProvider:
         await _pass(behaviour.latency)
         if behaviour.status not in {0, 200}:
             raise self._failure(behaviour.status)
-        said = self._answer(call, behaviour.words)
-        sink.accept(Begun(200, f"sim-{said.id}"))
-        call.meter.usage = said.usage
-        for chunk in _list_chunks(said, call, behaviour):
+        played = PLAYERS[call.dialect](Asked(call, behaviour.words, int(self._clock.time())))
+        sink.accept(Begun(200, f"sim-{played.id}"))
+        call.meter.usage = played.usage
+        for chunk in _list_chunks(played.parts, call, behaviour):
             await sink.wait_for_room()
             sink.add(chunk)
             await _pass(behaviour.pace)
-        call.meter.finish_reason = said.finish_reason
-
-    def _answer(self, call: UpstreamCall, words: int) -> Answer:
-        request, digest = read_request(call.members)
-        now = int(self._clock.time())
-        return answer(request, digest, call_id=call.call_id, model=call.model, created=now, words=words)
+        call.meter.finish_reason = played.finish_reason
 
     def _failure(self, status: int) -> RunestoneError:
         message = f"the simulated provider was asked to fail with {status}"
@@ -59,18 +56,17 @@ class SimulatedProvider:
         return f"SimulatedProvider({self.name})"
 
 
-def _list_chunks(said: Answer, call: UpstreamCall, behaviour: Behaviour) -> Iterator[Chunk]:
+def _list_chunks(parts: Sequence[bytes], call: UpstreamCall, behaviour: Behaviour) -> Iterator[Chunk]:
     """The answer as it goes out; raises PROVIDER_STREAM_CUT where it is to break off, for a document at once."""
     cut = behaviour.cut
     if not call.stream:
         if cut:
             raise _cut_off()
-        yield write_document(said)
+        yield _join(parts)
         return
-    events = list(write_events(said, with_usage=wants_usage(call.members)))
-    passed = events[:cut] if cut else events
+    passed = parts[:cut] if cut else parts
     yield from map(_join, ([event] for event in passed)) if behaviour.pace else _gather(passed)
-    if len(passed) < len(events):
+    if len(passed) < len(parts):
         raise _cut_off()
 
 
@@ -88,7 +84,7 @@ def _gather(events: Iterable[bytes]) -> Iterator[Chunk]:
         yield _join(ready)
 
 
-def _join(events: list[bytes]) -> Chunk:
+def _join(events: Sequence[bytes]) -> Chunk:
     return Chunk(b"".join(events), tuple(accumulate(map(len, events))))
 
 

@@ -1,8 +1,8 @@
-"""What the simulated provider reads of a chat request."""
+"""What the simulated provider reads of a request, of a chat request above all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from chassis.errors import Reason, RunestoneError
 from provider_svc.documents import UNREADABLE
 
 DELIVERY = ("stream", "stream_options")
+Form = TypeVar("Form")
 Schema = dict[str, Any]  # a JSON Schema, as far as `tools` understands it
 
 
@@ -102,19 +103,29 @@ _decode = msgspec.json.Decoder(Request).decode
 
 
 def read_request(members: Mapping[str, msgspec.Raw]) -> tuple[Request, bytes]:
-    """The request, and a digest of its body but for how it is delivered: a stream says what the document says.
+    """The request, and its digest. Raises PROVIDER_REFUSED with what is wrong with it."""
+    request = read_body(_decode, members)
+    if request.n not in {None, 1}:
+        raise refused("the simulated provider gives one choice; leave out n", "n")
+    return request, digest(members)
 
-    Raises PROVIDER_REFUSED with what is wrong with it.
-    """
-    body = msgspec.json.encode({name: raw for name, raw in members.items() if name not in DELIVERY})
+
+def read_body(decode: Callable[[bytes], Form], members: Mapping[str, msgspec.Raw]) -> Form:
+    """A request of one endpoint. Raises PROVIDER_REFUSED with what is wrong with it."""
     try:
-        request = _decode(body)
+        return decode(_encode(members))
     except UNREADABLE as exc:
         message, _, path = str(exc).partition(" - at `$")
         raise refused(message, path.strip("`.")) from exc
-    if request.n not in {None, 1}:
-        raise refused("the simulated provider gives one choice; leave out n", "n")
-    return request, sha256(body).digest()
+
+
+def digest(members: Mapping[str, msgspec.Raw]) -> bytes:
+    """Of a body, but for how its answer is delivered: a stream says what the document says."""
+    return sha256(_encode(members)).digest()
+
+
+def _encode(members: Mapping[str, msgspec.Raw]) -> bytes:
+    return msgspec.json.encode({name: raw for name, raw in members.items() if name not in DELIVERY})
 
 
 def refused(message: str, param: str) -> RunestoneError:

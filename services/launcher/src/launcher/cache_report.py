@@ -48,5 +48,7 @@ def count_look_ups(total: GetStatisticsResponse) -> int:
 
 
 def list_counts(statistics: GetStatisticsResponse) -> dict[str, object]:
-    """Every field by name."""
-    return {field.name: getattr(statistics, field.name) for field in FIELDS}
+    """Every field by name; money in dollars."""
+    counts = {field.name: getattr(statistics, field.name) for field in FIELDS}
+    dollars = counts.pop("saved_nano_usd") / 1e9
+    return {**counts, "saved_usd": dollars}

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from chassis.config import Settings
+from chassis.config.presets import find_key_variable
 from launcher.errors import LaunchError
 from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, read_key
 from launcher.meshfile import MeshFile
@@ -92,18 +93,15 @@ def check_key_file(path: Path) -> Finding:
 def check_credentials(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Providers that need a key have one."""
     for provider in settings.providers:
-        name = f"provider {provider.name}"
+        name, what = f"provider {provider.name}", provider.preset or provider.kind
+        variable = find_key_variable(provider)
         if provider.api_key is not None and provider.api_key.reveal():
-            yield Finding(name, Verdict.OK, f"{provider.kind}, with a key")
-        elif provider.kind in ("openai", "anthropic"):
-            hint = (
-                f"; ${provider.kind.upper()}_API_KEY is set"
-                if environment.get(f"{provider.kind.upper()}_API_KEY")
-                else ""
-            )
-            yield Finding(name, Verdict.FAIL, f"{provider.kind}, without api_key{hint}")
+            yield Finding(name, Verdict.OK, f"{what}, with a key")
+        elif variable:
+            hint = f"; ${variable} is set" if environment.get(variable) else ""
+            yield Finding(name, Verdict.FAIL, f"{what}, without api_key{hint}")
         else:
-            yield Finding(name, Verdict.OK, provider.kind)
+            yield Finding(name, Verdict.OK, what)
 
 
 def check_keys(settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ async def check_neighbours(settings: Settings, mesh: MeshFile | None) -> AsyncIt
 
 async def check_redis(section: str, url: str) -> Finding:
     """It answers PING; the address is shown without user and password."""
-    shown = _hide_user(url)
+    shown = hide_user(url)
     client = redis.asyncio.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
     try:
         async with asyncio.timeout(2 * PATIENCE):
@@ -46,7 +46,7 @@ async def check_redis(section: str, url: str) -> Finding:
 async def check_collector(endpoint: str) -> Finding:
     """Something listens there. Calls do not depend on it: a warning at worst."""
     address = urlsplit(endpoint)
-    shown = _hide_user(endpoint)
+    shown = hide_user(endpoint)
     reason = await can_connect(address.hostname or "", address.port or OTLP_PORT)
     return Finding("traces", Verdict.WARN if reason else Verdict.OK, f"{shown}: {reason or 'reachable'}")
 
@@ -70,6 +70,7 @@ async def check_mesh(mesh: MeshFile) -> AsyncIterator[Finding]:
         yield Finding(name, Verdict.OK if part["ready"] else Verdict.FAIL, detail)
 
 
-def _hide_user(url: str) -> str:
+def hide_user(url: str) -> str:
+    """An address without its user, password and query."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

@@ -15,7 +15,7 @@ class BannedWords:
         self._banned = {word.lower() for word in options.words}
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:
-        asked = str([message.get("content") for message in call.asked.document["messages"]]).lower()
+        asked = str({name: value for name, value in call.asked.document.items() if name != "model"}).lower()
         if found := [word for word in self._banned if word in asked]:
             raise RunestoneError(Reason.INVALID_REQUEST, f"{found[0]!r} is not asked here", code="banned_word")
         await proceed(call)

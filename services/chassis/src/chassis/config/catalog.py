@@ -9,10 +9,12 @@ from chassis.config.schema import Model, Provider, Target
 @dataclass(frozen=True, slots=True)
 class Route:
     """What a public model name stands for. `name` is the entry of the configuration that
-    matched, or `<provider>/*`: never a string of the client's own, so that it may label a metric."""
+    matched, or `<provider>/*`: never a string of the client's own, so that it may label a metric. `is_strict`: a call is refused
+    where a translation would have to leave out what may change its answer."""
 
     name: str
     targets: tuple[Target, ...]
+    is_strict: bool = True
 
 
 class Catalog:
@@ -32,11 +34,11 @@ class Catalog:
     def find_route(self, model: str) -> Route | None:
         """The route of a public model name; None when nothing answers for it."""
         if (entry := self._exact.get(model)) is not None:
-            return Route(entry.name, tuple(entry.targets) or self._passed_on(model))
+            return _make_route(entry, tuple(entry.targets) or self._passed_on(model))
         for entry in self._wildcards:
             if model.startswith(stem := entry.name[:-1]) and len(model) > len(stem):
                 targets = tuple(_fill(target, model[len(stem) :]) for target in entry.targets)
-                return Route(entry.name, targets or self._passed_on(model))
+                return _make_route(entry, targets or self._passed_on(model))
         targets = self._passed_on(model)
         return Route(f"{targets[0].provider}/*", targets) if targets else None
 
@@ -46,6 +48,10 @@ class Catalog:
         if upstream_model and provider in self._providers:
             return (Target(provider=provider, model=upstream_model),)
         return ()
+
+
+def _make_route(entry: Model, targets: tuple[Target, ...]) -> Route:
+    return Route(entry.name, targets, is_strict=entry.on_loss == "refuse")
 
 
 def _fill(target: Target, matched: str) -> Target:

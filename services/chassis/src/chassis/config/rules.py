@@ -10,13 +10,14 @@ from chassis.config.doors import check_doors
 from chassis.config.encryption import check_encryption
 from chassis.config.idempotency import check_idempotency
 from chassis.config.pipelines import check_pipelines
-from chassis.config.schema import Settings
+from chassis.config.presets import POSSIBLE, PRESETS, find_address
+from chassis.config.schema import Provider, Settings
 from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
 from chassis.config.warming import check_warming
 
 LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
-NEEDS_BASE_URL = ("openai_compatible",)
+PRESET_KIND = "openai_compatible"
 CLUSTERS = ("redis+cluster://", "rediss+cluster://")
 NO_CLUSTER = "a cluster has no one server that could charge all limits of a call in one step"
 STORES = {
@@ -94,10 +95,23 @@ def _check_models(settings: Settings) -> Iterator[Finding]:
 
 def _check_providers(settings: Settings) -> Iterator[Finding]:
     for index, provider in enumerate(settings.providers):
-        if provider.kind in NEEDS_BASE_URL and not provider.base_url:
-            yield ("providers", index), f"kind {provider.kind} needs a base_url"
+        for where, message in _check_provider(provider):
+            yield ("providers", index, *where), message
         yield from _check_address(provider.base_url, ("http", "https"), ("providers", index, "base_url"))
         yield from _check_address(provider.proxy or "", ("http",), ("providers", index, "proxy"))
+
+
+def _check_provider(provider: Provider) -> Iterator[Finding]:
+    if provider.preset and provider.kind != PRESET_KIND:
+        yield ("preset",), f"belongs to kind {PRESET_KIND}"
+    elif provider.preset and provider.preset not in PRESETS:
+        yield ("preset",), f"{provider.preset!r} is not one of: {', '.join(PRESETS)}"
+    elif provider.kind == PRESET_KIND and not find_address(provider):
+        yield (), f"kind {provider.kind} needs a base_url, or a preset"
+    possible = POSSIBLE[provider.kind]
+    for number, dialect in enumerate(provider.dialects):
+        if dialect not in possible:
+            yield ("dialects", number), f"kind {provider.kind} cannot speak {dialect!r}, but: {', '.join(possible)}"
 
 
 def _check_address(url: str, schemes: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from chassis.config.authentication import Authentication
+from chassis.config.prices import ModelPrices
 from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -227,21 +228,43 @@ class Simulation(Section, frozen=True, kw_only=True):
     status: Annotated[int, Meta(ge=0, le=599)] = 0
 
 
+DialectName = Literal[
+    "chat",
+    "responses",
+    "messages",
+    "count_tokens",
+    "completions",
+    "embeddings",
+    "moderations",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+    "rerank",
+]
+
+
 class Provider(Section, frozen=True, kw_only=True):
-    """One provider. `base_url` is what the maker's SDK has; only the operator names addresses, never a client. `ca` is a PEM
-    file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for the environment's is
-    never used."""
+    """One provider. `preset` names a server that is known (`chassis.config.presets`), of kind `openai_compatible`. `base_url` is what
+    the maker's SDK has; only the operator names addresses, never a client. `dialects` are what it speaks itself; absent: what is
+    known of it. `ca` is a PEM file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for
+    the environment's is never used. Of `prices` the first that fits holds; a model that none fits costs nothing where `price` is
+    `free`, else what is known of the provider's."""
 
     name: Name
     kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
+    preset: str = ""
     base_url: str = ""
     api_key: Secret | None = None
-    dialects: list[Literal["chat", "embeddings", "responses", "messages"]] = []
+    dialects: list[DialectName] = []
     timeouts: Timeouts = Timeouts()
     ca: str = ""
     proxy: ProxyUrl | None = None
     retries: Retries = Retries()
     simulation: Simulation = Simulation()
+    price: Literal["free"] | None = None
+    prices: list[ModelPrices] = []
 
 
 class Target(Section, frozen=True, kw_only=True):
@@ -254,12 +277,14 @@ class Target(Section, frozen=True, kw_only=True):
 
 class Model(Section, frozen=True, kw_only=True):
     """A public model name and the targets that answer for it. A name may end in `*`. `pipeline` is taken by calls of this
-    model, unless their key has one of its own."""
+    model, unless their key has one of its own. `on_loss`: what becomes of a call that says what its target's language has no
+    word for, and that may change the answer; with `drop` it is left out and told of."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     targets: list[Target] = []
     fallbacks: list[str] = []
     pipeline: str | None = None
+    on_loss: Literal["refuse", "drop"] = "refuse"
 
 
 class Budget(Section, frozen=True, kw_only=True):

@@ -14,7 +14,6 @@ UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
     (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
 )
 UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")
-BUILT_DIALECTS = ("chat",)
 
 # Settings that are accepted and do nothing yet.
 UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
@@ -34,19 +33,10 @@ def find_unkept_promises(settings: Settings) -> Iterator[Finding]:
     for path, promises, message in UNKEPT_PROMISES:
         if promises(settings):
             yield path, f"{message}; remove it until a later version can keep it"
-    yield from _check_dialects(settings)
     for number, tenant in enumerate(settings.tenants):
         yield from _check_limits(tenant.limits, ("tenants", number, "limits"))
         for index, key in enumerate(tenant.keys):
             yield from _check_limits(key.limits, ("tenants", number, "keys", index, "limits"))
-
-
-def _check_dialects(settings: Settings) -> Iterator[Finding]:
-    for number, provider in enumerate(settings.providers):
-        for index, dialect in enumerate(provider.dialects):
-            if dialect not in BUILT_DIALECTS:
-                path = ("providers", number, "dialects", index)
-                yield path, f"`{dialect}` is not built yet; remove it until a later version has it"
 
 
 def _check_limits(limits: Limits, path: KeyPath) -> Iterator[Finding]:

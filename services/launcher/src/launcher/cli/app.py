@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, keys, reload, serve, up
+from launcher.cli import audit, cache, chat, config, doctor, keys, providers, reload, serve, up
 from launcher.errors import LaunchError
 
 
@@ -55,6 +55,7 @@ app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
+app.add_typer(providers.app, name="providers")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cache.app, name="cache")
 

@@ -8,11 +8,11 @@ from runestone.audit.v1.audit_pb2 import AuditRecord
 from runestone.common.v1.usage_pb2 import Usage
 
 # Members that are written otherwise than they stand in the message.
-TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question"}
+TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question", "cost", "dropped"}
 
 
 def describe_record(record: AuditRecord) -> dict[str, object]:
-    """The record, `request_id` first. Times in milliseconds, the start in ISO 8601 (UTC). Of a question only its size: what
+    """The record, `request_id` first. Times in milliseconds, the start in ISO 8601 (UTC), its cost in US dollars. Of a question only its size: what
     people asked is not to stand wherever a search is piped to."""
     plain = {
         field.name: getattr(record, field.name)
@@ -27,6 +27,9 @@ def describe_record(record: AuditRecord) -> dict[str, object]:
         **plain,
         "error_reason": Reason.of_number(record.error_reason).value if record.error_reason else None,
         "usage": _describe_usage(record.usage) if record.HasField("usage") else None,
+        "cost_usd": record.cost.nano_usd / 1e9 if record.HasField("cost") else None,
+        "cost_is_estimated": record.cost.is_estimated if record.HasField("cost") else None,
+        "dropped": list(record.dropped),
         "question_bytes": len(record.question),
     }
 

@@ -16,18 +16,19 @@ TITLES = {
     "model": "model",
     "status": "status",
     "duration_ms": "ms",
+    "cost_usd": "cost ($)",
     "cache": "cache",
     "error_reason": "error",
 }
 # In the order in which they are left out; `request_id` stays, everything else of a call is found by it.
-DISPENSABLE = ("cache", "duration_ms", "tenant", "error_reason", "model", "started_at", "status")
+DISPENSABLE = ("cache", "cost_usd", "duration_ms", "tenant", "error_reason", "model", "started_at", "status")
 GAP = 2  # cells between two columns
 LONGEST_CELL = 32
 
 
 def draw_records(records: Sequence[Record], width: int | None) -> Table:
     """As many columns as `width` cells hold; all of them without a width."""
-    columns = {name: [_spell(name, record.get(name)) for record in records] for name in TITLES}
+    columns = {name: [_spell(name, record) for record in records] for name in TITLES}
     widths = {name: _width_of(name, cells) for name, cells in columns.items()}
     names = choose_columns(widths, width)
     table = Table(box=None, header_style="bold", pad_edge=False, width=_add_up(widths, names))
@@ -56,12 +57,21 @@ def _width_of(name: str, cells: Sequence[str]) -> int:
     return max(map(cell_len, (TITLES[name], *cells)))
 
 
-def _spell(name: str, value: object) -> str:
+def _spell(name: str, record: Record) -> str:
+    value = record.get(name)
     if value is None:
         return ""
+    if isinstance(value, float) and name == "cost_usd":
+        return _spell_cost(value, is_estimated=bool(record.get("cost_is_estimated")))
     text = str(value)
     if name == "started_at":
         return text[:19].replace("T", " ")
     if name == "request_id" or cell_len(text) <= LONGEST_CELL:
         return text
     return set_cell_size(text, LONGEST_CELL - 1) + "…"
+
+
+def _spell_cost(dollars: float, *, is_estimated: bool) -> str:
+    """`0.000123`, and `~0.000123` where it was estimated."""
+    digits = f"{dollars:.9f}".rstrip("0").rstrip(".")
+    return f"~{digits}" if is_estimated else digits

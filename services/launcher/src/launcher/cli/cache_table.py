@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from rich.console import Group
 from rich.table import Table
 
+from chassis.billing.price import spell_dollars
 from launcher.cache_report import count_look_ups, divide_hits
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
@@ -39,6 +40,7 @@ def _describe_total(total: GetStatisticsResponse) -> Iterator[tuple[str, str]]:
     yield "hits", f"{found:,}, {total.near_hits:,} of them out of edges' copies"
     yield "coalesced", f"{total.coalesced:,}"
     yield "saved tokens", f"{total.saved_input_tokens:,} in, {total.saved_output_tokens:,} out"
+    yield "saved dollars", spell_dollars(total.saved_nano_usd)
     yield "entries", f"{total.entries:,}" + (f" of {total.max_entries:,}" if total.max_entries else "")
     yield "bytes", spell_size(total.bytes) + _describe_share(total.bytes, total.max_bytes)
     yield "stored", f"{total.stores:,}"

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -53,6 +54,8 @@ class AuditRecord(_message.Message):
     REPLAY_OF_FIELD_NUMBER: _builtins.int
     UNBILLED_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The edge's id of the call, equal to the answer's `x-request-id`."""
     client_request_id: _builtins.str
@@ -82,7 +85,7 @@ class AuditRecord(_message.Message):
     attempts: _builtins.int
     """Upstream calls made for it."""
     finish_reason: _builtins.str
-    """Why the model stopped, in the client dialect's words."""
+    """Why the model stopped, in Chat Completions' words whatever the dialect."""
     bytes_sent: _builtins.int
     """Bytes of answer sent to the client."""
     traceparent: _builtins.str
@@ -115,6 +118,14 @@ class AuditRecord(_message.Message):
     def usage(self) -> _usage_pb2.Usage:
         """Tokens used; for a hit, those of the original answer. Unset when nobody said."""
 
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What it cost; for a hit, what the original call had cost. Unset when the price or the usage is not known."""
+
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out because the provider's dialect has nothing like them; at most 32."""
+
     def __init__(
         self,
         *,
@@ -143,10 +154,12 @@ class AuditRecord(_message.Message):
         replay_of: _builtins.str = ...,
         unbilled: _builtins.bool = ...,
         question: _builtins.bytes = ...,
+        cost: _cost_pb2.Cost | None = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "cost", b"cost", "dropped", b"dropped", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

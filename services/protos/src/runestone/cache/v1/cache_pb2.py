@@ -24,63 +24,64 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from runestone.common.v1 import cost_pb2 as runestone_dot_common_dot_v1_dot_cost__pb2
 from runestone.common.v1 import error_pb2 as runestone_dot_common_dot_v1_dot_error__pb2
 from runestone.common.v1 import usage_pb2 as runestone_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/cache/v1/cache.proto\x12\x12runestone.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"4\n\rLookUpRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"\xaa\x01\n\x0eLookUpResponse\x12)\n\x03hit\x18\x01 \x01(\x0b\x32\x1a.runestone.cache.v1.AnswerH\x00\x12(\n\x04miss\x18\x02 \x01(\x0b\x32\x18.runestone.cache.v1.MissH\x00\x12&\n\x04mark\x18\x03 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12\x10\n\x08may_copy\x18\x04 \x01(\x08\x42\t\n\x07outcome\"&\n\x04Mark\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\x06\n\x04Miss\"\xbf\x03\n\x06\x41nswer\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12)\n\x05usage\x18\x05 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x06 \x01(\t\x12-\n\tstored_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65nds\x18\x08 \x03(\r\x12*\n\x07offsets\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tfresh_for\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tstale_for\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12)\n\x05\x65rror\x18\r \x01(\x0b\x32\x1a.runestone.common.v1.Error\x12*\n\x06labels\x18\x0e \x01(\x0b\x32\x1a.runestone.cache.v1.Labels\"5\n\x06Labels\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\"\xb7\x01\n\x0cStoreRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12*\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1a.runestone.cache.v1.Answer\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tstale_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08replaces\x18\x05 \x01(\x08\"Y\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12&\n\x04mark\x18\x02 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12\x10\n\x08may_copy\x18\x03 \x01(\x08\"C\n\x0fStoreAllRequest\x12\x30\n\x06stores\x18\x01 \x03(\x0b\x32 .runestone.cache.v1.StoreRequest\"F\n\x10StoreAllResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.runestone.cache.v1.StoreResponse\"\x12\n\x10WatchKeysRequest\"3\n\x11WatchKeysResponse\x12\x0c\n\x04keys\x18\x01 \x03(\x06\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"_\n\tSelection\x12\x12\n\nkey_prefix\x18\x01 \x01(\x0c\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x12\n\neverything\x18\x05 \x01(\x08\"@\n\x0cPurgeRequest\x12\x30\n\tselection\x18\x01 \x01(\x0b\x32\x1d.runestone.cache.v1.Selection\"\x1f\n\rPurgeResponse\x12\x0e\n\x06purged\x18\x01 \x01(\x04\"\x1e\n\x0cShredRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"6\n\rShredResponse\x12\x0e\n\x06purged\x18\x01 \x01(\x04\x12\x15\n\rkey_destroyed\x18\x02 \x01(\x08\"7\n\x0cWatchRequest\x12\'\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\"v\n\rWatchResponse\x12&\n\x04mark\x18\x01 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12.\n\x07\x64ropped\x18\x02 \x03(\x0b\x32\x1d.runestone.cache.v1.Selection\x12\r\n\x05reset\x18\x03 \x01(\x08\"\x84\x01\n\x0eNoteUseRequest\x12\x11\n\tnear_hits\x18\x01 \x01(\x04\x12\x11\n\tcoalesced\x18\x02 \x01(\x04\x12\x1a\n\x12saved_input_tokens\x18\x03 \x01(\x04\x12\x1b\n\x13saved_output_tokens\x18\x04 \x01(\x04\x12\x13\n\x0bnear_misses\x18\x05 \x01(\x04\"\x11\n\x0fNoteUseResponse\"\x16\n\x14GetStatisticsRequest\"\xd8\x02\n\x15GetStatisticsResponse\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x13\n\x0bmax_entries\x18\x04 \x01(\x04\x12\x11\n\tmax_bytes\x18\x05 \x01(\x04\x12\x0c\n\x04hits\x18\x06 \x01(\x04\x12\x0e\n\x06misses\x18\x07 \x01(\x04\x12\x0e\n\x06stores\x18\x08 \x01(\x04\x12\x11\n\tevictions\x18\t \x01(\x04\x12\x11\n\tnear_hits\x18\n \x01(\x04\x12\x11\n\tcoalesced\x18\x0b \x01(\x04\x12\x1a\n\x12saved_input_tokens\x18\x0c \x01(\x04\x12\x1b\n\x13saved_output_tokens\x18\r \x01(\x04\x12\x0e\n\x06purged\x18\x0e \x01(\x04\x12\x10\n\x08watchers\x18\x0f \x01(\x04\x12\x11\n\tencrypted\x18\x10 \x01(\x08\x12\x13\n\x0bnear_misses\x18\x11 \x01(\x04\x32\x86\x06\n\x0c\x43\x61\x63heService\x12O\n\x06LookUp\x12!.runestone.cache.v1.LookUpRequest\x1a\".runestone.cache.v1.LookUpResponse\x12L\n\x05Store\x12 .runestone.cache.v1.StoreRequest\x1a!.runestone.cache.v1.StoreResponse\x12U\n\x08StoreAll\x12#.runestone.cache.v1.StoreAllRequest\x1a$.runestone.cache.v1.StoreAllResponse\x12Z\n\tWatchKeys\x12$.runestone.cache.v1.WatchKeysRequest\x1a%.runestone.cache.v1.WatchKeysResponse0\x01\x12L\n\x05Purge\x12 .runestone.cache.v1.PurgeRequest\x1a!.runestone.cache.v1.PurgeResponse\x12L\n\x05Shred\x12 .runestone.cache.v1.ShredRequest\x1a!.runestone.cache.v1.ShredResponse\x12N\n\x05Watch\x12 .runestone.cache.v1.WatchRequest\x1a!.runestone.cache.v1.WatchResponse0\x01\x12R\n\x07NoteUse\x12\".runestone.cache.v1.NoteUseRequest\x1a#.runestone.cache.v1.NoteUseResponse\x12\x64\n\rGetStatistics\x12(.runestone.cache.v1.GetStatisticsRequest\x1a).runestone.cache.v1.GetStatisticsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/cache/v1/cache.proto\x12\x12runestone.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erunestone/common/v1/cost.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"4\n\rLookUpRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"\xaa\x01\n\x0eLookUpResponse\x12)\n\x03hit\x18\x01 \x01(\x0b\x32\x1a.runestone.cache.v1.AnswerH\x00\x12(\n\x04miss\x18\x02 \x01(\x0b\x32\x18.runestone.cache.v1.MissH\x00\x12&\n\x04mark\x18\x03 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12\x10\n\x08may_copy\x18\x04 \x01(\x08\x42\t\n\x07outcome\"&\n\x04Mark\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"\x06\n\x04Miss\"\xf9\x03\n\x06\x41nswer\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12)\n\x05usage\x18\x05 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x06 \x01(\t\x12-\n\tstored_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65nds\x18\x08 \x03(\r\x12*\n\x07offsets\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tfresh_for\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tstale_for\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12)\n\x05\x65rror\x18\r \x01(\x0b\x32\x1a.runestone.common.v1.Error\x12*\n\x06labels\x18\x0e \x01(\x0b\x32\x1a.runestone.cache.v1.Labels\x12\'\n\x04\x63ost\x18\x0f \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x0f\n\x07\x64ropped\x18\x10 \x03(\t\"5\n\x06Labels\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\"\xb7\x01\n\x0cStoreRequest\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x0c\x12*\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1a.runestone.cache.v1.Answer\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tstale_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08replaces\x18\x05 \x01(\x08\"Y\n\rStoreResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12&\n\x04mark\x18\x02 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12\x10\n\x08may_copy\x18\x03 \x01(\x08\"C\n\x0fStoreAllRequest\x12\x30\n\x06stores\x18\x01 \x03(\x0b\x32 .runestone.cache.v1.StoreRequest\"F\n\x10StoreAllResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.runestone.cache.v1.StoreResponse\"\x12\n\x10WatchKeysRequest\"3\n\x11WatchKeysResponse\x12\x0c\n\x04keys\x18\x01 \x03(\x06\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"_\n\tSelection\x12\x12\n\nkey_prefix\x18\x01 \x01(\x0c\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x12\n\neverything\x18\x05 \x01(\x08\"@\n\x0cPurgeRequest\x12\x30\n\tselection\x18\x01 \x01(\x0b\x32\x1d.runestone.cache.v1.Selection\"\x1f\n\rPurgeResponse\x12\x0e\n\x06purged\x18\x01 \x01(\x04\"\x1e\n\x0cShredRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"6\n\rShredResponse\x12\x0e\n\x06purged\x18\x01 \x01(\x04\x12\x15\n\rkey_destroyed\x18\x02 \x01(\x08\"7\n\x0cWatchRequest\x12\'\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\"v\n\rWatchResponse\x12&\n\x04mark\x18\x01 \x01(\x0b\x32\x18.runestone.cache.v1.Mark\x12.\n\x07\x64ropped\x18\x02 \x03(\x0b\x32\x1d.runestone.cache.v1.Selection\x12\r\n\x05reset\x18\x03 \x01(\x08\"\x9c\x01\n\x0eNoteUseRequest\x12\x11\n\tnear_hits\x18\x01 \x01(\x04\x12\x11\n\tcoalesced\x18\x02 \x01(\x04\x12\x1a\n\x12saved_input_tokens\x18\x03 \x01(\x04\x12\x1b\n\x13saved_output_tokens\x18\x04 \x01(\x04\x12\x13\n\x0bnear_misses\x18\x05 \x01(\x04\x12\x16\n\x0esaved_nano_usd\x18\x06 \x01(\x04\"\x11\n\x0fNoteUseResponse\"\x16\n\x14GetStatisticsRequest\"\xf0\x02\n\x15GetStatisticsResponse\x12\r\n\x05store\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x13\n\x0bmax_entries\x18\x04 \x01(\x04\x12\x11\n\tmax_bytes\x18\x05 \x01(\x04\x12\x0c\n\x04hits\x18\x06 \x01(\x04\x12\x0e\n\x06misses\x18\x07 \x01(\x04\x12\x0e\n\x06stores\x18\x08 \x01(\x04\x12\x11\n\tevictions\x18\t \x01(\x04\x12\x11\n\tnear_hits\x18\n \x01(\x04\x12\x11\n\tcoalesced\x18\x0b \x01(\x04\x12\x1a\n\x12saved_input_tokens\x18\x0c \x01(\x04\x12\x1b\n\x13saved_output_tokens\x18\r \x01(\x04\x12\x0e\n\x06purged\x18\x0e \x01(\x04\x12\x10\n\x08watchers\x18\x0f \x01(\x04\x12\x11\n\tencrypted\x18\x10 \x01(\x08\x12\x13\n\x0bnear_misses\x18\x11 \x01(\x04\x12\x16\n\x0esaved_nano_usd\x18\x12 \x01(\x04\x32\x86\x06\n\x0c\x43\x61\x63heService\x12O\n\x06LookUp\x12!.runestone.cache.v1.LookUpRequest\x1a\".runestone.cache.v1.LookUpResponse\x12L\n\x05Store\x12 .runestone.cache.v1.StoreRequest\x1a!.runestone.cache.v1.StoreResponse\x12U\n\x08StoreAll\x12#.runestone.cache.v1.StoreAllRequest\x1a$.runestone.cache.v1.StoreAllResponse\x12Z\n\tWatchKeys\x12$.runestone.cache.v1.WatchKeysRequest\x1a%.runestone.cache.v1.WatchKeysResponse0\x01\x12L\n\x05Purge\x12 .runestone.cache.v1.PurgeRequest\x1a!.runestone.cache.v1.PurgeResponse\x12L\n\x05Shred\x12 .runestone.cache.v1.ShredRequest\x1a!.runestone.cache.v1.ShredResponse\x12N\n\x05Watch\x12 .runestone.cache.v1.WatchRequest\x1a!.runestone.cache.v1.WatchResponse0\x01\x12R\n\x07NoteUse\x12\".runestone.cache.v1.NoteUseRequest\x1a#.runestone.cache.v1.NoteUseResponse\x12\x64\n\rGetStatistics\x12(.runestone.cache.v1.GetStatisticsRequest\x1a).runestone.cache.v1.GetStatisticsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runestone.cache.v1.cache_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOOKUPREQUEST']._serialized_start=185
-  _globals['_LOOKUPREQUEST']._serialized_end=237
-  _globals['_LOOKUPRESPONSE']._serialized_start=240
-  _globals['_LOOKUPRESPONSE']._serialized_end=410
-  _globals['_MARK']._serialized_start=412
-  _globals['_MARK']._serialized_end=450
-  _globals['_MISS']._serialized_start=452
-  _globals['_MISS']._serialized_end=458
-  _globals['_ANSWER']._serialized_start=461
-  _globals['_ANSWER']._serialized_end=908
-  _globals['_LABELS']._serialized_start=910
-  _globals['_LABELS']._serialized_end=963
-  _globals['_STOREREQUEST']._serialized_start=966
-  _globals['_STOREREQUEST']._serialized_end=1149
-  _globals['_STORERESPONSE']._serialized_start=1151
-  _globals['_STORERESPONSE']._serialized_end=1240
-  _globals['_STOREALLREQUEST']._serialized_start=1242
-  _globals['_STOREALLREQUEST']._serialized_end=1309
-  _globals['_STOREALLRESPONSE']._serialized_start=1311
-  _globals['_STOREALLRESPONSE']._serialized_end=1381
-  _globals['_WATCHKEYSREQUEST']._serialized_start=1383
-  _globals['_WATCHKEYSREQUEST']._serialized_end=1401
-  _globals['_WATCHKEYSRESPONSE']._serialized_start=1403
-  _globals['_WATCHKEYSRESPONSE']._serialized_end=1454
-  _globals['_SELECTION']._serialized_start=1456
-  _globals['_SELECTION']._serialized_end=1551
-  _globals['_PURGEREQUEST']._serialized_start=1553
-  _globals['_PURGEREQUEST']._serialized_end=1617
-  _globals['_PURGERESPONSE']._serialized_start=1619
-  _globals['_PURGERESPONSE']._serialized_end=1650
-  _globals['_SHREDREQUEST']._serialized_start=1652
-  _globals['_SHREDREQUEST']._serialized_end=1682
-  _globals['_SHREDRESPONSE']._serialized_start=1684
-  _globals['_SHREDRESPONSE']._serialized_end=1738
-  _globals['_WATCHREQUEST']._serialized_start=1740
-  _globals['_WATCHREQUEST']._serialized_end=1795
-  _globals['_WATCHRESPONSE']._serialized_start=1797
-  _globals['_WATCHRESPONSE']._serialized_end=1915
-  _globals['_NOTEUSEREQUEST']._serialized_start=1918
-  _globals['_NOTEUSEREQUEST']._serialized_end=2050
-  _globals['_NOTEUSERESPONSE']._serialized_start=2052
-  _globals['_NOTEUSERESPONSE']._serialized_end=2069
-  _globals['_GETSTATISTICSREQUEST']._serialized_start=2071
-  _globals['_GETSTATISTICSREQUEST']._serialized_end=2093
-  _globals['_GETSTATISTICSRESPONSE']._serialized_start=2096
-  _globals['_GETSTATISTICSRESPONSE']._serialized_end=2440
-  _globals['_CACHESERVICE']._serialized_start=2443
-  _globals['_CACHESERVICE']._serialized_end=3217
+  _globals['_LOOKUPREQUEST']._serialized_start=217
+  _globals['_LOOKUPREQUEST']._serialized_end=269
+  _globals['_LOOKUPRESPONSE']._serialized_start=272
+  _globals['_LOOKUPRESPONSE']._serialized_end=442
+  _globals['_MARK']._serialized_start=444
+  _globals['_MARK']._serialized_end=482
+  _globals['_MISS']._serialized_start=484
+  _globals['_MISS']._serialized_end=490
+  _globals['_ANSWER']._serialized_start=493
+  _globals['_ANSWER']._serialized_end=998
+  _globals['_LABELS']._serialized_start=1000
+  _globals['_LABELS']._serialized_end=1053
+  _globals['_STOREREQUEST']._serialized_start=1056
+  _globals['_STOREREQUEST']._serialized_end=1239
+  _globals['_STORERESPONSE']._serialized_start=1241
+  _globals['_STORERESPONSE']._serialized_end=1330
+  _globals['_STOREALLREQUEST']._serialized_start=1332
+  _globals['_STOREALLREQUEST']._serialized_end=1399
+  _globals['_STOREALLRESPONSE']._serialized_start=1401
+  _globals['_STOREALLRESPONSE']._serialized_end=1471
+  _globals['_WATCHKEYSREQUEST']._serialized_start=1473
+  _globals['_WATCHKEYSREQUEST']._serialized_end=1491
+  _globals['_WATCHKEYSRESPONSE']._serialized_start=1493
+  _globals['_WATCHKEYSRESPONSE']._serialized_end=1544
+  _globals['_SELECTION']._serialized_start=1546
+  _globals['_SELECTION']._serialized_end=1641
+  _globals['_PURGEREQUEST']._serialized_start=1643
+  _globals['_PURGEREQUEST']._serialized_end=1707
+  _globals['_PURGERESPONSE']._serialized_start=1709
+  _globals['_PURGERESPONSE']._serialized_end=1740
+  _globals['_SHREDREQUEST']._serialized_start=1742
+  _globals['_SHREDREQUEST']._serialized_end=1772
+  _globals['_SHREDRESPONSE']._serialized_start=1774
+  _globals['_SHREDRESPONSE']._serialized_end=1828
+  _globals['_WATCHREQUEST']._serialized_start=1830
+  _globals['_WATCHREQUEST']._serialized_end=1885
+  _globals['_WATCHRESPONSE']._serialized_start=1887
+  _globals['_WATCHRESPONSE']._serialized_end=2005
+  _globals['_NOTEUSEREQUEST']._serialized_start=2008
+  _globals['_NOTEUSEREQUEST']._serialized_end=2164
+  _globals['_NOTEUSERESPONSE']._serialized_start=2166
+  _globals['_NOTEUSERESPONSE']._serialized_end=2183
+  _globals['_GETSTATISTICSREQUEST']._serialized_start=2185
+  _globals['_GETSTATISTICSREQUEST']._serialized_end=2207
+  _globals['_GETSTATISTICSRESPONSE']._serialized_start=2210
+  _globals['_GETSTATISTICSRESPONSE']._serialized_end=2578
+  _globals['_CACHESERVICE']._serialized_start=2581
+  _globals['_CACHESERVICE']._serialized_end=3355
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -155,6 +156,8 @@ class Answer(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """The bytes that the client was sent: a document, or all events of a stream up to its end."""
     content_type: _builtins.str
@@ -164,7 +167,7 @@ class Answer(_message.Message):
     model: _builtins.str
     """The provider's model that answered."""
     finish_reason: _builtins.str
-    """Why the model stopped, in the dialect's words."""
+    """Why the model stopped, in Chat Completions' words whatever the dialect."""
     request_id: _builtins.str
     """The request id of the call that brought it."""
     @_builtins.property
@@ -199,6 +202,14 @@ class Answer(_message.Message):
     def labels(self) -> Global___Labels:
         """What it is kept under."""
 
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What the original call cost; unset when that is not known."""
+
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out on its way to the provider: paths, at most 32. Whoever is given the answer is told."""
+
     def __init__(
         self,
         *,
@@ -216,10 +227,12 @@ class Answer(_message.Message):
         request_id: _builtins.str = ...,
         error: _error_pb2.Error | None = ...,
         labels: Global___Labels | None = ...,
+        cost: _cost_pb2.Cost | None = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "fresh_for", b"fresh_for", "labels", b"labels", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "content_type", b"content_type", "cost", b"cost", "dropped", b"dropped", "ends", b"ends", "error", b"error", "finish_reason", b"finish_reason", "fresh_for", b"fresh_for", "labels", b"labels", "model", b"model", "offsets", b"offsets", "provider", b"provider", "request_id", b"request_id", "stale_for", b"stale_for", "stored_at", b"stored_at", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -627,6 +640,7 @@ class NoteUseRequest(_message.Message):
     SAVED_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     SAVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     NEAR_MISSES_FIELD_NUMBER: _builtins.int
+    SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     near_hits: _builtins.int
     """Answers out of the caller's own copies."""
     coalesced: _builtins.int
@@ -637,6 +651,8 @@ class NoteUseRequest(_message.Message):
     """Output tokens that no provider had to write."""
     near_misses: _builtins.int
     """Misses that the caller knew of without asking (`WatchKeys`)."""
+    saved_nano_usd: _builtins.int
+    """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
         self,
         *,
@@ -645,10 +661,11 @@ class NoteUseRequest(_message.Message):
         saved_input_tokens: _builtins.int = ...,
         saved_output_tokens: _builtins.int = ...,
         near_misses: _builtins.int = ...,
+        saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "near_misses", b"near_misses", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coalesced", b"coalesced", "near_hits", b"near_hits", "near_misses", b"near_misses", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -711,6 +728,7 @@ class GetStatisticsResponse(_message.Message):
     WATCHERS_FIELD_NUMBER: _builtins.int
     ENCRYPTED_FIELD_NUMBER: _builtins.int
     NEAR_MISSES_FIELD_NUMBER: _builtins.int
+    SAVED_NANO_USD_FIELD_NUMBER: _builtins.int
     store: _builtins.str
     """Which store keeps the answers: "memory" or "redis"."""
     entries: _builtins.int
@@ -745,6 +763,8 @@ class GetStatisticsResponse(_message.Message):
     """Whether answers of some tenant are encrypted at rest."""
     near_misses: _builtins.int
     """Misses that callers knew of without asking; not among `misses`."""
+    saved_nano_usd: _builtins.int
+    """Billionths of a US dollar that no provider had to be paid, as far as it is known what the original calls had cost."""
     def __init__(
         self,
         *,
@@ -765,10 +785,11 @@ class GetStatisticsResponse(_message.Message):
         watchers: _builtins.int = ...,
         encrypted: _builtins.bool = ...,
         near_misses: _builtins.int = ...,
+        saved_nano_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "near_misses", b"near_misses", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "coalesced", b"coalesced", "encrypted", b"encrypted", "entries", b"entries", "evictions", b"evictions", "hits", b"hits", "max_bytes", b"max_bytes", "max_entries", b"max_entries", "misses", b"misses", "near_hits", b"near_hits", "near_misses", b"near_misses", "purged", b"purged", "saved_input_tokens", b"saved_input_tokens", "saved_nano_usd", b"saved_nano_usd", "saved_output_tokens", b"saved_output_tokens", "store", b"store", "stores", b"stores", "watchers", b"watchers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runestone/common/v1/dialect.proto\x12\x13runestone.common.v1*;\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44IALECT_OPENAI_CHAT\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runestone/common/v1/dialect.proto\x12\x13runestone.common.v1*\xaa\x03\n\x07\x44ialect\x12\x17\n\x13\x44IALECT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44IALECT_OPENAI_CHAT\x10\x01\x12\x1c\n\x18\x44IALECT_OPENAI_RESPONSES\x10\x02\x12\x1e\n\x1a\x44IALECT_ANTHROPIC_MESSAGES\x10\x03\x12\x1e\n\x1a\x44IALECT_OPENAI_COMPLETIONS\x10\x04\x12\x1d\n\x19\x44IALECT_OPENAI_EMBEDDINGS\x10\x05\x12\x1e\n\x1a\x44IALECT_OPENAI_MODERATIONS\x10\x06\x12\x19\n\x15\x44IALECT_OPENAI_IMAGES\x10\x07\x12\x1e\n\x1a\x44IALECT_OPENAI_IMAGE_EDITS\x10\x08\x12\x19\n\x15\x44IALECT_OPENAI_SPEECH\x10\t\x12!\n\x1d\x44IALECT_OPENAI_TRANSCRIPTIONS\x10\n\x12\x1f\n\x1b\x44IALECT_OPENAI_TRANSLATIONS\x10\x0b\x12\x12\n\x0e\x44IALECT_RERANK\x10\x0c\x12\"\n\x1e\x44IALECT_ANTHROPIC_COUNT_TOKENS\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runestone.common.v1.dialect_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIALECT']._serialized_start=58
-  _globals['_DIALECT']._serialized_end=117
+  _globals['_DIALECT']._serialized_start=59
+  _globals['_DIALECT']._serialized_end=485
 # @@protoc_insertion_point(module_scope)

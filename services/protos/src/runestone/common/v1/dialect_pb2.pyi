@@ -26,12 +26,62 @@ class _DialectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dialect.Value
     """Not said: refused as an invalid request."""
     DIALECT_OPENAI_CHAT: _Dialect.ValueType  # 1
     """OpenAI's Chat Completions: `POST /v1/chat/completions`, SSE chunks that end with `data: [DONE]`."""
+    DIALECT_OPENAI_RESPONSES: _Dialect.ValueType  # 2
+    """OpenAI's Responses: `POST /v1/responses`, SSE events `response.*` that end with `response.completed` or `response.incomplete`."""
+    DIALECT_ANTHROPIC_MESSAGES: _Dialect.ValueType  # 3
+    """Anthropic's Messages: `POST /v1/messages`, named SSE events that end with `message_stop`."""
+    DIALECT_OPENAI_COMPLETIONS: _Dialect.ValueType  # 4
+    """OpenAI's legacy Completions: `POST /v1/completions`, SSE chunks that end with `data: [DONE]`."""
+    DIALECT_OPENAI_EMBEDDINGS: _Dialect.ValueType  # 5
+    """OpenAI's `POST /v1/embeddings`."""
+    DIALECT_OPENAI_MODERATIONS: _Dialect.ValueType  # 6
+    """OpenAI's `POST /v1/moderations`."""
+    DIALECT_OPENAI_IMAGES: _Dialect.ValueType  # 7
+    """OpenAI's `POST /v1/images/generations`; a stream where `stream` asks for partial images."""
+    DIALECT_OPENAI_IMAGE_EDITS: _Dialect.ValueType  # 8
+    """OpenAI's `POST /v1/images/edits`: multipart/form-data."""
+    DIALECT_OPENAI_SPEECH: _Dialect.ValueType  # 9
+    """OpenAI's `POST /v1/audio/speech`: the answer is audio, or SSE with `stream_format: sse`."""
+    DIALECT_OPENAI_TRANSCRIPTIONS: _Dialect.ValueType  # 10
+    """OpenAI's `POST /v1/audio/transcriptions`: multipart/form-data; the answer is JSON, text or SSE."""
+    DIALECT_OPENAI_TRANSLATIONS: _Dialect.ValueType  # 11
+    """OpenAI's `POST /v1/audio/translations`: multipart/form-data; the answer is JSON or text."""
+    DIALECT_RERANK: _Dialect.ValueType  # 12
+    """`POST /v1/rerank` as Cohere, Jina, vLLM and others have it: `query`, `documents`, `results`."""
+    DIALECT_ANTHROPIC_COUNT_TOKENS: _Dialect.ValueType  # 13
+    """Anthropic's `POST /v1/messages/count_tokens`."""
 
 class Dialect(_Dialect, metaclass=_DialectEnumTypeWrapper):
-    """In which maker's JSON a request body is written and its answer is expected."""
+    """In which maker's language a request body is written and its answer is expected: one for each endpoint. The first three are
+    conversations, and translated into each other; the others only reach providers that speak them.
+    """
 
 DIALECT_UNSPECIFIED: Dialect.ValueType  # 0
 """Not said: refused as an invalid request."""
 DIALECT_OPENAI_CHAT: Dialect.ValueType  # 1
 """OpenAI's Chat Completions: `POST /v1/chat/completions`, SSE chunks that end with `data: [DONE]`."""
+DIALECT_OPENAI_RESPONSES: Dialect.ValueType  # 2
+"""OpenAI's Responses: `POST /v1/responses`, SSE events `response.*` that end with `response.completed` or `response.incomplete`."""
+DIALECT_ANTHROPIC_MESSAGES: Dialect.ValueType  # 3
+"""Anthropic's Messages: `POST /v1/messages`, named SSE events that end with `message_stop`."""
+DIALECT_OPENAI_COMPLETIONS: Dialect.ValueType  # 4
+"""OpenAI's legacy Completions: `POST /v1/completions`, SSE chunks that end with `data: [DONE]`."""
+DIALECT_OPENAI_EMBEDDINGS: Dialect.ValueType  # 5
+"""OpenAI's `POST /v1/embeddings`."""
+DIALECT_OPENAI_MODERATIONS: Dialect.ValueType  # 6
+"""OpenAI's `POST /v1/moderations`."""
+DIALECT_OPENAI_IMAGES: Dialect.ValueType  # 7
+"""OpenAI's `POST /v1/images/generations`; a stream where `stream` asks for partial images."""
+DIALECT_OPENAI_IMAGE_EDITS: Dialect.ValueType  # 8
+"""OpenAI's `POST /v1/images/edits`: multipart/form-data."""
+DIALECT_OPENAI_SPEECH: Dialect.ValueType  # 9
+"""OpenAI's `POST /v1/audio/speech`: the answer is audio, or SSE with `stream_format: sse`."""
+DIALECT_OPENAI_TRANSCRIPTIONS: Dialect.ValueType  # 10
+"""OpenAI's `POST /v1/audio/transcriptions`: multipart/form-data; the answer is JSON, text or SSE."""
+DIALECT_OPENAI_TRANSLATIONS: Dialect.ValueType  # 11
+"""OpenAI's `POST /v1/audio/translations`: multipart/form-data; the answer is JSON or text."""
+DIALECT_RERANK: Dialect.ValueType  # 12
+"""`POST /v1/rerank` as Cohere, Jina, vLLM and others have it: `query`, `documents`, `results`."""
+DIALECT_ANTHROPIC_COUNT_TOKENS: Dialect.ValueType  # 13
+"""Anthropic's `POST /v1/messages/count_tokens`."""
 Global___Dialect: _TypeAlias = Dialect  # noqa: Y015

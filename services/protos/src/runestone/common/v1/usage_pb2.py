@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frunestone/common/v1/usage.proto\x12\x13runestone.common.v1\"\xa9\x02\n\x05Usage\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12$\n\x17\x63\x61\x63he_read_input_tokens\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12%\n\x18\x63\x61\x63he_write_input_tokens\x18\x04 \x01(\x04H\x03\x88\x01\x01\x12$\n\x17reasoning_output_tokens\x18\x05 \x01(\x04H\x04\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x1a\n\x18_cache_read_input_tokensB\x1b\n\x19_cache_write_input_tokensB\x1a\n\x18_reasoning_output_tokensb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frunestone/common/v1/usage.proto\x12\x13runestone.common.v1\"\xd5\x02\n\x05Usage\x12\x19\n\x0cinput_tokens\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x1a\n\routput_tokens\x18\x02 \x01(\x04H\x01\x88\x01\x01\x12$\n\x17\x63\x61\x63he_read_input_tokens\x18\x03 \x01(\x04H\x02\x88\x01\x01\x12%\n\x18\x63\x61\x63he_write_input_tokens\x18\x04 \x01(\x04H\x03\x88\x01\x01\x12$\n\x17reasoning_output_tokens\x18\x05 \x01(\x04H\x04\x88\x01\x01\x12\x19\n\x0cis_estimated\x18\x06 \x01(\x08H\x05\x88\x01\x01\x42\x0f\n\r_input_tokensB\x10\n\x0e_output_tokensB\x1a\n\x18_cache_read_input_tokensB\x1b\n\x19_cache_write_input_tokensB\x1a\n\x18_reasoning_output_tokensB\x0f\n\r_is_estimatedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runestone.common.v1.usage_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USAGE']._serialized_start=57
-  _globals['_USAGE']._serialized_end=354
+  _globals['_USAGE']._serialized_end=398
 # @@protoc_insertion_point(module_scope)

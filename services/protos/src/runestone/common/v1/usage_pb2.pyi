@@ -18,7 +18,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Usage(_message.Message):
-    """Tokens as the provider counted them. An absent field was not reported; an explicit 0 is 0."""
+    """Tokens as the provider counted them, or as estimated where it did not come to say. An absent field was not reported; an explicit 0
+    is 0.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -27,6 +29,7 @@ class Usage(_message.Message):
     CACHE_READ_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     CACHE_WRITE_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REASONING_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    IS_ESTIMATED_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Tokens read, including those answered from the provider's prompt cache."""
     output_tokens: _builtins.int
@@ -37,6 +40,8 @@ class Usage(_message.Message):
     """The part of input_tokens that the provider wrote to its prompt cache."""
     reasoning_output_tokens: _builtins.int
     """The part of output_tokens that was reasoning."""
+    is_estimated: _builtins.bool
+    """Whether any of it was estimated from what passed, because the call ended before the provider had said all."""
     def __init__(
         self,
         *,
@@ -45,10 +50,11 @@ class Usage(_message.Message):
         cache_read_input_tokens: _builtins.int | None = ...,
         cache_write_input_tokens: _builtins.int | None = ...,
         reasoning_output_tokens: _builtins.int | None = ...,
+        is_estimated: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_is_estimated", b"_is_estimated", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_tokens", b"input_tokens", "is_estimated", b"is_estimated", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens", "_cache_write_input_tokens", b"_cache_write_input_tokens", "_input_tokens", b"_input_tokens", "_is_estimated", b"_is_estimated", "_output_tokens", b"_output_tokens", "_reasoning_output_tokens", b"_reasoning_output_tokens", "cache_read_input_tokens", b"cache_read_input_tokens", "cache_write_input_tokens", b"cache_write_input_tokens", "input_tokens", b"input_tokens", "is_estimated", b"is_estimated", "output_tokens", b"output_tokens", "reasoning_output_tokens", b"reasoning_output_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cache_read_input_tokens: _TypeAlias = _typing.Literal["cache_read_input_tokens"]  # noqa: Y015
     _WhichOneofArgType__cache_read_input_tokens: _TypeAlias = _typing.Literal["_cache_read_input_tokens", b"_cache_read_input_tokens"]  # noqa: Y015
@@ -56,6 +62,8 @@ class Usage(_message.Message):
     _WhichOneofArgType__cache_write_input_tokens: _TypeAlias = _typing.Literal["_cache_write_input_tokens", b"_cache_write_input_tokens"]  # noqa: Y015
     _WhichOneofReturnType__input_tokens: _TypeAlias = _typing.Literal["input_tokens"]  # noqa: Y015
     _WhichOneofArgType__input_tokens: _TypeAlias = _typing.Literal["_input_tokens", b"_input_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__is_estimated: _TypeAlias = _typing.Literal["is_estimated"]  # noqa: Y015
+    _WhichOneofArgType__is_estimated: _TypeAlias = _typing.Literal["_is_estimated", b"_is_estimated"]  # noqa: Y015
     _WhichOneofReturnType__output_tokens: _TypeAlias = _typing.Literal["output_tokens"]  # noqa: Y015
     _WhichOneofArgType__output_tokens: _TypeAlias = _typing.Literal["_output_tokens", b"_output_tokens"]  # noqa: Y015
     _WhichOneofReturnType__reasoning_output_tokens: _TypeAlias = _typing.Literal["reasoning_output_tokens"]  # noqa: Y015
@@ -66,6 +74,8 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_write_input_tokens) -> _WhichOneofReturnType__cache_write_input_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__input_tokens) -> _WhichOneofReturnType__input_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_estimated) -> _WhichOneofReturnType__is_estimated | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_tokens) -> _WhichOneofReturnType__output_tokens | None: ...
     @_typing.overload

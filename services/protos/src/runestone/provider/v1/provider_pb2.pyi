@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import dialect_pb2 as _dialect_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
@@ -29,6 +30,26 @@ class CallRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CALL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     DIALECT_FIELD_NUMBER: _builtins.int
@@ -36,6 +57,10 @@ class CallRequest(_message.Message):
     STREAM_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     COALESCE_KEY_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -47,7 +72,7 @@ class CallRequest(_message.Message):
     stream: _builtins.bool
     """Whether the answer is a stream of events (true) or one document (false)."""
     body: _builtins.bytes
-    """The client's JSON body, unchanged: an object without duplicate top-level keys."""
+    """The client's body, unchanged: a JSON object without duplicate top-level keys, or what `content_type` says."""
     coalesce_key: _builtins.bytes
     """Names the question, tenant included, where its answer may be shared: 32 bytes, or empty. Calls that carry the same key and
     the same `stream` share one upstream call while it runs and for two seconds after it was whole: the first begins it, the
@@ -56,6 +81,24 @@ class CallRequest(_message.Message):
     fails before its first event, in a way that may pass, is made once more for those who followed: its first caller reads the
     failure.
     """
+    content_type: _builtins.str
+    """The body's media type with its parameters; empty for application/json. multipart/form-data for the dialects that say so."""
+    provider: _builtins.str
+    """The provider that is asked, by its name in the configuration, whatever the weights of the model's targets: the one that keeps what
+    the call is about. Empty for any target. NOT_FOUND where the configuration has no such provider.
+    """
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers that a maker's own clients send and its API reads (`anthropic-version`, `anthropic-beta`, `openai-beta`), by their names in
+        small letters. Only those that the dialect's provider knows are sent on, and only where nothing is translated.
+        """
+
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """What is asked for instead of an answer of the model: a response that `provider` keeps. `body` is not looked at then, nothing is
+        shared, metered or priced, and `stream` is there for ACTION_GET only. In DIALECT_OPENAI_RESPONSES only.
+        """
+
     def __init__(
         self,
         *,
@@ -66,14 +109,107 @@ class CallRequest(_message.Message):
         stream: _builtins.bool = ...,
         body: _builtins.bytes = ...,
         coalesce_key: _builtins.bytes = ...,
+        content_type: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        provider: _builtins.str = ...,
+        resource: Global___Resource | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "dialect", b"dialect", "model", b"model", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "provider", b"provider", "resource", b"resource", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CallRequest: _TypeAlias = CallRequest  # noqa: Y015
+
+@_typing.final
+class Resource(_message.Message):
+    """Something that a provider keeps, and what is to be done with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Resource._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: Resource._Action.ValueType  # 0
+        """Not said: refused."""
+        ACTION_GET: Resource._Action.ValueType  # 1
+        """Read it; with `stream` its events, as they were or as they come."""
+        ACTION_DELETE: Resource._Action.ValueType  # 2
+        """Have it forgotten."""
+        ACTION_CANCEL: Resource._Action.ValueType  # 3
+        """Stop it where it runs in the background."""
+        ACTION_INPUT_ITEMS: Resource._Action.ValueType  # 4
+        """List what it answers."""
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+        """What can be done with a stored response."""
+
+    ACTION_UNSPECIFIED: Resource.Action.ValueType  # 0
+    """Not said: refused."""
+    ACTION_GET: Resource.Action.ValueType  # 1
+    """Read it; with `stream` its events, as they were or as they come."""
+    ACTION_DELETE: Resource.Action.ValueType  # 2
+    """Have it forgotten."""
+    ACTION_CANCEL: Resource.Action.ValueType  # 3
+    """Stop it where it runs in the background."""
+    ACTION_INPUT_ITEMS: Resource.Action.ValueType  # 4
+    """List what it answers."""
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    action: Global___Resource.Action.ValueType
+    """What to do."""
+    id: _builtins.str
+    """The provider's own id: 1 to 255 letters, digits, `_` and `-`."""
+    @_builtins.property
+    def query(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parameter]:
+        """What the client says beside, in its order: names that are known of the action (`include[]`, `starting_after`, `limit`, ...)."""
+
+    def __init__(
+        self,
+        *,
+        action: Global___Resource.Action.ValueType = ...,
+        id: _builtins.str = ...,
+        query: _abc.Iterable[Global___Parameter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "id", b"id", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resource: _TypeAlias = Resource  # noqa: Y015
+
+@_typing.final
+class Parameter(_message.Message):
+    """A parameter of a query. A name may come several times."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As the client wrote it, decoded."""
+    value: _builtins.str
+    """At most 512 bytes, decoded."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
 
 @_typing.final
 class CallResponse(_message.Message):
@@ -209,6 +345,10 @@ class Accepted(_message.Message):
     UPSTREAM_STATUS_FIELD_NUMBER: _builtins.int
     UPSTREAM_REQUEST_ID_FIELD_NUMBER: _builtins.int
     COALESCED_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    RATES_FIELD_NUMBER: _builtins.int
+    TRANSLATED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -223,6 +363,24 @@ class Accepted(_message.Message):
     """Whether this subscriber shares an upstream call that was made for another. It is false for the one that it was made for.
     All who share it read its usage: who pays for it is the edge's to decide.
     """
+    content_type: _builtins.str
+    """The answer's media type where it is neither application/json nor text/event-stream; else empty. The bytes of such an answer
+    are passed on as they come, in any number of `data`, also where `stream` was not asked for.
+    """
+    translated: _builtins.bool
+    """Whether the answer is translated: then the id that it names is nobody's, and nothing is kept under it."""
+    @_builtins.property
+    def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members of the request that were left out, because the target's dialect has nothing like them: paths ("top_k",
+        "messages[2].cache_control"), at most 32.
+        """
+
+    @_builtins.property
+    def rates(self) -> _cost_pb2.Rates:
+        """What the target's model costs; unset when that is not known. A caller whose rpc ends before it has read `completed` or `failed`
+        prices with it what passed.
+        """
+
     def __init__(
         self,
         *,
@@ -232,10 +390,14 @@ class Accepted(_message.Message):
         upstream_status: _builtins.int = ...,
         upstream_request_id: _builtins.str = ...,
         coalesced: _builtins.bool = ...,
+        content_type: _builtins.str = ...,
+        dropped: _abc.Iterable[_builtins.str] | None = ...,
+        rates: _cost_pb2.Rates | None = ...,
+        translated: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "model", b"model", "provider", b"provider", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "rates", b"rates", "translated", b"translated", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,6 +412,7 @@ class Data(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     FIRST_SEQ_FIELD_NUMBER: _builtins.int
     ENDS_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
     """Whole SSE events with their blank lines for a stream; the whole document for a unary answer."""
     first_seq: _builtins.int
@@ -258,16 +421,23 @@ class Data(_message.Message):
     def ends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Where each event ends in `body`, in bytes; the n-th has the number first_seq + n. The last equals len(body)."""
 
+    @_builtins.property
+    def usage(self) -> _usage_pb2.Usage:
+        """Tokens as the provider has counted them so far, where it said something since the last message: what a caller knows who leaves
+        before the end. Not repeated where the end comes with it.
+        """
+
     def __init__(
         self,
         *,
         body: _builtins.bytes = ...,
         first_seq: _builtins.int = ...,
         ends: _abc.Iterable[_builtins.int] | None = ...,
+        usage: _usage_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "ends", b"ends", "first_seq", b"first_seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "ends", b"ends", "first_seq", b"first_seq", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -284,8 +454,11 @@ class Completed(_message.Message):
     TIME_TO_FIRST_BYTE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     KEEPER_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     finish_reason: _builtins.str
-    """Why the model stopped, in the request dialect's words ("stop", "length", "tool_calls"); empty when not said."""
+    """Why the model stopped, in Chat Completions' words whatever the dialect ("stop", "length", "tool_calls", "content_filter"); empty
+    when not said.
+    """
     keeper: _builtins.bool
     """Of a shared call: whether it falls to this caller to have the answer kept, because the one that the upstream call was made for is
     gone. Nobody else who shares it is told so.
@@ -302,6 +475,10 @@ class Completed(_message.Message):
     def duration(self) -> _duration_pb2.Duration:
         """From the upstream request's first byte sent to the answer's last byte."""
 
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What it cost; unset when the usage or the price is not known."""
+
     def __init__(
         self,
         *,
@@ -310,10 +487,11 @@ class Completed(_message.Message):
         time_to_first_byte: _duration_pb2.Duration | None = ...,
         duration: _duration_pb2.Duration | None = ...,
         keeper: _builtins.bool = ...,
+        cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "finish_reason", b"finish_reason", "keeper", b"keeper", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "keeper", b"keeper", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +509,7 @@ class Failed(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     last_seq: _builtins.int
     """The last sequence number that was delivered before; 0 when the client has seen nothing."""
     provider: _builtins.str
@@ -345,7 +524,13 @@ class Failed(_message.Message):
 
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """Tokens as far as the provider reported them before the failure; unset when it did not."""
+        """Tokens as far as the provider reported them before the failure, or as estimated from what passed (`is_estimated`); unset when
+        no answer had begun.
+        """
+
+    @_builtins.property
+    def cost(self) -> _cost_pb2.Cost:
+        """What that cost; unset when the usage or the price is not known."""
 
     def __init__(
         self,
@@ -356,10 +541,11 @@ class Failed(_message.Message):
         provider: _builtins.str = ...,
         model: _builtins.str = ...,
         attempt: _builtins.int = ...,
+        cost: _cost_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cost", b"cost", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

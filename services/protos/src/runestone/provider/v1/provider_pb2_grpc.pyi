@@ -20,7 +20,7 @@ class ProviderServiceStub:
     """Begins an upstream call, or shares one that runs (`coalesce_key`), and subscribes to its events.
 
     Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
-    model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
+    model, no such provider), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
     stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
     A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
     the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
@@ -54,7 +54,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Begins an upstream call, or shares one that runs (`coalesce_key`), and subscribes to its events.
 
         Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
-        model), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
+        model, no such provider), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
         stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
         A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
         the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.

@@ -439,3 +439,104 @@ class AbandonCallResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AbandonCallResponse: _TypeAlias = AbandonCallResponse  # noqa: Y015
+
+@_typing.final
+class KeepNoteRequest(_message.Message):
+    """A few bytes about a thing: which provider has the response of an id, say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """Whose thing it is: a tenant. No other scope finds it. At most 512 bytes."""
+    key: _builtins.str
+    """The thing. At most 255 bytes."""
+    note: _builtins.bytes
+    """1 to 1,024 bytes."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long it is kept. At most 30 days."""
+
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        key: _builtins.str = ...,
+        note: _builtins.bytes = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "note", b"note", "scope", b"scope", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepNoteRequest: _TypeAlias = KeepNoteRequest  # noqa: Y015
+
+@_typing.final
+class KeepNoteResponse(_message.Message):
+    """It is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepNoteResponse: _TypeAlias = KeepNoteResponse  # noqa: Y015
+
+@_typing.final
+class FindNoteRequest(_message.Message):
+    """Asks for what was kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """As in KeepNoteRequest."""
+    key: _builtins.str
+    """As in KeepNoteRequest."""
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindNoteRequest: _TypeAlias = FindNoteRequest  # noqa: Y015
+
+@_typing.final
+class FindNoteResponse(_message.Message):
+    """What was kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.bytes
+    """The note."""
+    def __init__(
+        self,
+        *,
+        note: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindNoteResponse: _TypeAlias = FindNoteResponse  # noqa: Y015

@@ -61,6 +61,16 @@ class StateServiceStub:
                 request_serializer=runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallRequest.SerializeToString,
                 response_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallResponse.FromString,
                 _registered_method=True)
+        self.KeepNote = channel.unary_unary(
+                '/runestone.state.v1.StateService/KeepNote',
+                request_serializer=runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteRequest.SerializeToString,
+                response_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteResponse.FromString,
+                _registered_method=True)
+        self.FindNote = channel.unary_unary(
+                '/runestone.state.v1.StateService/FindNote',
+                request_serializer=runestone_dot_state_dot_v1_dot_state__pb2.FindNoteRequest.SerializeToString,
+                response_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.FindNoteResponse.FromString,
+                _registered_method=True)
 
 
 class StateServiceServicer:
@@ -121,6 +131,24 @@ class StateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeepNote(self, request, context):
+        """Keeps a few bytes about a thing that outlives its call, in place of what was kept about it.
+
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further note can be kept, of all or, with a store in memory, of
+        this scope. The caller ignores errors, also while the service is down: the thing is not found later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindNote(self, request, context):
+        """What was kept about a thing. NOT_FOUND when nothing is, or not any more. While the service or its store is down the caller
+        answers 503: it does not know whose the thing is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +176,16 @@ def add_StateServiceServicer_to_server(servicer, server):
                     servicer.AbandonCall,
                     request_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallRequest.FromString,
                     response_serializer=runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallResponse.SerializeToString,
+            ),
+            'KeepNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepNote,
+                    request_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteRequest.FromString,
+                    response_serializer=runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteResponse.SerializeToString,
+            ),
+            'FindNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindNote,
+                    request_deserializer=runestone_dot_state_dot_v1_dot_state__pb2.FindNoteRequest.FromString,
+                    response_serializer=runestone_dot_state_dot_v1_dot_state__pb2.FindNoteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -287,6 +325,60 @@ class StateService:
             '/runestone.state.v1.StateService/AbandonCall',
             runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallRequest.SerializeToString,
             runestone_dot_state_dot_v1_dot_state__pb2.AbandonCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.state.v1.StateService/KeepNote',
+            runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteRequest.SerializeToString,
+            runestone_dot_state_dot_v1_dot_state__pb2.KeepNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runestone.state.v1.StateService/FindNote',
+            runestone_dot_state_dot_v1_dot_state__pb2.FindNoteRequest.SerializeToString,
+            runestone_dot_state_dot_v1_dot_state__pb2.FindNoteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,16 @@ class StateServiceStub:
 
     The caller ignores errors, also while the service is down: the claim runs out.
     """
+    KeepNote: _aio.UnaryUnaryMultiCallable[_state_pb2.KeepNoteRequest, _state_pb2.KeepNoteResponse]
+    """Keeps a few bytes about a thing that outlives its call, in place of what was kept about it.
+
+    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further note can be kept, of all or, with a store in memory, of
+    this scope. The caller ignores errors, also while the service is down: the thing is not found later.
+    """
+    FindNote: _aio.UnaryUnaryMultiCallable[_state_pb2.FindNoteRequest, _state_pb2.FindNoteResponse]
+    """What was kept about a thing. NOT_FOUND when nothing is, or not any more. While the service or its store is down the caller
+    answers 503: it does not know whose the thing is.
+    """
 
 class StateServiceServicer(metaclass=_abc_1.ABCMeta):
     """Remembers nonces of signed requests (RFC 9421, section 7.2.2) and what was answered under an `Idempotency-Key`
@@ -118,6 +128,28 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends the claim without an answer: the next caller may begin. Nothing happens when it is lost already.
 
         The caller ignores errors, also while the service is down: the claim runs out.
+        """
+
+    @_abc_1.abstractmethod
+    def KeepNote(
+        self,
+        request: _state_pb2.KeepNoteRequest,
+        context: _aio.ServicerContext[_state_pb2.KeepNoteRequest, _abc.Awaitable[_state_pb2.KeepNoteResponse]],
+    ) -> _abc.Awaitable[_state_pb2.KeepNoteResponse]:
+        """Keeps a few bytes about a thing that outlives its call, in place of what was kept about it.
+
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when no further note can be kept, of all or, with a store in memory, of
+        this scope. The caller ignores errors, also while the service is down: the thing is not found later.
+        """
+
+    @_abc_1.abstractmethod
+    def FindNote(
+        self,
+        request: _state_pb2.FindNoteRequest,
+        context: _aio.ServicerContext[_state_pb2.FindNoteRequest, _abc.Awaitable[_state_pb2.FindNoteResponse]],
+    ) -> _abc.Awaitable[_state_pb2.FindNoteResponse]:
+        """What was kept about a thing. NOT_FOUND when nothing is, or not any more. While the service or its store is down the caller
+        answers 503: it does not know whose the thing is.
         """
 
 def add_StateServiceServicer_to_server(servicer: StateServiceServicer, server: _aio.Server) -> None: ...

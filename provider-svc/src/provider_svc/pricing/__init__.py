@@ -1,0 +1,1 @@
+"""What the models of configured providers cost, and what a call has come to."""
