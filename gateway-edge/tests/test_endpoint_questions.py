@@ -132,13 +132,34 @@ async def test_what_is_computed_is_deterministic_and_what_is_drawn_is_not(
         {"store": False},
         {"background": True},
         {"previous_response_id": "r"},
-        {"conversation": "c"},
-        {"conversation": {}},
     ],
 )
 async def test_what_lives_at_the_provider_is_kept_back(ask: Asks, members: dict[str, Any]) -> None:
     assert (await ask("/v1/responses", **members)).asked.view.is_kept_back
     assert not (await ask("/v1/responses", store=True, background=False)).asked.view.is_kept_back
+
+
+@pytest.mark.parametrize(
+    ("members", "param"),
+    [
+        ({"conversation": "conv_1"}, "conversation"),
+        ({"conversation": {"id": "conv_1"}}, "conversation"),
+        ({"input": [{"role": "user", "content": "x"}, {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
+        ({"input": [{"role": "user", "content": "x"}, {"id": "msg_1"}]}, "input[1]"),
+        ({"input": [{"type": None, "id": "msg_1"}]}, "input[0]"),
+    ],
+)
+async def test_what_may_be_another_tenants_is_not_gone_on_with(ask: Asks, members: dict[str, Any], param: str) -> None:
+    """The provider's account is shared: an id alone says nothing of whose it is."""
+    with pytest.raises(RunestoneError) as refusal:
+        await ask("/v1/responses", **members)
+    assert (refusal.value.reason, refusal.value.param) == (Reason.INVALID_REQUEST, param)
+    assert "whose" in refusal.value.message
+
+
+async def test_words_about_references_are_no_references(ask: Asks) -> None:
+    said = [{"role": "user", "content": "what is an item_reference?", "id": "msg_1"}]
+    assert (await ask("/v1/responses", input=said, conversation=None)).asked.view.model
 
 
 @pytest.mark.parametrize("path", LEAST)

@@ -222,34 +222,6 @@ async def test_what_nobody_has_for_the_caller_cannot_be_gone_on_with(
     )
 
 
-@pytest.mark.parametrize(
-    ("members", "param"),
-    [
-        ({"conversation": "conv_1"}, "conversation"),
-        ({"conversation": {"id": "conv_1"}}, "conversation"),
-        ({"input": ["x", {"type": "item_reference", "id": "msg_1"}]}, "input[1]"),
-        ({"input": [{"role": "user", "content": "x"}, {"id": "msg_1"}]}, "input[1]"),
-        ({"input": [{"type": None, "id": "msg_1"}]}, "input[0]"),
-    ],
-)
-@pytest.mark.parametrize("spelled", [b"item_reference", rb"item\u005freference"])
-async def test_what_may_be_another_tenants_is_not_gone_on_with(
-    make_call: MakeCall, places: Places, members: dict[str, object], param: str, spelled: bytes
-) -> None:
-    """The provider's account is shared: an id alone says nothing of whose it is."""
-    call = make_call(body(**members).replace(b"item_reference", spelled), endpoint=RESPONSES)
-    with pytest.raises(RunestoneError) as refusal:
-        await run(call, places)
-    assert (refusal.value.reason, refusal.value.param) == (Reason.INVALID_REQUEST, param)
-
-
-async def test_words_about_references_are_no_references(make_call: MakeCall, places: Places) -> None:
-    said = "what is an item_reference?"
-    await run(
-        make_call(body(input=[{"role": "user", "content": said}]), endpoint=RESPONSES), places, [accepted(), whole()]
-    )
-
-
 async def test_nobody_guesses_while_it_cannot_be_told_who_has_a_response(
     make_call: MakeCall, places: Places, notes: Any, clock: FakeClock
 ) -> None:

@@ -58,6 +58,7 @@ class Validate:
             controls = _take_controls(call, document)
         else:
             controls, document = NO_CONTROLS, read_fields(document, shape)
+        endpoint.view.judge(document)
         check(document, shape)
         view = read_as(document, endpoint.view)
         route = require_route(self._catalog, call.principal, view.model)

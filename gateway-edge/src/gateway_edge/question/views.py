@@ -1,15 +1,22 @@
 """What the edge itself reads of a request, a view for each shape of endpoint. What a request may hold is said by the OpenAPI document,
 and checked before anything is read; every other member passes through untouched."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+
+from chassis.errors import Reason, RunestoneError
 
 
 class View(Struct):
     """The members that routing, the cache and the record look at. As it stands here: the answer is one document, another each time."""
 
     model: str
+
+    @classmethod
+    def judge(cls, document: Mapping[str, Any]) -> None:
+        """Raises INVALID_REQUEST for what no provider may be asked, before anything else is looked at."""
 
     @property
     def is_stream(self) -> bool:
@@ -75,18 +82,41 @@ class MessagesRequest(StreamableRequest):
 
 
 class ResponsesRequest(MessagesRequest):
-    """OpenAI's Responses. What continues an earlier one means what the provider keeps of that."""
+    """OpenAI's Responses. What continues an earlier one means what the provider keeps of that.
+
+    The provider's account is the gateway's, and shared by its tenants, so that nothing in there is reached by an id alone. Of a response
+    the gateway knows whose it is; conversations, and items by their id, it cannot tell apart.
+    """
 
     store: bool | None = None
     background: bool | None = None
     previous_response_id: str | None = None
-    conversation: Any = None
+
+    @classmethod
+    def judge(cls, document: Mapping[str, Any]) -> None:
+        """Refuses what may be another tenant's."""
+        if document.get("conversation") is not None:
+            raise _whose_is("conversation", "go on with `previous_response_id`")
+        items = document.get("input")
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, dict) and _is_reference(item):
+                raise _whose_is(f"input[{place}]", "send the item itself")
 
     @property
     def is_kept_back(self) -> bool:
         """Also what goes on with, or is begun beside, what the provider keeps."""
-        is_continued = self.previous_response_id is not None or self.conversation is not None
-        return self.store is False or bool(self.background) or is_continued
+        return self.store is False or bool(self.background) or self.previous_response_id is not None
+
+
+def _is_reference(item: Mapping[str, Any]) -> bool:
+    """OpenAI takes an item without a type for one, where it is no message (`role`)."""
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "role" not in item)
+
+
+def _whose_is(path: str, advice: str) -> RunestoneError:
+    message = f"{path}: the gateway cannot tell whose that is in the provider's account; {advice}"
+    return RunestoneError(Reason.INVALID_REQUEST, message, param=path)
 
 
 class StreamOptions(Struct):
