@@ -7,15 +7,25 @@ import jsonschema_rs
 Schema = dict[str, Any]
 
 
-def resolve(document: Schema) -> Schema:
-    """`document` with every reference resolved."""
-    resolved: Schema = jsonschema_rs.dereference(document, offline=True)
+def resolve_requests(document: Schema) -> dict[str, Schema]:
+    """By path: the JSON Schema of the bodies that are posted there, with every reference resolved. What answers may hold is most of a
+    document, and is not looked at."""
+    bodies = {
+        path: find_body(operations["post"]) for path, operations in document["paths"].items() if has_body(operations)
+    }
+    whole = {"bodies": bodies, "components": {"schemas": document["components"]["schemas"]}}
+    resolved: dict[str, Schema] = jsonschema_rs.dereference(whole, offline=True)["bodies"]
     return resolved
 
 
-def find_request_schema(resolved: Schema, path: str, method: str = "post") -> Schema:
-    """The JSON Schema of the bodies that `method` takes at `path`: of the one media type that they have."""
-    (content,) = resolved["paths"][path][method]["requestBody"]["content"].values()
+def has_body(operations: Schema) -> bool:
+    """Whether a path takes bodies."""
+    return "requestBody" in operations.get("post", ())
+
+
+def find_body(operation: Schema) -> Schema:
+    """The schema of the one media type that an operation's body has."""
+    (content,) = operation["requestBody"]["content"].values()
     schema: Schema = content["schema"]
     return schema
 

@@ -7,7 +7,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator
 
 from gateway_edge.openapi.document import read_document
-from gateway_edge.openapi.request_schema import Schema, close_objects, find_request_schema, resolve
+from gateway_edge.openapi.request_schema import Schema, close_objects, resolve_requests
 
 VERSION = "/v1"
 
@@ -71,10 +71,10 @@ def _shape_of(schema: Schema | bool) -> Shape:
 @cache
 def request_shape(path: str, *, is_strict: bool) -> Shape:
     """The shape of the requests at `path` (`/v1/...`), compiled once in a process; with `is_strict` without unknown members."""
-    schema = find_request_schema(_resolved(), path.removeprefix(VERSION))
+    schema = _requests()[path.removeprefix(VERSION)]
     return Shape(close_objects(schema) if is_strict else schema)
 
 
 @cache
-def _resolved() -> Schema:
-    return resolve(read_document())
+def _requests() -> dict[str, Schema]:
+    return resolve_requests(read_document())
