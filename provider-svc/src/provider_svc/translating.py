@@ -4,6 +4,7 @@ What the inner one speaks itself passes untouched, as bytes. Everything else is 
 its fold.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import accumulate
 
@@ -95,7 +96,7 @@ class Translating:
         return f"Translating({self._inner!r})"
 
 
-class _Translation:
+class _Translation(ABC):
     """A sink that reads what the inner provider brings, before the client's own sink."""
 
     def __init__(self, sink: Sink, losses: Losses, reader: AnswerReader) -> None:
@@ -109,8 +110,9 @@ class _Translation:
     def accept(self, begun: Begun) -> None:
         self._sink.accept(msgspec.structs.replace(begun, dropped=self._losses.paths, is_translated=True))
 
+    @abstractmethod
     def add(self, chunk: Chunk) -> None:
-        raise NotImplementedError
+        """Reads what has come."""
 
     def check_whole(self) -> None:
         """Raises PROVIDER_STREAM_CUT where the answer's end was not said: what the client has is not whole."""

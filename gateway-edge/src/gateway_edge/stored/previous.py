@@ -10,8 +10,7 @@ MEMBER = "previous_response_id"
 
 async def find_previous(places: Places, call: Call) -> str:
     """The provider that has what `call` goes on with; empty for a call that goes on with nothing. Raises INVALID_REQUEST as OpenAI
-    does where the caller has no such response or the model's targets cannot read it,
-    UNAVAILABLE when nobody can say."""
+    does where the caller has no such response or the model's targets cannot read it, UNAVAILABLE when nobody can say."""
     view = call.asked.view
     if not isinstance(view, ResponsesRequest) or view.previous_response_id is None:
         return ""
