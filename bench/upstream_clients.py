@@ -33,7 +33,7 @@ Open = Callable[[AsyncExitStack, str], Awaitable[Ask]]
 
 async def open_own(stack: AsyncExitStack, url: str) -> Ask:
     """What provider-svc uses, with all its timeouts; it sends the other headers by itself."""
-    from chassis.config.schema import Timeouts  # noqa: PLC0415  only the client under measurement is loaded
+    from chassis.config.providers import Timeouts  # noqa: PLC0415  only the client under measurement is loaded
     from provider_svc.upstream import Upstream  # noqa: PLC0415
 
     client = Upstream("bench", url, Timeouts())

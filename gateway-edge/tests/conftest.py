@@ -9,7 +9,8 @@ import pytest
 
 from chassis.breaker import Breaker
 from chassis.config import Catalog, Settings
-from chassis.config.schema import Model, Provider, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
 from chassis.context import NO_TRACE
 from chassis.errors import Reason, RunestoneError
 from chassis.gcra import Decision, Rate, decide, good_until, refund

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chassis.config import Route
-from chassis.config.schema import Target
+from chassis.config.models import Model, Target
 from gateway_edge.question.fingerprint import DENIED, fingerprint, hash_parts, is_ambiguous
 
 ROUTE = Route("fast", (Target(provider="sim", model="simulated"),))
@@ -45,7 +45,7 @@ def test_a_denied_member_never_changes_the_key(name: str, value: Any) -> None:
 
 
 def test_a_route_that_refuses_losses_finds_no_answer_of_the_time_when_it_left_them_out() -> None:
-    assert key_of(BASE, route=Route("fast", ROUTE.targets, is_strict=False)) != key_of(BASE)
+    assert key_of(BASE, route=Route("fast", ROUTE.targets, Model(name="fast", on_loss="drop"))) != key_of(BASE)
 
 
 @given(st.permutations(list(BASE.items())), st.sampled_from([None, 1, 4]))

@@ -10,7 +10,9 @@ from anthropic.types import ModelInfo
 from openai.types import Model as OpenAiModel
 
 from chassis.config import Catalog
-from chassis.config.schema import Model, Provider, Scopes, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
+from chassis.config.schema import Scopes
 from chassis.errors import RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.callers.scopes import UNBOUNDED, Scope

@@ -7,7 +7,9 @@ import orjson
 import pytest
 
 from chassis.config import Catalog
-from chassis.config.schema import Key, Model, Provider, Scopes, Target, Tenant
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
+from chassis.config.schema import Key, Scopes, Tenant
 from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.auth.api_key import ApiKey

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from chassis.config import Catalog
 from chassis.config.catalog import Route
-from chassis.config.schema import Key, Limits, Model, PartLimit, Provider, Scopes, Target, Tenant
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
+from chassis.config.schema import Key, Limits, PartLimit, Scopes, Tenant
 from chassis.config.units import Secret
 from chassis.testing import FakeClock
 from gateway_edge.callers.tenants import Authority, principal_of

@@ -8,7 +8,9 @@ import orjson
 import pytest
 
 from chassis.config import Catalog
-from chassis.config.schema import Model, Provider, Scopes, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
+from chassis.config.schema import Scopes
 from chassis.config.shapes import convert
 from chassis.config.transform import TransformOptions
 from chassis.errors import Reason, RunestoneError

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from chassis.config.schema import Provider, Timeouts
+from chassis.config.providers import Provider, Timeouts
 from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chassis.config.schema import Target
+from chassis.config.models import Target
 from chassis.errors import Reason, RunestoneError
 from provider_svc import events
 from provider_svc.call import Call

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from chassis.config.schema import Provider as Configured
-from chassis.config.schema import Target
+from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.metrics import Metrics

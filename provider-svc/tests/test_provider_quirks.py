@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.config.presets import PRESETS, Quirk
-from chassis.config.schema import DialectName, Provider, Timeouts
+from chassis.config.providers import DialectName, Provider, Timeouts
 from chassis.testing import FakeClock
 from provider_svc.dialect_names import BY_NAME
 from provider_svc.envelope import KNOWN

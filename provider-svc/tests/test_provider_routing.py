@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.config.catalog import Catalog, Route
-from chassis.config.schema import Model, Provider, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
 from chassis.errors import Reason, RunestoneError
 from provider_svc.routing import choose_target, find_route, find_target, find_target_at
 

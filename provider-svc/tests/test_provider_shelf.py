@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.config.schema import Target
+from chassis.config.models import Target
 from chassis.testing import FakeClock
 from provider_svc.flight import Flight
 from provider_svc.provider import Chunk

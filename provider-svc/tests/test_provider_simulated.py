@@ -3,7 +3,7 @@ import orjson
 import pytest
 
 from chassis.config import Duration
-from chassis.config.schema import Provider, Simulation
+from chassis.config.providers import Provider, Simulation
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from provider_svc.openai.stream import ChunkWatcher

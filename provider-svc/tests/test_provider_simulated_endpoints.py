@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse, ModerationCreateResponse
 
 from chassis.config.presets import POSSIBLE
-from chassis.config.schema import Provider
+from chassis.config.providers import Provider
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 from provider_svc.dialect_names import find_dialects

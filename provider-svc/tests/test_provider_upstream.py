@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_provider import FakeProvider
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from chassis.errors import Reason, RunestoneError
 from provider_svc.upstream import Upstream
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from chassis.errors import Reason, RunestoneError
 from provider_svc.http1.coding import is_coded
 from provider_svc.http1.connection import Connection

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chassis.config.schema import DialectName
+from chassis.config.providers import DialectName
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.common.v1.dialect_pb2 import Dialect
 

@@ -8,7 +8,7 @@ import asyncio
 import math
 from typing import Protocol
 
-from chassis.config.schema import Target
+from chassis.config.models import Target
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
 from provider_svc import events

@@ -5,7 +5,7 @@ from weakref import WeakSet
 
 from chassis.clock import Clock
 from chassis.config.presets import find_address
-from chassis.config.schema import Provider as Configured
+from chassis.config.providers import Provider as Configured
 from provider_svc.anthropic.provider import AnthropicProvider
 from provider_svc.openai.provider import OpenAIProvider
 from provider_svc.provider import Provider

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from chassis.config.catalog import Catalog
-from chassis.config.schema import Provider as Configured
-from chassis.config.schema import Target
+from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from chassis.snapshots import Snapshot
 from provider_svc.pricing.prices import NoPrices, Prices

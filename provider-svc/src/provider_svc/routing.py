@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate
 
 from chassis.config.catalog import Catalog, Route
-from chassis.config.schema import Target
+from chassis.config.models import Target
 from chassis.errors import Reason, RunestoneError
 
 

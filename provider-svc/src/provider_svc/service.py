@@ -2,7 +2,7 @@
 
 import random
 
-from chassis.config.schema import Provider as Configured
+from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.flights import Flights
 from provider_svc.pilot import Pilot

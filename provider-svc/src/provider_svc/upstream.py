@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from provider_svc.answer import MAX_ANSWER, Answer
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.dialing import Dialer

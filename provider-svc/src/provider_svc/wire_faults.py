@@ -1,6 +1,6 @@
 """What goes wrong on the way to a provider, in the mesh's words. Messages name the provider, never its address."""
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from chassis.errors import Reason, RunestoneError
 from provider_svc.http1.faults import ClosedEarly, ConnectTimeout, Malformed, NotConnected, QueueFull, WireFault
 

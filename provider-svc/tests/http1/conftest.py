@@ -10,7 +10,7 @@ import pytest
 import uvloop
 from hypothesis import settings
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from chassis.config.units import Duration
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.pool import Limits, Pool

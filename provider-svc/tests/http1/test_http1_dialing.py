@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from chassis.config.schema import Timeouts
+from chassis.config.providers import Timeouts
 from chassis.config.units import Duration
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import free_port

@@ -5,7 +5,7 @@ import pytest
 from chassis.billing.price import FREE
 from chassis.config.presets import PRESETS
 from chassis.config.prices import ModelPrices
-from chassis.config.schema import Provider
+from chassis.config.providers import Provider
 from chassis.testing import FakeClock
 from provider_svc.pricing.library import Period
 from provider_svc.pricing.prices import MOST, ConfiguredPrices

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from chassis import context as call_context
-from chassis.config.schema import Provider as Configured
-from chassis.config.schema import Target
+from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.metrics import Metrics

@@ -3,7 +3,8 @@
 import pytest
 
 from chassis.config.catalog import Catalog
-from chassis.config.schema import Model, Provider, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
 
 PROVIDERS = [Provider(name="openai", kind="openai"), Provider(name="sim", kind="simulated")]
 CATALOG = Catalog(

@@ -51,10 +51,6 @@ REFUSED = {
 
 NOTICED = {
     "edge: {websocket: {port: 4006}}": "edge.websocket",
-    "models: [{name: a, targets: [{provider: p, model: m}], fallbacks: [a]}]\nproviders: [{name: p, kind: simulated}]": (
-        "models[].fallbacks"
-    ),
-    "providers: [{name: p, kind: simulated, retries: {attempts: 1}}]": "providers[].retries",
 }
 
 

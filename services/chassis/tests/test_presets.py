@@ -9,7 +9,7 @@ import pytest
 
 from chassis.config import ConfigError, parse_settings
 from chassis.config.presets import POSSIBLE, PRESETS, USUAL, Quirk, find_address, list_dialects, list_quirks
-from chassis.config.schema import DialectName
+from chassis.config.providers import DialectName
 
 PAGE = Path(__file__).parents[3] / "docs/providers.md"
 NONE = "-"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from chassis.clock import Clock
 from chassis.config.presets import list_dialects, list_quirks
-from chassis.config.schema import Provider as ProviderSettings
+from chassis.config.providers import Provider as ProviderSettings
 from provider_svc.client_headers import pick
 from provider_svc.dialect_names import find_dialects
 from provider_svc.endpoint import bring, refusal

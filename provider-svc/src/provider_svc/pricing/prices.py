@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from chassis.billing.price import FREE
 from chassis.clock import Clock
 from chassis.config.presets import find_address
-from chassis.config.schema import Provider as Configured
+from chassis.config.providers import Provider as Configured
 from chassis.globs import Globs
 from chassis.logs import Logger
 from provider_svc.pricing.library import MAKERS, Library, Period, find_rates

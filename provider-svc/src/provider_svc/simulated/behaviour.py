@@ -7,7 +7,7 @@ a name and no more. So tests and benchmarks reach every behaviour through the ga
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chassis.config.schema import Simulation
+from chassis.config.providers import Simulation
 from chassis.config.units import Duration
 from chassis.errors import Reason, RunestoneError
 

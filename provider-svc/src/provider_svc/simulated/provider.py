@@ -8,7 +8,7 @@ import orjson
 
 from chassis.clock import Clock
 from chassis.config.presets import list_dialects
-from chassis.config.schema import Provider as ProviderSettings
+from chassis.config.providers import Provider as ProviderSettings
 from chassis.errors import Reason, RunestoneError
 from provider_svc.dialect_names import find_dialects
 from provider_svc.failures import failure_of_status

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from chassis.config import Secret, Settings
-from chassis.config.schema import Model, Provider, Target
+from chassis.config.models import Model, Target
+from chassis.config.providers import Provider
 
 SIMULATED_MODEL = "simulated"
 SIMULATED_PROVIDER = "sim"

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from chassis.config.presets import find_address
-from chassis.config.schema import Provider
+from chassis.config.providers import Provider
 
 PATIENCE = 10.0  # seconds for each provider
 ANTHROPIC_VERSION = "2023-06-01"

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import field
 
 from chassis.config.document import Document, KeyPath, Problem, Source
-from chassis.config.schema import NAME, Section
+from chassis.config.section import NAME, Section
 from chassis.config.shapes import find_type_errors
 
 ReadText = Callable[[Path], str | None]

@@ -17,7 +17,8 @@ from chassis.config.plugins import (
     load_plugin,
     options_type,
 )
-from chassis.config.schema import PipelineStep, Rate, Scopes, Section, Settings
+from chassis.config.schema import PipelineStep, Scopes, Settings
+from chassis.config.section import Rate, Section
 from chassis.config.shapes import convert, find_type_errors
 from chassis.config.transform import TransformOptions
 from chassis.config.transform.check import check_transform

@@ -6,7 +6,7 @@ configuration win.
 
 from typing import Literal, NamedTuple
 
-from chassis.config.schema import DialectName, Provider
+from chassis.config.providers import DialectName, Provider
 
 # How a server differs from OpenAI's Chat Completions: it refuses `stream_options`, refuses the role `developer`, or knows a bound of
 # tokens as `max_tokens` only.

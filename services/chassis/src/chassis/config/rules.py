@@ -11,7 +11,8 @@ from chassis.config.encryption import check_encryption
 from chassis.config.idempotency import check_idempotency
 from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
-from chassis.config.schema import Provider, Settings
+from chassis.config.providers import Provider
+from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
 from chassis.config.warming import check_warming

@@ -4,27 +4,15 @@ Unknown keys are errors. Lists of providers, models, pipelines and tenants start
 what a first start needs. What is accepted but cannot be enforced yet is refused in `chassis.config.unbuilt`.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from chassis.config.authentication import Authentication
-from chassis.config.prices import ModelPrices
-from chassis.config.units import Duration, ProxyUrl, Secret, Size, StoreUrl
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Count = Annotated[int, Meta(ge=1)]
-Rate = Annotated[int, Meta(ge=1, le=10**11)]  # what ratelimit-svc can count
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
-Name = Annotated[str, Meta(pattern=NAME)]
-
-Glob = Annotated[str, Meta(min_length=1, max_length=256)]  # a name, or a pattern in which `*` stands for anything
-Moment = Annotated[datetime, Meta(tz=True)]  # RFC 3339, with its zone: 2027-01-31T12:00:00Z
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping of the file: immutable, and an unknown key in it is an error."""
+from chassis.config.models import Model
+from chassis.config.providers import Provider
+from chassis.config.section import Count, Glob, Moment, Name, Port, Rate, Section
+from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -201,90 +189,6 @@ class Mesh(Section, frozen=True, kw_only=True):
     provider: Peer = Peer()
     audit: Peer = Peer()
     tls: Tls | None = None
-
-
-class Timeouts(Section, frozen=True, kw_only=True):
-    """How long a provider may take to accept a connection, to send its first byte, between two bytes, in all."""
-
-    connect: Duration = Duration(5)
-    first_byte: Duration = Duration(60)
-    idle: Duration = Duration(60)
-    total: Duration = Duration(600)
-
-
-class Retries(Section, frozen=True, kw_only=True):
-    """How often a call that has not begun to answer is tried again."""
-
-    attempts: Annotated[int, Meta(ge=0, le=10)] = 0
-
-
-class Simulation(Section, frozen=True, kw_only=True):
-    """How the simulated provider behaves: the time before its first byte, the pause between two events, how many words
-    it answers, and the HTTP status it fails with (0: it does not fail)."""
-
-    latency: Duration = Duration(0)
-    pace: Duration = Duration(0)
-    words: Annotated[int, Meta(ge=1, le=100_000)] = 24
-    status: Annotated[int, Meta(ge=0, le=599)] = 0
-
-
-DialectName = Literal[
-    "chat",
-    "responses",
-    "messages",
-    "count_tokens",
-    "completions",
-    "embeddings",
-    "moderations",
-    "images",
-    "image_edits",
-    "speech",
-    "transcriptions",
-    "translations",
-    "rerank",
-]
-
-
-class Provider(Section, frozen=True, kw_only=True):
-    """One provider. `preset` names a server that is known (`chassis.config.presets`), of kind `openai_compatible`. `base_url` is what
-    the maker's SDK has; only the operator names addresses, never a client. `dialects` are what it speaks itself; absent: what is
-    known of it. `ca` is a PEM file of authorities to trust instead of the system's; `proxy` an HTTP proxy to go through, for
-    the environment's is never used. Of `prices` the first that fits holds; a model that none fits costs nothing where `price` is
-    `free`, else what is known of the provider's."""
-
-    name: Name
-    kind: Literal["openai", "anthropic", "openai_compatible", "simulated"]
-    preset: str = ""
-    base_url: str = ""
-    api_key: Secret | None = None
-    dialects: list[DialectName] = []
-    timeouts: Timeouts = Timeouts()
-    ca: str = ""
-    proxy: ProxyUrl | None = None
-    retries: Retries = Retries()
-    simulation: Simulation = Simulation()
-    price: Literal["free"] | None = None
-    prices: list[ModelPrices] = []
-
-
-class Target(Section, frozen=True, kw_only=True):
-    """One provider and one of its models; `*` stands for what the route's own `*` matched."""
-
-    provider: str
-    model: str
-    weight: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
-
-
-class Model(Section, frozen=True, kw_only=True):
-    """A public model name and the targets that answer for it. A name may end in `*`. `pipeline` is taken by calls of this
-    model, unless their key has one of its own. `on_loss`: what becomes of a call that says what its target's language has no
-    word for, and that may change the answer; with `drop` it is left out and told of."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=256)]
-    targets: list[Target] = []
-    fallbacks: list[str] = []
-    pipeline: str | None = None
-    on_loss: Literal["refuse", "drop"] = "refuse"
 
 
 class Budget(Section, frozen=True, kw_only=True):

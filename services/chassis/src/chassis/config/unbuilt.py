@@ -18,8 +18,6 @@ UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")
 # Settings that are accepted and do nothing yet.
 UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
     ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
-    ("models[].fallbacks", lambda s: any(model.fallbacks for model in s.models)),
-    ("providers[].retries", lambda s: any(provider.retries.attempts for provider in s.providers)),
 )
 
 

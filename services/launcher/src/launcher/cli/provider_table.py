@@ -11,7 +11,7 @@ from rich.text import Text
 
 from chassis.config import ConfigError
 from chassis.config.presets import find_address, list_dialects
-from chassis.config.schema import Provider
+from chassis.config.providers import Provider
 from launcher.configuration import find_config, find_data_dir, preview, read_text
 from launcher.errors import LaunchError
 from launcher.provider_check import Answer, Outcome, ask_all

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from chassis.config.schema import Section
+from chassis.config.section import Section
 from chassis.config.units import Size
 
 Text = Annotated[str, Meta(min_length=1)]

@@ -24,28 +24,29 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from runestone.common.v1 import attempt_pb2 as runestone_dot_common_dot_v1_dot_attempt__pb2
 from runestone.common.v1 import cost_pb2 as runestone_dot_common_dot_v1_dot_cost__pb2
 from runestone.common.v1 import error_pb2 as runestone_dot_common_dot_v1_dot_error__pb2
 from runestone.common.v1 import usage_pb2 as runestone_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/audit/v1/audit.proto\x12\x12runestone.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erunestone/common/v1/cost.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"\xbf\x05\n\x0b\x41uditRecord\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x19\n\x11\x63lient_request_id\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12time_to_first_byte\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x0b\n\x03key\x18\x07 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x10\n\x08provider\x18\n \x01(\t\x12\x16\n\x0eprovider_model\x18\x0b \x01(\t\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x36\n\x0c\x65rror_reason\x18\r \x01(\x0e\x32 .runestone.common.v1.ErrorReason\x12\x0e\n\x06stream\x18\x0e \x01(\x08\x12\r\n\x05\x63\x61\x63he\x18\x0f \x01(\t\x12\x10\n\x08\x61ttempts\x18\x10 \x01(\r\x12)\n\x05usage\x18\x11 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x12 \x01(\t\x12\x12\n\nbytes_sent\x18\x13 \x01(\x04\x12\x13\n\x0btraceparent\x18\x14 \x01(\t\x12\x18\n\x10snapshot_version\x18\x15 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x16 \x01(\t\x12\x11\n\treplay_of\x18\x17 \x01(\t\x12\x10\n\x08unbilled\x18\x18 \x01(\x08\x12\x10\n\x08question\x18\x19 \x01(\x0c\x12\'\n\x04\x63ost\x18\x1a \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x0f\n\x07\x64ropped\x18\x1b \x03(\t\"A\n\rAppendRequest\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.runestone.audit.v1.AuditRecord\"6\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\"\xcf\x01\n\rSearchRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\r\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x12\n\npage_token\x18\x08 \x01(\t\"[\n\x0eSearchResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.runestone.audit.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb0\x01\n\x0c\x41uditService\x12O\n\x06\x41ppend\x12!.runestone.audit.v1.AppendRequest\x1a\".runestone.audit.v1.AppendResponse\x12O\n\x06Search\x12!.runestone.audit.v1.SearchRequest\x1a\".runestone.audit.v1.SearchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erunestone/audit/v1/audit.proto\x12\x12runestone.audit.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!runestone/common/v1/attempt.proto\x1a\x1erunestone/common/v1/cost.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"\xb3\x06\n\x0b\x41uditRecord\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x19\n\x11\x63lient_request_id\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x12time_to_first_byte\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x0b\n\x03key\x18\x07 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x10\n\x08provider\x18\n \x01(\t\x12\x16\n\x0eprovider_model\x18\x0b \x01(\t\x12\x0e\n\x06status\x18\x0c \x01(\r\x12\x36\n\x0c\x65rror_reason\x18\r \x01(\x0e\x32 .runestone.common.v1.ErrorReason\x12\x0e\n\x06stream\x18\x0e \x01(\x08\x12\r\n\x05\x63\x61\x63he\x18\x0f \x01(\t\x12\x10\n\x08\x61ttempts\x18\x10 \x01(\r\x12)\n\x05usage\x18\x11 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x12 \x01(\t\x12\x12\n\nbytes_sent\x18\x13 \x01(\x04\x12\x13\n\x0btraceparent\x18\x14 \x01(\t\x12\x18\n\x10snapshot_version\x18\x15 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x16 \x01(\t\x12\x11\n\treplay_of\x18\x17 \x01(\t\x12\x10\n\x08unbilled\x18\x18 \x01(\x08\x12\x10\n\x08question\x18\x19 \x01(\x0c\x12\'\n\x04\x63ost\x18\x1a \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x0f\n\x07\x64ropped\x18\x1b \x03(\t\x12\r\n\x05route\x18\x1c \x01(\t\x12\x0b\n\x03why\x18\x1d \x01(\t\x12\x12\n\nexperiment\x18\x1e \x01(\t\x12\x0b\n\x03\x61rm\x18\x1f \x01(\t\x12\x35\n\x0f\x66\x61iled_attempts\x18  \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\"A\n\rAppendRequest\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.runestone.audit.v1.AuditRecord\"6\n\x0e\x41ppendResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\"\xcf\x01\n\rSearchRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\r\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x12\n\npage_token\x18\x08 \x01(\t\"[\n\x0eSearchResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.runestone.audit.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb0\x01\n\x0c\x41uditService\x12O\n\x06\x41ppend\x12!.runestone.audit.v1.AppendRequest\x1a\".runestone.audit.v1.AppendResponse\x12O\n\x06Search\x12!.runestone.audit.v1.SearchRequest\x1a\".runestone.audit.v1.SearchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runestone.audit.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDITRECORD']._serialized_start=218
-  _globals['_AUDITRECORD']._serialized_end=921
-  _globals['_APPENDREQUEST']._serialized_start=923
-  _globals['_APPENDREQUEST']._serialized_end=988
-  _globals['_APPENDRESPONSE']._serialized_start=990
-  _globals['_APPENDRESPONSE']._serialized_end=1044
-  _globals['_SEARCHREQUEST']._serialized_start=1047
-  _globals['_SEARCHREQUEST']._serialized_end=1254
-  _globals['_SEARCHRESPONSE']._serialized_start=1256
-  _globals['_SEARCHRESPONSE']._serialized_end=1347
-  _globals['_AUDITSERVICE']._serialized_start=1350
-  _globals['_AUDITSERVICE']._serialized_end=1526
+  _globals['_AUDITRECORD']._serialized_start=253
+  _globals['_AUDITRECORD']._serialized_end=1072
+  _globals['_APPENDREQUEST']._serialized_start=1074
+  _globals['_APPENDREQUEST']._serialized_end=1139
+  _globals['_APPENDRESPONSE']._serialized_start=1141
+  _globals['_APPENDRESPONSE']._serialized_end=1195
+  _globals['_SEARCHREQUEST']._serialized_start=1198
+  _globals['_SEARCHREQUEST']._serialized_end=1405
+  _globals['_SEARCHRESPONSE']._serialized_start=1407
+  _globals['_SEARCHRESPONSE']._serialized_end=1498
+  _globals['_AUDITSERVICE']._serialized_start=1501
+  _globals['_AUDITSERVICE']._serialized_end=1677
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from runestone.common.v1 import attempt_pb2 as _attempt_pb2
 from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
 from runestone.common.v1 import usage_pb2 as _usage_pb2
@@ -56,6 +57,11 @@ class AuditRecord(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The edge's id of the call, equal to the answer's `x-request-id`."""
     client_request_id: _builtins.str
@@ -102,6 +108,14 @@ class AuditRecord(_message.Message):
     """The tokens of `usage` count against nobody's bill: the answer was a hit or shared, and the pipeline does not bill those."""
     question: _builtins.bytes
     """The client's body, where `audit.capture` says that questions are kept; empty otherwise."""
+    route: _builtins.str
+    """The route that answered, or was asked last: an entry of the configuration, or "<provider>/*"."""
+    why: _builtins.str
+    """Why the target was chosen: see Attempt.why."""
+    experiment: _builtins.str
+    """The experiment that the call was part of; empty for none."""
+    arm: _builtins.str
+    """The arm of the experiment."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the call arrived."""
@@ -125,6 +139,10 @@ class AuditRecord(_message.Message):
     @_builtins.property
     def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Members of the request that were left out because the provider's dialect has nothing like them; at most 32."""
+
+    @_builtins.property
+    def failed_attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
+        """Upstream calls that brought nothing, or only a part of the answer; at most 16."""
 
     def __init__(
         self,
@@ -156,10 +174,15 @@ class AuditRecord(_message.Message):
         question: _builtins.bytes = ...,
         cost: _cost_pb2.Cost | None = ...,
         dropped: _abc.Iterable[_builtins.str] | None = ...,
+        route: _builtins.str = ...,
+        why: _builtins.str = ...,
+        experiment: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        failed_attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "cost", b"cost", "dropped", b"dropped", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "cost", b"cost", "dropped", b"dropped", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "experiment", b"experiment", "failed_attempts", b"failed_attempts", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "route", b"route", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

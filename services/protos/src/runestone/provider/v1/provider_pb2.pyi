@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from runestone.common.v1 import attempt_pb2 as _attempt_pb2
 from runestone.common.v1 import cost_pb2 as _cost_pb2
 from runestone.common.v1 import dialect_pb2 as _dialect_pb2
 from runestone.common.v1 import error_pb2 as _error_pb2
@@ -61,6 +62,7 @@ class CallRequest(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -87,6 +89,8 @@ class CallRequest(_message.Message):
     """The provider that is asked, by its name in the configuration, whatever the weights of the model's targets: the one that keeps what
     the call is about. Empty for any target. NOT_FOUND where the configuration has no such provider.
     """
+    route: _builtins.str
+    """The model whose targets are asked, where a rule or an experiment leads `model` elsewhere; empty for `model` itself."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Headers that a maker's own clients send and its API reads (`anthropic-version`, `anthropic-beta`, `openai-beta`), by their names in
@@ -113,10 +117,11 @@ class CallRequest(_message.Message):
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         provider: _builtins.str = ...,
         resource: Global___Resource | None = ...,
+        route: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "provider", b"provider", "resource", b"resource", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "provider", b"provider", "resource", b"resource", "route", b"route", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +354,9 @@ class Accepted(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     RATES_FIELD_NUMBER: _builtins.int
     TRANSLATED_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider's name in the configuration."""
     model: _builtins.str
@@ -369,6 +377,10 @@ class Accepted(_message.Message):
     """
     translated: _builtins.bool
     """Whether the answer is translated: then the id that it names is nobody's, and nothing is kept under it."""
+    route: _builtins.str
+    """The route that the target belongs to: an entry of the configuration, or "<provider>/*"; a fallback's where that answers."""
+    why: _builtins.str
+    """Why it was this target: see Attempt.why."""
     @_builtins.property
     def dropped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Members of the request that were left out, because the target's dialect has nothing like them: paths ("top_k",
@@ -380,6 +392,10 @@ class Accepted(_message.Message):
         """What the target's model costs; unset when that is not known. A caller whose rpc ends before it has read `completed` or `failed`
         prices with it what passed.
         """
+
+    @_builtins.property
+    def failed_attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
+        """The upstream calls that were made before and brought nothing, at most 16."""
 
     def __init__(
         self,
@@ -394,10 +410,13 @@ class Accepted(_message.Message):
         dropped: _abc.Iterable[_builtins.str] | None = ...,
         rates: _cost_pb2.Rates | None = ...,
         translated: _builtins.bool = ...,
+        route: _builtins.str = ...,
+        why: _builtins.str = ...,
+        failed_attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["rates", b"rates"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "model", b"model", "provider", b"provider", "rates", b"rates", "translated", b"translated", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "coalesced", b"coalesced", "content_type", b"content_type", "dropped", b"dropped", "failed_attempts", b"failed_attempts", "model", b"model", "provider", b"provider", "rates", b"rates", "route", b"route", "translated", b"translated", "upstream_request_id", b"upstream_request_id", "upstream_status", b"upstream_status", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -455,6 +474,8 @@ class Completed(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     KEEPER_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     finish_reason: _builtins.str
     """Why the model stopped, in Chat Completions' words whatever the dialect ("stop", "length", "tool_calls", "content_filter"); empty
     when not said.
@@ -463,6 +484,8 @@ class Completed(_message.Message):
     """Of a shared call: whether it falls to this caller to have the answer kept, because the one that the upstream call was made for is
     gone. Nobody else who shares it is told so.
     """
+    attempt: _builtins.int
+    """How many upstream calls were made for this call."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """Tokens, as the provider counted them; unset when it did not say."""
@@ -479,6 +502,12 @@ class Completed(_message.Message):
     def cost(self) -> _cost_pb2.Cost:
         """What it cost; unset when the usage or the price is not known."""
 
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
+        """Where the stream broke off and others went on with it: all upstream calls that brought a part of it, the last one included, in their
+        order, at most 16. Usage and cost are those of all together.
+        """
+
     def __init__(
         self,
         *,
@@ -488,10 +517,12 @@ class Completed(_message.Message):
         duration: _duration_pb2.Duration | None = ...,
         keeper: _builtins.bool = ...,
         cost: _cost_pb2.Cost | None = ...,
+        attempt: _builtins.int = ...,
+        parts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "keeper", b"keeper", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cost", b"cost", "duration", b"duration", "finish_reason", b"finish_reason", "keeper", b"keeper", "parts", b"parts", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -510,6 +541,8 @@ class Failed(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
     last_seq: _builtins.int
     """The last sequence number that was delivered before; 0 when the client has seen nothing."""
     provider: _builtins.str
@@ -518,6 +551,8 @@ class Failed(_message.Message):
     """The model that was asked, by the provider's name for it."""
     attempt: _builtins.int
     """How many upstream calls were made for this call; 0 when none was."""
+    route: _builtins.str
+    """The route that was asked last."""
     @_builtins.property
     def error(self) -> _error_pb2.Error:
         """What went wrong."""
@@ -532,6 +567,10 @@ class Failed(_message.Message):
     def cost(self) -> _cost_pb2.Cost:
         """What that cost; unset when the usage or the price is not known."""
 
+    @_builtins.property
+    def failed_attempts(self) -> _containers.RepeatedCompositeFieldContainer[_attempt_pb2.Attempt]:
+        """All upstream calls that were made for this call, the last one included, at most 16."""
+
     def __init__(
         self,
         *,
@@ -542,10 +581,12 @@ class Failed(_message.Message):
         model: _builtins.str = ...,
         attempt: _builtins.int = ...,
         cost: _cost_pb2.Cost | None = ...,
+        failed_attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
+        route: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "error", b"error", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cost", b"cost", "error", b"error", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cost", b"cost", "error", b"error", "failed_attempts", b"failed_attempts", "last_seq", b"last_seq", "model", b"model", "provider", b"provider", "route", b"route", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
