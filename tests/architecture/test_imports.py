@@ -56,7 +56,7 @@ HEARTS = {
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
-        "routing.py",
+        "routing/",
         "ring.py",
         "dialects/",
         "pricing/bill.py",
