@@ -17,7 +17,7 @@ ALLOWED = {
 
 # The pure hearts: the clock, the network and chance are given to them, never fetched. A folder stands for all that is below it.
 HEARTS = {
-    "chassis": ["gcra.py", "deadline.py", "globs.py", "billing/price.py", "billing/estimate.py"],
+    "chassis": ["gcra.py", "deadline.py", "features.py", "globs.py", "billing/price.py", "billing/estimate.py"],
     "gateway_edge": [
         "question/fingerprint.py",
         "question/body.py",
@@ -56,7 +56,7 @@ HEARTS = {
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
-        "routing.py",
+        "routing/",
         "ring.py",
         "dialects/",
         "pricing/bill.py",
