@@ -118,4 +118,5 @@ class Leg:
             return failure.retry_after if failure.retry_after <= retries.max_hint else None
         if judge(failure) is Verdict.PRESSURE:
             return None  # it did not say when
-        return self._draw() * min(retries.max_backoff, retries.backoff * 2 ** (stop.tries - 1))
+        longest: float = min(retries.max_backoff, retries.backoff * 2 ** (stop.tries - 1))
+        return self._draw() * longest

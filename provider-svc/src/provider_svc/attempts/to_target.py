@@ -28,7 +28,8 @@ class ToTarget:
         """Makes one upstream call to its end. Raises and promises what `Asking.ask` does."""
         health = attempt.stop.health
         health.enter(attempt.started)
-        outcome, reason = Outcome.NEUTRAL, Reason.CANCELLED
+        outcome = Outcome.NEUTRAL
+        reason: Reason | None = Reason.CANCELLED
         try:
             await self._call(attempt, landing)
             outcome, reason = Outcome.ANSWERED, None

@@ -15,7 +15,17 @@ OnOpen = Callable[[str, str, float], None]  # provider, model, seconds for which
 class TargetHealth:
     """One target, all its calls in this process. A call that is begun (`enter`) is ended (`leave`), however it went."""
 
-    __slots__ = ("_breaker", "_ejection", "_first_byte", "_on_open", "_p95", "last_failure", "model", "provider", "running")
+    __slots__ = (
+        "_breaker",
+        "_ejection",
+        "_first_byte",
+        "_on_open",
+        "_p95",
+        "last_failure",
+        "model",
+        "provider",
+        "running",
+    )
 
     def __init__(self, configured: Configured, model: str, on_open: OnOpen) -> None:
         self.provider = configured.name
@@ -83,4 +93,6 @@ class TargetHealth:
         self._breaker.suspect(until, now)
 
     def __repr__(self) -> str:
-        return f"TargetHealth({self.provider}/{self.model}, {self.running} running, {self._breaker!r}, {self._ejection!r})"
+        return (
+            f"TargetHealth({self.provider}/{self.model}, {self.running} running, {self._breaker!r}, {self._ejection!r})"
+        )
