@@ -41,6 +41,8 @@ class Telemetry:
         self._tokens = metrics.counter("upstream_tokens", tokens, ("provider", "direction"))
         self._dollars = metrics.counter("upstream_cost_dollars", "What upstream calls cost", ("provider",))
         self._unpriced = metrics.counter("upstream_unpriced", "Upstream calls without a known price", ("provider",))
+        self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
+        self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
     def span(self, provider: str, kind: str, model: str, *, stream: bool) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
@@ -63,6 +65,11 @@ class Telemetry:
     def note_first_byte(self, provider: str, seconds: float) -> None:
         """An answer has begun."""
         self._first_bytes.labels(provider).observe(seconds)
+
+    def note_batch(self, provider: str, calls: int) -> None:
+        """One upstream call has answered so many."""
+        self._batches.labels(provider).inc()
+        self._batched.labels(provider).inc(calls)
 
     def note_end(self, provider: str, outcome: str, seconds: float, owed: Owed) -> None:
         """A call is over."""
