@@ -128,26 +128,28 @@ async def test_one_that_leaves_while_it_waits_is_not_asked_for():
 
 
 @in_own_time
-async def test_where_all_leave_while_they_wait_nobody_is_asked():
+async def test_where_all_leave_while_they_wait_nobody_is_asked_and_the_next_waits_its_own_time():
     batching, fake = open_batching()
-    for task in await begin(batching, [call_of("a"), call_of("b")]):
+    for task in await begin(batching, [call_of("a"), call_of("b")], WINDOW / 2):
         task.cancel()
-    await asyncio.sleep(2 * WINDOW)
-    assert fake.asked == []
+    await asyncio.sleep(0)
     assert batching.statistics()["waiting"] == 0
     assert vector("c") in await ask(batching, call_of("c"))
+    assert fake.times == [pytest.approx(1.5 * WINDOW)]
 
 
 @in_own_time
 async def test_one_that_leaves_while_the_batch_runs_gives_up_alone():
     batching, fake = open_batching()
     fake.gate.clear()
-    leaving, staying = await begin(batching, [call_of("a"), call_of("b")], 2 * WINDOW)
+    calls = [call_of("a"), call_of("b")]
+    leaving, staying = await begin(batching, calls, 2 * WINDOW)
     leaving.cancel()
     await asyncio.sleep(0)
     fake.gate.set()
     assert vector("b") in await staying
     assert (leaving.cancelled(), fake.cancelled) == (True, 0)
+    assert [call.meter.usage and call.meter.usage.input_tokens for call in calls] == [None, 1]
 
 
 @in_own_time
@@ -186,21 +188,3 @@ async def test_closing_ends_what_waits_and_what_runs_and_leaves_no_task():
     assert [answer.reason for answer in answers] == [Reason.UNAVAILABLE] * 3
     assert (fake.cancelled, fake.is_closed) == (1, True)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-@in_own_time
-async def test_a_failure_and_a_cancel_in_the_same_step_leave_nothing_unread():
-    batching, fake = open_batching()
-    noticed = []
-    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: noticed.append(context["message"]))
-    fake.gate.clear()
-    fake.failure = FAILURES[1]
-    tasks = await begin(batching, [call_of("a"), call_of("b")], 2 * WINDOW)
-    batch_task = next(iter(batching._tasks))
-    batch_task.add_done_callback(lambda _task: [task.cancel() for task in tasks])
-    fake.gate.set()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    tasks.clear()
-    del batch_task
-    await asyncio.sleep(WINDOW)
-    assert noticed == []

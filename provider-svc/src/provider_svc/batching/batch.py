@@ -73,7 +73,6 @@ class Batch:
             self.dismiss(member)
             if not member.answer.done():
                 member.answer.set_exception(make_failure())
-                member.answer.exception()  # who is cancelled in this very step never looks at it
 
     def take_halves(self) -> tuple["Batch", "Batch"]:
         """Two batches of those who are still there; this one is left empty."""
