@@ -21,7 +21,8 @@ from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
 async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
-    factory = ProviderFactory(runtime.clock)
+    telemetry = Telemetry(runtime.metrics, runtime.tracing)
+    factory = ProviderFactory(runtime.clock, telemetry.note_batch)
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
@@ -29,7 +30,7 @@ async def build(runtime: Runtime) -> None:
 
     roster = await runtime.open(Roster(factory.open, runtime.spawn, open_prices))
     routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
-    telemetry, book = Telemetry(runtime.metrics, runtime.tracing), HealthBook()
+    book = HealthBook()
     dispatch = Dispatch(roster, book, telemetry, runtime.clock, random.random)
     pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)

@@ -73,6 +73,8 @@ class Telemetry:
         self._tokens = metrics.counter("upstream_tokens", tokens, ("provider", "direction"))
         self._dollars = metrics.counter("upstream_cost_dollars", "What upstream calls cost", ("provider",))
         self._unpriced = metrics.counter("upstream_unpriced", "Upstream calls without a known price", ("provider",))
+        self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
+        self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
     def span(self, attempt: Attempt) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
@@ -104,6 +106,11 @@ class Telemetry:
     def note_extra(self, route: str, why: str, reason: str) -> None:
         """One upstream call more than the first is made for a call, because of `reason` ("" for none)."""
         self._extra.labels(route, why, reason).inc()
+
+    def note_batch(self, provider: str, calls: int) -> None:
+        """One upstream call has answered so many."""
+        self._batches.labels(provider).inc()
+        self._batched.labels(provider).inc(calls)
 
     def note_end(self, attempt: Attempt, outcome: str) -> None:
         """An upstream call is over."""
