@@ -78,7 +78,7 @@ def _cheapest(candidate: Candidate, _group: Group, occasion: Occasion) -> str:
 
 def _sticky(candidate: Candidate, group: Group, _occasion: Occasion) -> str:
     place = next(place for place, other in enumerate(group) if other is candidate)
-    return "owns this" if not place else f"next, number {place + 1}, for this"
+    return "sticky: owns this" if not place else "sticky: next for this"
 
 
 def _round(cost: int) -> int:

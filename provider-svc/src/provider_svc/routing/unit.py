@@ -82,7 +82,7 @@ def _spell(content: msgspec.Raw) -> bytes:
 
 def _spell_part(part: msgspec.Raw) -> bytes:
     text = _read_part(part).text
-    return text.encode() if text is not None else _CACHE_MARK.sub(b"", part)
+    return text.encode() if text is not None else _CACHE_MARK.sub(b"", bytes(part))
 
 
 def _hash(parts: Iterable[bytes]) -> bytes:
