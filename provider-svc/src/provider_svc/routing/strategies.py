@@ -41,7 +41,7 @@ def peak_ewma(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candi
     order = sorted(candidates, key=lambda candidate: (*measure_wait(candidate, now), draw()))
     if len(order) > 2:  # of two, the better one is the first already
         one, other = int(draw() * len(order)), int(draw() * (len(order) - 1))
-        order.insert(0, order.pop(min(one, other + (other >= one))))
+        order.insert(0, order.pop(min(one, other)))  # were `other` counted past `one`, `one` would be the better still
     return order
 
 
