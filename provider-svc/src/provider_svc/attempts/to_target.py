@@ -34,7 +34,7 @@ class ToTarget:
             await self._call(attempt, landing)
             outcome, reason = Outcome.ANSWERED, None
         except RunestoneError as error:
-            attempt.stop.failure = error
+            attempt.failure = error
             outcome, reason = outcome_of(error), error.reason
             raise
         except asyncio.CancelledError:
