@@ -1,10 +1,14 @@
 """Targets whose settings are easy to count with."""
 
 import pytest
+from hypothesis import settings
 
 from chassis.config.providers import Breaker, Ejection
 from provider_svc.health.outcome import Outcome
 from provider_svc.health.target import TargetHealth
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
+settings.load_profile("unhurried")
 
 BREAKER = Breaker(failures=3, pause=2.0, max_pause=8.0, probes=1)
 EJECTION = Ejection(share=0.5, calls=4, interval=10.0, pause=5.0)

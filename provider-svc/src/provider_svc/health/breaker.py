@@ -95,9 +95,9 @@ class TargetBreaker:
         return 0.0
 
     def hear_open(self, until: float, now: float) -> None:
-        """Another replica's breaker is open: only probes go there until one is answered or `until`, at most the longest pause."""
-        if not self.is_open:
-            self._suspected_until = max(self._suspected_until, min(until, now + self.settings.max_pause))
+        """Another replica's breaker is open: only probes go there until one is answered or `until`, at most the longest pause. Nothing
+        new to a breaker that is open itself, for the answer that closes it answers this, too."""
+        self._suspected_until = max(self._suspected_until, min(until, now + self.settings.max_pause))
 
     def begin_epoch(self) -> None:
         """Calls that began before do not count any more."""
