@@ -14,7 +14,7 @@ from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Leg
 from provider_svc.attempts.stack import stack
 from provider_svc.attempts.stop import Stop
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.roster import Roster
 from provider_svc.routing import Ranking, find_route, find_target_at, needs_matter, rank, read_needs, read_unit
 from provider_svc.seats import Routes

@@ -6,7 +6,7 @@ from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices

@@ -23,7 +23,7 @@ from provider_svc.attempts.stack import stack
 from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call, Question
 from provider_svc.flights import Flights
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
 from provider_svc.provider import Begun
 from provider_svc.seats import Seat

@@ -8,7 +8,7 @@ from provider_svc.attempts.asking import Asking, Landing
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Step
 from provider_svc.attempts.verdict import was_sent
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
 

@@ -1,6 +1,6 @@
 """A target where calls may go."""
 
-from provider_svc.health import TargetHealth
+from provider_svc.health.target import TargetHealth
 from provider_svc.routing import Candidate
 from provider_svc.seats import Seat
 
