@@ -64,11 +64,12 @@ class Weaving:
         self._mark = " ".join(text.split())
 
     def break_off(self, usage: Usage | None) -> None:
-        """The answer that was told has failed, and came to `usage`. Nothing more of it, or of any that was opened before, is told."""
+        """The answer that was told has failed, and came to `usage`. Nothing more of it, or of any that was opened before, is told. Where
+        none was told, nothing is counted: to say it twice is harmless."""
+        if self._strand is not None and usage is not None:
+            self._spent = add_up(usage, self._spent)
         self._breaks += 1
         self._strand = None
-        if usage is not None:
-            self._spent = add_up(usage, self._spent)
 
     def ask(self, prompt: Prompt) -> Prompt:
         """The question to the next model: the client's own while no word was said, then to go on."""
