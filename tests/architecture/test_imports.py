@@ -52,6 +52,7 @@ HEARTS = {
         "transform/stream_redaction.py",
         "transform/texts.py",
     ],
+    "cache_svc": ["hints/topic.py"],
     "launcher": ["keyring.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
