@@ -21,6 +21,8 @@ GPT = ("openai", "gpt")
 class FakeTarget:
     """Rings when it hears that it is open elsewhere."""
 
+    provider, model = GPT
+
     def __init__(self):
         self.until = None
         self.is_warned = asyncio.Event()

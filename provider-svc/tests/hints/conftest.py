@@ -10,7 +10,9 @@ from provider_svc.hints.hints import Counts, Hints
 class FakeTarget:
     """Remembers until when it was said to be open."""
 
-    def __init__(self):
+    def __init__(self, provider, model):
+        self.provider = provider
+        self.model = model
         self.until = None
         self.heard = 0
 
@@ -23,7 +25,7 @@ class FakeTarget:
 class FakeBook:
     def __init__(self, *targets):
         self.on_open = None
-        self.targets = {target: FakeTarget() for target in targets}
+        self.targets = {target: FakeTarget(*target) for target in targets}
 
     def find(self, provider, model):
         return self.targets.get((provider, model))
@@ -75,5 +77,5 @@ def hints(book, clock, counts):
 
 
 @pytest.fixture
-def make_book():
-    return FakeBook
+def make_target():
+    return FakeTarget

@@ -54,6 +54,15 @@ def test_what_is_said_of_a_target_that_was_never_used_is_recalled_until_it_is_ov
     assert hints.recall(*NEW) is None
 
 
+def test_a_target_that_is_first_used_is_warned_of_what_holds_and_of_nothing_else(hints, clock, make_target):
+    hints.hear([hint(NEW)])
+    clock.advance(10)
+    warned, unknown = make_target(*NEW), make_target("openai", "unknown")
+    hints.warn(warned)
+    hints.warn(unknown)
+    assert (warned.until, unknown.until) == (clock.monotonic() + 20, None)
+
+
 @pytest.mark.parametrize("nonsense", [hint(key=b""), hint(key=b"\0\1"), hint(seconds=0), hint(seconds=-1)])
 def test_what_is_not_understood_changes_nothing(hints, book, count, nonsense):
     hints.hear([nonsense])

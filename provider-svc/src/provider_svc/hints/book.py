@@ -7,6 +7,9 @@ from typing import Protocol
 class Warned(Protocol):
     """The health of one target."""
 
+    provider: str
+    model: str
+
     def hear_open(self, until: float, now: float) -> None:
         """Another replica says that its breaker is open, until `until` at the most; both are the clock's monotonic seconds."""
 

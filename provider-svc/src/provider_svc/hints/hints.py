@@ -8,7 +8,7 @@ from chassis.bell import Bell
 from chassis.clock import Clock
 from chassis.metric_families import Counter
 from chassis.metrics import Metrics
-from provider_svc.hints.book import Book
+from provider_svc.hints.book import Book, Warned
 from provider_svc.hints.heard import Heard
 from provider_svc.hints.outbox import Letter, Outbox
 from provider_svc.hints.target_key import read_key, write_key
@@ -68,6 +68,12 @@ class Hints:
         """Until when (the clock's monotonic seconds) another replica says that a target is open: for one that is first used now. None
         where nobody does, or not any more."""
         return self._heard.find((provider, model), self._clock.monotonic())
+
+    def warn(self, target: Warned) -> None:
+        """Lets a target that is first used now hear what was said of it before."""
+        until = self.recall(target.provider, target.model)
+        if until is not None:
+            target.hear_open(until, self._clock.monotonic())
 
     def hear(self, hints: Iterable[Hint]) -> None:
         """What others told. Own hints, and those that were heard before, change nothing."""
