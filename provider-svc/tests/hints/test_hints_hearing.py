@@ -45,6 +45,13 @@ def test_a_later_opening_is_news(hints, book, clock):
     assert hints.recall(*GPT) == clock.monotonic() + 30
 
 
+def test_short_openings_in_a_row_are_each_news(hints, book, clock):
+    for _ in range(3):
+        hints.hear([hint(seconds=0.2)])
+        clock.advance(0.2)
+    assert book.find(*GPT).heard == 3
+
+
 def test_what_is_said_of_a_target_that_was_never_used_is_recalled_until_it_is_over(hints, clock):
     hints.hear([hint(NEW)])
     assert hints.recall(*NEW) == clock.monotonic() + 30

@@ -48,6 +48,6 @@ def test_a_newer_one_that_came_while_the_first_was_sent_stays():
 def test_no_more_is_remembered_than_may_be_and_always_the_last_news(heard):
     memory = Heard(max_heard=2)
     for model, until in heard:
-        if memory.note(("p", model), until):
+        if memory.note(("p", model), until, 0):
             assert memory.find(("p", model), 0) == until
         assert len(memory) <= 2

@@ -1,7 +1,7 @@
 """What others told, each until its time: bounded, those heard longest ago are forgotten. Pure."""
 
 MAX_HEARD = 1_000
-SAME = 1.0  # seconds that the end of one hint may seem to differ, as it is heard again and again with what is left of its time
+SAME = 0.5  # seconds that the end of one hint may seem to differ, as it is heard again and again with what is left of its time
 
 Target = tuple[str, str]  # a provider and its model
 
@@ -13,9 +13,10 @@ class Heard:
         self._max_heard = max_heard
         self._until: dict[Target, float] = {}
 
-    def note(self, target: Target, until: float) -> bool:
-        """Whether it is news: nothing was known of the target that holds as long."""
-        if until <= self._until.get(target, 0.0) + SAME:
+    def note(self, target: Target, until: float, now: float) -> bool:
+        """Whether it is news: nothing is known of the target that holds now and about as long."""
+        known = self.find(target, now)
+        if known is not None and until <= known + SAME:
             return False
         self._until.pop(target, None)
         if len(self._until) >= self._max_heard:

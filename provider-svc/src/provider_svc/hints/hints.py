@@ -84,7 +84,7 @@ class Hints:
 
     def _hear(self, target: tuple[str, str], seconds: float) -> None:
         now = self._clock.monotonic()
-        if seconds <= 0 or not self._heard.note(target, now + seconds):
+        if seconds <= 0 or not self._heard.note(target, now + seconds, now):
             return
         self._counts.heard.inc()
         known = self._book.find(*target)
