@@ -68,6 +68,7 @@ HEARTS = {
         "keeping.py",
         "documents.py",
         "failures.py",
+        "health/",
         "openai/form.py",
         "openai/media.py",
         "openai/quirks.py",
