@@ -5,6 +5,8 @@ import random
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.flights import Flights
+from provider_svc.health.book import HealthBook
+from provider_svc.hints.opening import open_hints
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -27,6 +29,8 @@ async def build(runtime: Runtime) -> None:
 
     roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random, open_prices))
     routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
+    health = HealthBook()
+    health.on_new = open_hints(runtime, health).warn
     pilot = Pilot(Telemetry(runtime.metrics, runtime.tracing), runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
