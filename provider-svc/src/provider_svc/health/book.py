@@ -1,7 +1,7 @@
 """The health of all targets of this process, whichever snapshot names them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chassis.config.providers import Provider
 from provider_svc.health.target import TargetHealth, Tell
@@ -13,10 +13,12 @@ LOOKED_AT = 16
 
 class HealthBook:
     """Keeps a `TargetHealth` for each provider's name and model, across reloads. Of more than `capacity` it forgets the longest unused, but none
-    that runs something. `on_open` is told provider, model and seconds when a breaker opens or a target is ejected."""
+    that runs something. `on_open` is told provider, model and seconds when a breaker opens or a target is ejected, `on_new` of each target
+    that is first used."""
 
     def __init__(self, on_open: Tell | None = None, *, capacity: int = CAPACITY) -> None:
         self.on_open = on_open
+        self.on_new: Callable[[TargetHealth], None] | None = None
         self._capacity = capacity
         self._targets: OrderedDict[tuple[str, str], TargetHealth] = OrderedDict()
         self._configured: dict[str, Provider] = {}
@@ -40,6 +42,8 @@ class HealthBook:
         health = TargetHealth(provider.name, model, provider.breaker, provider.ejection, self._tell)
         self._make_room()
         self._targets[provider.name, model] = health
+        if self.on_new is not None:
+            self.on_new(health)
         return health
 
     def _make_room(self) -> None:
