@@ -5,6 +5,7 @@ import random
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.flights import Flights
+from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -19,7 +20,7 @@ from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
 async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
-    factory = ProviderFactory(runtime.clock)
+    factory = ProviderFactory(runtime.clock, KeyTelemetry(runtime.metrics, runtime.log))
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:

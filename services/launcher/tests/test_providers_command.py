@@ -176,7 +176,17 @@ def test_tables_show_names_as_they_are():
         console.print(draw_answers([Answer("[red]a", Outcome.OK, "[bold]", 1.25)]))
         console.print(
             draw_providers(
-                [{"name": "[b]", "kind": "k", "preset": None, "address": None, "dialects": ("x",), "has_key": True}]
+                [
+                    {
+                        "name": "[b]",
+                        "kind": "k",
+                        "preset": None,
+                        "address": None,
+                        "dialects": ("x",),
+                        "has_key": True,
+                        "keys": ["[k]", "m"],
+                    }
+                ]
             )
         )
-    assert all(text in shown.get() for text in ("[red]a", "[bold]", "[b]"))
+    assert all(text in shown.get() for text in ("[red]a", "[bold]", "[b]", "[k], m"))
