@@ -100,7 +100,7 @@ class Desk:
             left = find_pause(keys, model, now)
             return paused(self.name, len(keys), left) if left > WORTH_WAITING else None
         key.running += 1
-        if len(keys) > 1:  # start-time fair queueing (Goyal, 1996): who was left out for a while does not catch up
+        if len(self.keys) > 1:  # start-time fair queueing (Goyal, 1996): who was left out for a while does not catch up
             self._turn = max(self._turn, key.turn)
             key.turn = self._turn + 1 / key.weight
         return key
