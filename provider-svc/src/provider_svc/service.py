@@ -8,6 +8,7 @@ from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
 from provider_svc.hints.opening import open_hints
+from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -23,7 +24,7 @@ async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
     telemetry = Telemetry(runtime.metrics, runtime.tracing)
-    factory = ProviderFactory(runtime.clock, telemetry.note_batch)
+    factory = ProviderFactory(runtime.clock, telemetry.note_batch, KeyTelemetry(runtime.metrics, runtime.log))
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
