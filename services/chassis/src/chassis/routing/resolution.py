@@ -16,7 +16,8 @@ OnFailure = Callable[[str, int, str, str], None]
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One thing that led on: at the entry `of`, its rule of number `rule`, which says `when`, or its `experiment`, by an `arm`; to `use`."""
+    """One thing that led on: at the entry `of`, its rule of number `rule`, which says `when`, or its `experiment` by an `arm`,
+    which a `unit` of that kind is in; to `use`."""
 
     of: str
     use: str
@@ -24,6 +25,7 @@ class Step(Struct, frozen=True, kw_only=True):
     when: str = ""
     experiment: str = ""
     arm: str = ""
+    unit: str = ""
 
 
 class Resolution(Struct, frozen=True):
@@ -84,8 +86,9 @@ class Resolver:
                 return Step(of=entry.name, use=rule.use, rule=number, when=rule.when)
         if (experiment := entry.experiment) is None:
             return None
-        arm = choose_arm(experiment, read_unit(experiment.unit, facts))
-        return Step(of=entry.name, use=arm.use, experiment=experiment.name, arm=arm.name)
+        unit = read_unit(experiment.unit, facts)
+        arm = choose_arm(experiment, unit)
+        return Step(of=entry.name, use=arm.use, experiment=experiment.name, arm=arm.name, unit=unit[0])
 
 
 def leads_on(model: Model) -> bool:
