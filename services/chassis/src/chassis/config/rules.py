@@ -19,6 +19,7 @@ from chassis.config.unbuilt import find_unkept_promises
 from chassis.config.warming import check_warming
 
 LARGEST_BODY = 64 << 20  # bytes; with its envelope it must fit into one message of the mesh
+LONGEST_WINDOW = 1.0  # seconds that a call waits for others; above, somebody meant milliseconds
 PRESET_KIND = "openai_compatible"
 CLUSTERS = ("redis+cluster://", "rediss+cluster://")
 NO_CLUSTER = "a cluster has no one server that could charge all limits of a call in one step"
@@ -111,6 +112,11 @@ def _check_provider(provider: Provider) -> Iterator[Finding]:
         yield ("preset",), f"{provider.preset!r} is not one of: {', '.join(PRESETS)}"
     elif provider.kind == PRESET_KIND and not find_address(provider):
         yield (), f"kind {provider.kind} needs a base_url, or a preset"
+    if provider.batching.window > LONGEST_WINDOW:
+        yield (
+            ("batching", "window"),
+            f"must be at most {LONGEST_WINDOW:g}s: the first call of each batch waits for so long",
+        )
     possible = POSSIBLE[provider.kind]
     for number, dialect in enumerate(provider.dialects):
         if dialect not in possible:

@@ -1,0 +1,47 @@
+"""The providers of a snapshot, opened, and the routes to them."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from chassis.config.catalog import Catalog
+from chassis.config.providers import Provider as Configured
+from provider_svc.pricing.prices import NoPrices, Prices
+from provider_svc.provider import Provider
+
+if TYPE_CHECKING:
+    from provider_svc.attempts.asking import Asking
+
+
+class Seat:
+    """One provider, what it speaks, what its models cost, and how many snapshots hold it. `has_other_key` says whether another of its keys
+    can be used now, when one was refused."""
+
+    __slots__ = ("configured", "dialects", "has_other_key", "holders", "prices", "provider")
+
+    def __init__(
+        self,
+        configured: Configured,
+        provider: Provider,
+        prices: Prices | None = None,
+        has_other_key: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.configured = configured
+        self.provider = provider
+        self.prices = prices or NoPrices()
+        self.dialects = provider.dialects
+        self.has_other_key = has_other_key
+        self.holders = 0
+
+
+class Routes:
+    """What one snapshot says: which targets answer for a model, and who they are. `stacks` is what stands around the upstream calls of each
+    route. `calls` is how many run under it; when it `is_dropped` none begins any more."""
+
+    __slots__ = ("calls", "catalog", "is_dropped", "seats", "stacks")
+
+    def __init__(self, catalog: Catalog, seats: Mapping[str, Seat]) -> None:
+        self.catalog = catalog
+        self.seats = seats
+        self.stacks: dict[str, Asking] = {}
+        self.calls = 0
+        self.is_dropped = False
