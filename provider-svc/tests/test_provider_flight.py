@@ -10,7 +10,7 @@ from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from provider_svc import events
 from provider_svc.attempts.attempt import Attempt
-from provider_svc.attempts.leg import Stop
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call
 from provider_svc.flight import Flight
 from provider_svc.provider import Begun, Chunk, Meter, UpstreamCall
@@ -34,7 +34,9 @@ def accepted_attempt():
     """An upstream call whose answer has begun."""
     seat = Seat(Configured(name="p", kind="openai"), SimpleNamespace(dialects=frozenset()))
     call = UpstreamCall(call_id="c", model="m", stream=True, members={})
-    stop = Stop(Target(provider="p", model="m"), seat, None, "only", "m")
+    stop = Stop(
+        target=Target(provider="p", model="m"), health=None, speaks=True, find_rates=lambda: None, seat=seat, label="m"
+    )
     attempt = Attempt(stop, call, route="m", why="only", started=0.0, number=1)
     attempt.begun = Begun(200)
     return attempt

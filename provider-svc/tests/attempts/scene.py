@@ -14,7 +14,7 @@ from chassis.testing import FakeClock
 from chassis.tracing import Tracing
 from provider_svc.attempts.ask import Ask
 from provider_svc.dispatch import Dispatch
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.provider import Begun, Chunk
 from provider_svc.roster import Roster
 from provider_svc.telemetry import Telemetry

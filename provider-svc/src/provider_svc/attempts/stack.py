@@ -25,11 +25,11 @@ from provider_svc.attempts.falling_back import FallingBack
 from provider_svc.attempts.hedging import Hedging
 from provider_svc.attempts.retrying import Retrying
 from provider_svc.attempts.to_target import ToTarget
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
 # Upstream calls behind failures: of a thousand calls at most a fifth, those included that may be made before any were earned.
-EXTRA_SHARE, EXTRA_RESERVE, MOST_EXTRA = 0.19, 10.0, 100.0
+EXTRA_SHARE, EXTRA_RESERVE, MOST_EXTRA = 0.19, 10, 100
 
 
 def stack(entry: Model, telemetry: Telemetry, clock: Clock) -> Asking:
