@@ -59,9 +59,11 @@ class Edge:
         self._make_call = make_call
         self.key = Principal(tenant="acme", key="ci", limits=())
 
-    async def ask(self, body: bytes, *, call_id: str = "req_1", endpoint: str = "", **made: Any) -> Call:
+    async def ask(
+        self, body: bytes, *, call_id: str = "req_1", cause: str = "", endpoint: str = "", **made: Any
+    ) -> Call:
         call = self._make_call(body, is_bare=True, endpoint=ENDPOINTS[endpoint or "/v1/chat/completions"], **made)
-        call.id, call.principal, call.is_repeatable = call_id, self.key, True
+        call.id, call.cause, call.principal, call.is_repeatable = call_id, cause, self.key, True
 
         async def end(call: Call) -> None:
             """What comes behind is somebody else's."""
@@ -171,6 +173,13 @@ async def test_calls_that_are_divided_one_by_one_are_no_repetitions(edge: Edge) 
     assert {call.asked.route.name for call in calls} == {"a", "b"}
     assert not any(call.is_repeatable for call in calls)
     assert (await edge.ask(body("trial", user="ada"))).is_repeatable
+
+
+async def test_what_the_edge_asks_anew_for_a_call_is_in_that_calls_arm(edge: Edge) -> None:
+    """A stale answer is replaced under the key that it was found by."""
+    for number in range(16):
+        first = await edge.ask(body("lots"), call_id=f"req_{number}")
+        assert (await edge.ask(body("lots"), call_id="req_inner", cause=first.id)).asked.route == first.asked.route
 
 
 async def test_a_user_stays_in_an_arm_and_many_are_in_all(edge: Edge) -> None:

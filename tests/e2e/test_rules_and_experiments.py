@@ -108,6 +108,10 @@ def test_a_user_stays_in_an_arm_and_over_many_users_shares_are_the_weights(clien
         assert ask(client, "trial", user=user)["x-runestone-experiment"] == arms[user]
 
 
+def test_models_that_lead_on_are_listed_as_all_others(client: openai.OpenAI) -> None:
+    assert {"assistant", "trial", *ROUTES} <= {model.id for model in client.models.list()}
+
+
 def test_the_cache_does_not_mix_arms(client: openai.OpenAI) -> None:
     """`user` is no part of a question's key, the route is."""
     content, seen = f"Hello {uuid4()}", dict[str, str]()
