@@ -18,7 +18,7 @@ from provider_svc.http1.origin import parse_origin
 from provider_svc.http1.pool import Limits, Pool
 from provider_svc.http1.reply import Reply
 from provider_svc.http1.request import RequestForm
-from provider_svc.wire_faults import failure_to_begin
+from provider_svc.wire_faults import failure_to_begin, patience_for_head
 
 __all__ = ["MAX_ANSWER", "Answer", "Limits", "Upstream"]
 
@@ -50,6 +50,7 @@ class Upstream:
         origin, hop = parse_origin(base_url), parse_origin(proxy) if proxy else None
         self.name = name
         self.timeouts = timeouts
+        self.patience_for_head, _ = patience_for_head(timeouts)
         self.running = 0
         self.time = asyncio.get_running_loop().time
         self.pool = Pool(Dialer(origin, ca=ca, proxy=hop).dial, limits or Limits())
@@ -58,8 +59,8 @@ class Upstream:
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Exchange":
         """Sends `body` (JSON) to `path` below the base URL; the context is the answer once its headers are there.
 
-        Raises PROVIDER_UNREACHABLE, PROVIDER_TIMEOUT (the first-byte timeout counts from the call's begin, connecting
-        and sending included), PROVIDER_INVALID_ANSWER, or OVERLOADED when too many calls wait for a connection. Leaving the
+        Raises PROVIDER_UNREACHABLE, PROVIDER_TIMEOUT (the header and first-byte timeouts count from the call's begin,
+        connecting and sending included), PROVIDER_INVALID_ANSWER, or OVERLOADED when too many calls wait for a connection. Leaving the
         context before the answer's end, or being cancelled at any point, closes the socket at once; otherwise the
         connection goes back to the pool.
         """
@@ -118,7 +119,7 @@ class Exchange:
         except BaseException:
             self._end()
             raise
-        return Answer(upstream.name, connection, reply, timeouts, expires=begun + timeouts.total)
+        return Answer(upstream.name, connection, reply, timeouts, begun=begun)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -143,9 +144,9 @@ class Exchange:
         return self._upstream.write_head(self._path, self._headers, len(self._body))
 
     async def _send(self, head: bytes, begun: float) -> tuple[Reply, Connection]:
-        pool, timeouts = self._upstream.pool, self._upstream.timeouts
-        deadline = begun + min(timeouts.first_byte, timeouts.total)
-        connection = pool.take_idle() or await pool.acquire(min(begun + timeouts.connect, deadline))
+        upstream, pool = self._upstream, self._upstream.pool
+        deadline = begun + upstream.patience_for_head
+        connection = pool.take_idle() or await pool.acquire(min(begun + upstream.timeouts.connect, deadline))
         self._connection = connection
         return await connection.begin(head, self._body, deadline), connection
 

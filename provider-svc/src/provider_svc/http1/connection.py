@@ -81,15 +81,16 @@ class Connection(asyncio.Protocol):
         while not reply.size and not reply.is_whole:
             await self._wait(deadline)
 
-    async def wait_beside(self, tap: Tap, idle: float, expires: float) -> None:
+    async def wait_beside(self, tap: Tap, deadline: float, idle: float, expires: float) -> None:
         """Lets `tap` take what comes in the callback that brings it, until it returns False. Returns then, and when anything
         else may have happened: the body's end, or nothing at all.
 
-        Raises as `wait`, TimeoutError when nothing came for `idle` seconds or at the loop time `expires`.
+        Raises as `wait`, TimeoutError at the loop time `deadline`, which each time that something comes moves `idle` seconds away
+        from then, `expires` at the latest.
         """
         self._tap, self._idle, self._expires = tap, idle, expires
         try:
-            await self._wait(min(self.time() + idle, expires))
+            await self._wait(deadline)
         finally:
             self._tap = None
 
@@ -158,7 +159,7 @@ class Connection(asyncio.Protocol):
         """Whether nobody has to be woken for what came: the tap took it and takes more, or it was nothing of the body."""
         if not reply.size:
             return True
-        self._waiting.deadline = min(self.time() + self._idle, self._expires)
+        self._waiting.move(min(self.time() + self._idle, self._expires))
         if tap(reply.take()):
             return True
         self._tap = None
