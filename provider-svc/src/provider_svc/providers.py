@@ -1,12 +1,13 @@
 """From a provider's configuration to the thing that calls it: one table of kinds."""
 
 from collections.abc import Callable
-from weakref import WeakSet
 
 from chassis.clock import Clock
 from chassis.config.presets import find_address
 from chassis.config.providers import Provider as Configured
+from chassis.metrics import Metrics
 from provider_svc.anthropic.provider import AnthropicProvider
+from provider_svc.connection_metrics import ConnectionMetrics
 from provider_svc.openai.provider import OpenAIProvider
 from provider_svc.provider import Provider
 from provider_svc.simulated.provider import SimulatedProvider
@@ -21,11 +22,11 @@ BY_KIND: dict[str, Callable[[str, Configured, Upstream, Clock], Provider]] = {
 
 
 class ProviderFactory:
-    """Opens providers inside a running loop, and counts the connections of those that live."""
+    """Opens providers inside a running loop. Their connections are shown by `connections`."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, connections: ConnectionMetrics | None = None) -> None:
         self._clock = clock
-        self._upstreams: WeakSet[Upstream] = WeakSet()
+        self.connections = connections or ConnectionMetrics(Metrics())
 
     def open(self, configured: Configured) -> Provider:
         """The provider for `configured`, with a connection pool of its own where it needs one; around it what translates for it."""
@@ -40,10 +41,8 @@ class ProviderFactory:
             configured.timeouts,
             ca=configured.ca,
             proxy=configured.proxy or "",
+            connections=configured.connections,
+            counts=self.connections.counts(configured.name),
         )
-        self._upstreams.add(upstream)
+        self.connections.watch(upstream)
         return BY_KIND[configured.kind](configured.name, configured, upstream, self._clock)
-
-    def count_connections(self) -> int:
-        """Open connections to providers, idle ones included."""
-        return sum(upstream.statistics()["connections"] for upstream in self._upstreams)

@@ -9,18 +9,23 @@ import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 
-from chassis.config.providers import Timeouts
+from chassis.config.providers import Connections, Timeouts
 from provider_svc.answer import MAX_ANSWER, Answer
+from provider_svc.http1.addresses import AddressBook
 from provider_svc.http1.connection import Connection
+from provider_svc.http1.counts import Counts
 from provider_svc.http1.dialing import Dialer
 from provider_svc.http1.faults import ClosedEarly, WireFault
+from provider_svc.http1.limits import Limits
 from provider_svc.http1.origin import parse_origin
-from provider_svc.http1.pool import Limits, Pool
+from provider_svc.http1.pool import Pool
 from provider_svc.http1.reply import Reply
 from provider_svc.http1.request import RequestForm
 from provider_svc.wire_faults import failure_to_begin, patience_for_head
 
-__all__ = ["MAX_ANSWER", "Answer", "Limits", "Upstream"]
+__all__ = ["MAX_ANSWER", "Answer", "Upstream"]
+
+DEFAULT_CONNECTIONS = Connections()
 
 ALWAYS = {
     "accept": "*/*",  # what clients send that do not mind; its absence says the same (RFC 9110, section 12.5.1)
@@ -34,7 +39,7 @@ class Upstream:
     """One provider's pool of kept-alive connections. `base_url` is what the maker's SDK has; `name` is the provider's.
 
     `ca` is the path of a PEM file with the authorities to trust instead of the system's; `proxy` the URL of an HTTP proxy.
-    Made and closed inside a running loop.
+    `counts` go on counting where those of another upstream of this name ended. Made and closed inside a running loop.
     """
 
     def __init__(
@@ -45,15 +50,22 @@ class Upstream:
         *,
         ca: str = "",
         proxy: str = "",
-        limits: Limits | None = None,
+        connections: Connections = DEFAULT_CONNECTIONS,
+        counts: Counts | None = None,
     ) -> None:
         origin, hop = parse_origin(base_url), parse_origin(proxy) if proxy else None
+        server = hop or origin
         self.name = name
         self.timeouts = timeouts
         self.patience_for_head, _ = patience_for_head(timeouts)
         self.running = 0
         self.time = asyncio.get_running_loop().time
-        self.pool = Pool(Dialer(origin, ca=ca, proxy=hop).dial, limits or Limits())
+        self.counts = counts or Counts()
+        self._book = AddressBook(server.host, server.port, connections.dns_ttl, self.counts)
+        dialer = Dialer(origin, self._book, ca=ca, proxy=hop)
+        self.pool = Pool(dialer.dial, _limits(connections, timeouts), self.counts, self._book.leads_to)
+        self._book.on_gone = self.pool.drop_moved
+        self.pool.warm_up()
         self._form = RequestForm(origin, ALWAYS, hop)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Exchange":
@@ -81,15 +93,29 @@ class Upstream:
     async def close(self) -> None:
         """Closes all connections, those in use as well."""
         self.pool.close()
+        self._book.close()
         await asyncio.sleep(0)  # the sockets are closed in the loop's next step
 
+    def count_now(self) -> dict[str, int]:
+        """How many calls are running, and how many connections do what."""
+        return {"running": self.running, **self.pool.count_now()}
+
     def statistics(self) -> dict[str, int]:
-        """How many connections are open, and how many calls are running now."""
-        return {"connections": self.pool.count_open(), "running": self.running}
+        """What `count_now` says, and what was counted of the connections (`Counts`)."""
+        return {**self.count_now(), **self.counts.statistics()}
 
     def __repr__(self) -> str:
-        numbers = ", ".join(f"{number} {name}" for name, number in self.statistics().items())
-        return f"Upstream({self.name}, {numbers})"
+        return f"Upstream({self.name}, {self.running} running, {self.pool!r}, {self._book!r})"
+
+
+def _limits(connections: Connections, timeouts: Timeouts) -> Limits:
+    return Limits(
+        connections=connections.max,
+        idle=connections.idle,
+        age=connections.age,
+        warm=connections.warm,
+        connect=timeouts.connect,
+    )
 
 
 class Exchange:
@@ -136,6 +162,7 @@ class Exchange:
                 raise
         self._release()
         self._upstream.pool.drop_idle()
+        self._upstream.counts.repeated.inc()
         return await self._send(head, begun)
 
     def _write_head(self) -> bytes:

@@ -15,7 +15,7 @@ from chassis.config.providers import Timeouts
 from chassis.config.units import Duration
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import free_port
-from provider_svc.http1 import dialing
+from provider_svc.http1 import addresses
 from provider_svc.http1.dialing import check_tunnel
 from provider_svc.http1.faults import NotConnected
 from provider_svc.upstream import Upstream
@@ -153,7 +153,7 @@ async def ask(upstream: Upstream, body: bytes = b"{}") -> bytes:
 async def failure_of(upstream: Upstream) -> RunestoneError:
     with pytest.raises(RunestoneError) as caught:
         await ask(upstream)
-    assert upstream.statistics() == {"connections": 0, "running": 0}
+    assert (upstream.count_now()["open"], upstream.running) == (0, 0)
     return caught.value
 
 
@@ -165,7 +165,7 @@ async def test_an_own_authority_is_trusted_where_it_is_named(authority):
     ):
         assert await ask(upstream) == b"{}"
         assert await ask(upstream, large) == large
-        assert upstream.statistics()["connections"] == 1
+        assert upstream.statistics()["open"] == 1
         assert origin.protocols == ["http/1.1"]
         assert b"host: localhost:%d\r\n" % port in origin.heads[0]
 
@@ -301,7 +301,7 @@ async def test_a_name_that_cannot_be_resolved_and_a_port_that_refuses_are_told_a
     async def look_up(host, port):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(dialing, "look_up", look_up)
+    monkeypatch.setattr(addresses, "look_up", look_up)
     async with upstream_at("http://origin.example") as upstream:
         failure = await failure_of(upstream)
     assert failure.reason is Reason.PROVIDER_UNREACHABLE

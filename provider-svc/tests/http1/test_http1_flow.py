@@ -54,7 +54,7 @@ async def test_a_taker_that_has_enough_is_given_nothing_until_it_is_asked_again(
             assert not await answer.flow(take_one)
             assert await answer.flow(take_one)
         assert taken == [b"ab", b"cdef"]
-        assert it.upstream.statistics() == {"connections": 1, "running": 0}
+        assert (it.upstream.count_now()["open"], it.upstream.running) == (1, 0)
 
 
 async def test_an_end_that_was_said_early_leaves_the_rest_to_finish(rig):

@@ -23,11 +23,12 @@ class Connection(asyncio.Protocol):
     """A connection that a pool keeps. `on_lost` is called once, when it is closed for whatever reason.
 
     `idle_limit` is how many seconds the server says it keeps it idle, None when it does not say; `idle_until` is the loop
-    time up to which it may be used again, and the pool's to write.
+    time up to which it may be used again, and the pool's to write. `peer` is the address that it leads to.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: "Callable[[Connection], None]") -> None:
         self.is_open = False
+        self.peer: tuple[str, int] | None = None
         self.time = loop.time
         self.born = loop.time()
         self.idle_limit: float | None = None
@@ -120,6 +121,8 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=1, low=0)  # so that `_is_choked` means that something is not out
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[:2] if isinstance(peer, tuple) else None
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -198,7 +201,8 @@ class Connection(asyncio.Protocol):
 
     def _is_repeatable(self) -> bool:
         is_unsent = self._is_unsent or self._is_choked
-        return is_unsent and self.exchanges > 1 and self._reply is not None and not self._reply.has_begun
+        was_kept = self.exchanges > 1 or self.idle_until > 0
+        return is_unsent and was_kept and self._reply is not None and not self._reply.has_begun
 
     def _fail(self, fault: WireFault) -> None:
         self._failure = self._failure or fault

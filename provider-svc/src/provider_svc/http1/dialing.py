@@ -7,10 +7,11 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from provider_svc.http1.addresses import AddressBook
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import ConnectTimeout, NotConnected
 from provider_svc.http1.origin import Origin
-from provider_svc.http1.race import connect_first, look_up
+from provider_svc.http1.race import connect_first
 
 LONGEST_TUNNEL_HEAD = 16 << 10
 
@@ -19,11 +20,12 @@ _tunnel_status = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]").match
 
 class Dialer:
     """Opens connections to one origin. `ca` is the path of a PEM file with the authorities to trust instead of the
-    system's; `proxy` is asked for a tunnel to an origin with TLS, and connected to in place of one without."""
+    system's; `proxy` is asked for a tunnel to an origin with TLS, and connected to in place of one without. `book` has the addresses of
+    whichever is connected to."""
 
-    def __init__(self, origin: Origin, *, ca: str = "", proxy: Origin | None = None) -> None:
+    def __init__(self, origin: Origin, book: AddressBook, *, ca: str = "", proxy: Origin | None = None) -> None:
         self._origin = origin
-        self._next_hop = proxy or origin
+        self._book = book
         self._proxy = proxy if origin.is_tls else None
         self._ca = ca
         self._context: ssl.SSLContext | None = None
@@ -44,7 +46,7 @@ class Dialer:
 
     async def _dial(self, on_lost: Callable[[Connection], None]) -> Connection:
         context = self._tls() if self._origin.is_tls else None
-        opened = await connect_first(await look_up(self._next_hop.host, self._next_hop.port))
+        opened = await connect_first(await self._book.find(), avoid=self._book.avoid)
         if self._proxy is not None:
             await _open_tunnel(opened, self._origin, self._proxy)
         loop = asyncio.get_running_loop()
