@@ -6,10 +6,10 @@ from typing import Self
 
 from chassis.config.providers import Timeouts
 from chassis.errors import Reason, RunestoneError
+from provider_svc.carrier import Carrier, Reply
 from provider_svc.http1.coding import is_coded
-from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import WireFault
-from provider_svc.http1.reply import Headers, Reply
+from provider_svc.http1.reply import Headers
 from provider_svc.inflated import Inflated
 from provider_svc.wire_faults import failure_within, fell_silent, timed_out
 
@@ -24,16 +24,16 @@ class Answer:
     """A provider's answer from its headers on. Nothing is read from the socket while nobody asks for the next block,
     but for a bounded read-ahead. `begun` is the loop time at which the call began."""
 
-    def __init__(self, name: str, connection: Connection, reply: Reply, timeouts: Timeouts, *, begun: float) -> None:
+    def __init__(self, name: str, carrier: Carrier, reply: Reply, timeouts: Timeouts, *, begun: float) -> None:
         self.status = reply.status
         self._name = name
-        self._connection = connection
+        self._carrier = carrier
         self._reply = reply
         self._timeouts = timeouts
         self._begins_by = begun + timeouts.first_byte
         self._expires = begun + timeouts.total
         self._has_begun = False
-        self._time = connection.time
+        self._time = carrier.time
         self._body: AsyncIterator[bytes] | None = None
         self._take: Take | None = None
         self._wants_more = True
@@ -81,7 +81,7 @@ class Answer:
         while self._wants_more:
             self._check_total()
             try:
-                block = self._connection.take()
+                block = self._carrier.take()
             except WireFault as exc:
                 raise failure_within(self._name, exc) from exc
             if block:
@@ -141,9 +141,9 @@ class Answer:
         deadline = min(next_by, self._expires)
         try:
             if self._take is None:
-                await self._connection.wait(deadline)
+                await self._carrier.wait(deadline)
             else:
-                await self._connection.wait_beside(self._hand_on, deadline, self._timeouts.idle, self._expires)
+                await self._carrier.wait_beside(self._hand_on, deadline, self._timeouts.idle, self._expires)
         except TimeoutError as exc:
             self._check_total()
             raise fell_silent(self._name, self._timeouts, has_begun=self._has_begun) from exc

@@ -1,6 +1,6 @@
 """The way to one provider: a call out, one answer at a time back.
 
-`http1` does HTTP; here stands what a gateway needs beside it: each way of being slow has its own bound and says which it
+`http1` and `http2` do HTTP; here stands what a gateway needs beside it: each way of being slow has its own bound and says which it
 was, no wait is without one, no redirect is followed, no cookie or proxy setting of the environment is used, and leaving
 an answer early aborts its socket instead of draining it. `traceparent` is not sent: trace ids are the operator's own.
 """
@@ -11,15 +11,14 @@ from types import TracebackType
 
 from chassis.config.providers import Connections, Timeouts
 from provider_svc.answer import MAX_ANSWER, Answer
+from provider_svc.carrier import Carrier, Lender, Reply
 from provider_svc.http1.addresses import AddressBook
-from provider_svc.http1.connection import Connection
 from provider_svc.http1.counts import Counts
 from provider_svc.http1.dialing import Dialer
 from provider_svc.http1.faults import ClosedEarly, WireFault
 from provider_svc.http1.limits import Limits
 from provider_svc.http1.origin import parse_origin
 from provider_svc.http1.pool import Pool
-from provider_svc.http1.reply import Reply
 from provider_svc.http1.request import RequestForm
 from provider_svc.wire_faults import failure_to_begin, patience_for_head
 
@@ -63,10 +62,19 @@ class Upstream:
         self.counts = counts or Counts()
         self._book = AddressBook(server.host, server.port, connections.dns_ttl, self.counts)
         dialer = Dialer(origin, self._book, ca=ca, proxy=hop)
-        self.pool = Pool(dialer.dial, _limits(connections, timeouts), self.counts, self._book.leads_to)
+        limits = _limits(connections, timeouts)
+        self.pool = self._open_pool(dialer, limits, is_shared=connections.http2 and origin.is_tls)
         self._book.on_gone = self.pool.drop_moved
         self.pool.warm_up()
         self._form = RequestForm(origin, ALWAYS, hop)
+
+    def _open_pool(self, dialer: Dialer, limits: Limits, *, is_shared: bool) -> Lender:
+        plain = Pool(dialer.dial, limits, self.counts, self._book.leads_to)
+        if not is_shared:
+            return plain
+        from provider_svc.http2.pool import SharedPool  # noqa: PLC0415  20 ms that only those pay who turn it on
+
+        return SharedPool(dialer, plain, limits, self.counts, self._book.leads_to)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Exchange":
         """Sends `body` (JSON) to `path` below the base URL; the context is the answer once its headers are there.
@@ -121,7 +129,7 @@ def _limits(connections: Connections, timeouts: Timeouts) -> Limits:
 class Exchange:
     """One request and its answer, as a context; `Upstream.post` says what it promises. With a `method` it has no body."""
 
-    __slots__ = ("_body", "_connection", "_headers", "_method", "_path", "_upstream")
+    __slots__ = ("_body", "_carrier", "_headers", "_method", "_path", "_upstream")
 
     def __init__(
         self, upstream: Upstream, path: str, body: bytes, headers: Mapping[str, str], method: str = ""
@@ -131,28 +139,28 @@ class Exchange:
         self._body = body
         self._headers = headers
         self._method = method
-        self._connection: Connection | None = None
+        self._carrier: Carrier | None = None
 
     async def __aenter__(self) -> Answer:
         upstream, timeouts = self._upstream, self._upstream.timeouts
         upstream.running += 1
         begun = upstream.time()
         try:
-            reply, connection = await self._begin(begun)
+            reply, carrier = await self._begin(begun)
         except (WireFault, TimeoutError, ValueError) as fault:
             self._end()
             raise failure_to_begin(upstream.name, fault, timeouts) from fault
         except BaseException:
             self._end()
             raise
-        return Answer(upstream.name, connection, reply, timeouts, begun=begun)
+        return Answer(upstream.name, carrier, reply, timeouts, begun=begun)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
 
-    async def _begin(self, begun: float) -> tuple[Reply, Connection]:
+    async def _begin(self, begun: float) -> tuple[Reply, Carrier]:
         """Sends the request, once more when a kept connection turned out to be stale and the first time cannot count."""
         head = self._write_head()
         try:
@@ -170,17 +178,17 @@ class Exchange:
             return self._upstream.write_bare_head(self._method, self._path, self._headers)
         return self._upstream.write_head(self._path, self._headers, len(self._body))
 
-    async def _send(self, head: bytes, begun: float) -> tuple[Reply, Connection]:
+    async def _send(self, head: bytes, begun: float) -> tuple[Reply, Carrier]:
         upstream, pool = self._upstream, self._upstream.pool
         deadline = begun + upstream.patience_for_head
-        connection = pool.take_idle() or await pool.acquire(min(begun + upstream.timeouts.connect, deadline))
-        self._connection = connection
-        return await connection.begin(head, self._body, deadline), connection
+        carrier = pool.take_idle() or await pool.acquire(min(begun + upstream.timeouts.connect, deadline))
+        self._carrier = carrier
+        return await carrier.begin(head, self._body, deadline), carrier
 
     def _release(self) -> None:
-        if self._connection is not None:
-            self._upstream.pool.release(self._connection)
-            self._connection = None
+        if self._carrier is not None:
+            self._carrier.release()
+            self._carrier = None
 
     def _end(self) -> None:
         self._release()

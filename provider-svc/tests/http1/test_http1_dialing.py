@@ -1,13 +1,9 @@
 """TLS and proxies: whom the client trusts, and what a proxy gets to see."""
 
 import asyncio
-import shutil
 import socket
-import ssl
-import subprocess
 from base64 import b64encode
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 import pytest
 
@@ -19,35 +15,6 @@ from provider_svc.http1 import addresses
 from provider_svc.http1.dialing import check_tunnel
 from provider_svc.http1.faults import NotConnected
 from provider_svc.upstream import Upstream
-
-NEW_KEY = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate that signs itself, for `localhost`."""
-
-    certificate: str
-    key: str
-
-    def context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        return context
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed (Debian: apt-get install openssl)")
-    directory = tmp_path_factory.mktemp("authority")
-    made = Authority(str(directory / "cert.pem"), str(directory / "key.pem"))
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(
-        [*NEW_KEY, *subject, "-keyout", made.key, "-out", made.certificate], check=True, capture_output=True, timeout=30
-    )
-    return made
 
 
 class Origin:
@@ -113,7 +80,7 @@ async def _close(writer) -> None:
 async def _read_head(reader) -> bytes:
     try:
         return await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError:
+    except (asyncio.IncompleteReadError, ConnectionError):
         return b""
 
 

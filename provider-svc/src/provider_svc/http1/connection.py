@@ -9,6 +9,7 @@ import select
 from collections.abc import Callable
 from typing import cast
 
+from provider_svc.carrier import Tap
 from provider_svc.http1.faults import ClosedEarly, WireFault
 from provider_svc.http1.reply import Reply
 from provider_svc.http1.waiting import Waiting
@@ -16,13 +17,11 @@ from provider_svc.http1.waiting import Waiting
 READ_AHEAD = 64 << 10  # bytes of a body that wait for their reader before the socket is read no further
 PIECE = 256 << 10  # a larger request is written in pieces, so that it does not hold up the loop
 
-Tap = Callable[[bytes], bool]  # takes what of the body has come; whether it takes more now
-
 
 class Connection(asyncio.Protocol):
     """A connection that a pool keeps. `on_lost` is called once, when it is closed for whatever reason.
 
-    `idle_limit` is how many seconds the server says it keeps it idle, None when it does not say; `idle_until` is the loop
+    `give_back` is what `release` calls, the pool's to write. `idle_limit` is how many seconds the server says it keeps it idle, None when it does not say; `idle_until` is the loop
     time up to which it may be used again, and the pool's to write. `peer` is the address that it leads to.
     """
 
@@ -34,6 +33,7 @@ class Connection(asyncio.Protocol):
         self.idle_limit: float | None = None
         self.idle_until = 0.0
         self.exchanges = 0
+        self.give_back: Callable[[Connection], None] = Connection.abort
         self._on_lost = on_lost
         self._reply: Reply | None = None
         self._failure: WireFault | None = None
@@ -102,6 +102,10 @@ class Connection(asyncio.Protocol):
         self.idle_limit = reply.idle_limit if reply is not None else None
         is_clean = reply is not None and reply.is_whole and reply.keeps_alive and not reply.size
         return is_clean and self.is_open and not self._is_unsent and not self._is_choked
+
+    def release(self) -> None:
+        """Gives the connection back, which ends the exchange."""
+        self.give_back(self)
 
     def is_quiet(self) -> bool:
         """Whether nothing waits in the socket: no end, and no bytes that nobody asked for. The kernel is asked, for the

@@ -76,6 +76,15 @@ class Pool:
         else:
             self._hand_on(connection)
 
+    def adopt(self, connection: Connection) -> None:
+        """Takes in a connection that another has opened, unless all places are taken."""
+        if not connection.is_open or self._places >= self._limits.connections:
+            connection.abort()
+            return
+        self._places += 1
+        self._know(connection)
+        self._hand_on(connection)
+
     def drop_idle(self) -> None:
         """Closes what is idle, because one of them turned out to be stale."""
         while self._idle:
@@ -122,7 +131,7 @@ class Pool:
         """A new connection for a place that is taken already."""
         self._dialing += 1
         try:
-            connection = await self._dial(self._forget, deadline)
+            connection = await self._dial(self.forget, deadline)
         except BaseException as exc:
             if isinstance(exc, Exception):
                 self._counts.dial_failures.inc()
@@ -131,9 +140,13 @@ class Pool:
         finally:
             self._dialing -= 1
         self._counts.dialed.inc()
+        self._know(connection)
+        return connection
+
+    def _know(self, connection: Connection) -> None:
+        connection.give_back = self.release
         if connection.is_open:  # it may be lost already
             self._open.add(connection)
-        return connection
 
     def _count_missing(self) -> int:
         return max(0, min(self._limits.warm, self._limits.connections) - self._places)
@@ -196,7 +209,7 @@ class Pool:
             self._places -= 1
             self._warming.wake()
 
-    def _forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection) -> None:
         """A connection was closed; one in use keeps its place until it is released."""
         self._open.discard(connection)
         if connection in self._idle:

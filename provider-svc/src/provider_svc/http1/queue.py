@@ -46,6 +46,11 @@ class Queue(Generic[Thing]):
             waiter.set_result(thing)
         return waiter is not None
 
+    def fail(self, fault: Exception) -> None:
+        """Tells all who wait that there will be nothing."""
+        while (waiter := self._next()) is not None:
+            waiter.set_exception(fault)
+
     def _next(self) -> "asyncio.Future[Thing] | None":
         while self._waiting:
             waiter = self._waiting.popleft()
