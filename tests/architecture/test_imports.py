@@ -87,6 +87,7 @@ HEARTS = {
         "http1/origin.py",
         "http1/reply.py",
         "http1/request.py",
+        "http2/dialogue.py",
         "http2/frames.py",
         "http2/heads.py",
         "http2/reply.py",

@@ -72,7 +72,7 @@ class Upstream:
         plain = Pool(dialer.dial, limits, self.counts, self._book.leads_to)
         if not is_shared:
             return plain
-        from provider_svc.http2.pool import SharedPool  # noqa: PLC0415  20 ms that only those pay who turn it on
+        from provider_svc.http2.pool import SharedPool  # noqa: PLC0415  a tenth of a second of CPU that only those pay who turn it on
 
         return SharedPool(dialer, plain, limits, self.counts, self._book.leads_to)
 

@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from http2.stage import Server, ask, echo
 
 from chassis.errors import Reason, RunestoneError
-from provider_svc.http2.connection import WINDOW
+from provider_svc.http2.dialogue import WINDOW
 
 
 def post(upstream, body=b"{}"):

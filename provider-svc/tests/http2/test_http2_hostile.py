@@ -1,14 +1,19 @@
 """What is not HTTP/2, or too much of it, ends the connection and no more."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 from http2.stage import ask, echo
 from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.http1.faults import Malformed
+from provider_svc.http2.dialogue import Dialogue
 from provider_svc.http2.frames import Goaway, Sieve
 from provider_svc.http2.heads import SECRET, translate_head
 
@@ -43,6 +48,18 @@ async def test_what_is_not_http_2_is_an_invalid_answer_and_ends_the_connection(s
         async with asyncio.timeout(5):
             await server.visits[0].is_over.wait()
         assert await ask(upstream) == (200, b"{}")
+
+
+async def test_a_status_that_is_none_is_an_invalid_answer(serving):
+    async def invent(asked):
+        asked.visit.h2.config.validate_outbound_headers = False
+        asked.visit.h2.send_headers(asked.number, [(b":status", b"fine")])
+        asked.visit.flush()
+
+    async with serving(invent) as (_, upstream):
+        with pytest.raises(RunestoneError) as caught:
+            await ask(upstream)
+    assert caught.value.reason is Reason.PROVIDER_INVALID_ANSWER
 
 
 async def test_heads_that_are_too_large_are_an_invalid_answer(serving):
@@ -88,3 +105,45 @@ def test_goaways_are_sifted_out_wherever_the_bytes_are_cut_and_nothing_else_is_t
     passed, goaways = sieve.sift(data)
     assert kept + passed == b"".join(frame for frame, last in frames if last is None)
     assert found + goaways == [Goaway(last) for _, last in frames if last is not None]
+
+
+def answers() -> bytes:
+    """What a server says in three good answers."""
+    client, server = Dialogue(), H2Connection(H2Configuration(client_side=False, header_encoding=None))
+    client.open()
+    server.initiate_connection()
+    said = b""
+    for _ in range(3):
+        client.most_streams = 100
+        number = client.begin(b"POST / HTTP/1.1\r\nhost: a\r\n\r\n", ends=True)
+        server.receive_data(client.take_output())
+        server.send_headers(number, [(b":status", b"200"), (b"content-type", b"application/json")])
+        server.send_data(number, b"x" * 100, end_stream=True)
+        said += server.data_to_send()
+    return said
+
+
+ANSWERS = answers()
+
+
+@given(st.integers(0, len(ANSWERS) - 1), st.binary(min_size=1, max_size=12), st.integers(1, len(ANSWERS)))
+def test_damage_is_malformed_or_harmless_and_never_anything_else(place, damage, size):
+    """Whatever is wrong with what a server says: no other error leaves the dialogue."""
+    damaged = ANSWERS[:place] + damage + ANSWERS[place + len(damage) :]
+    dialogue = Dialogue()
+    dialogue.open()
+    for _ in range(3):
+        dialogue.begin(b"POST / HTTP/1.1\r\nhost: a\r\n\r\n", ends=True)
+    try:
+        for start in range(0, len(damaged), size):
+            dialogue.receive(damaged[start : start + size])
+    except Malformed:
+        assert dialogue.take_output()  # it says goodbye
+
+
+@given(st.binary(max_size=300))
+def test_noise_is_malformed_or_not_yet_a_frame(noise):
+    dialogue = Dialogue()
+    dialogue.open()
+    with suppress(Malformed):
+        dialogue.receive(noise)

@@ -11,7 +11,8 @@ from provider_svc.http1.limits import Limits
 from provider_svc.http1.pool import LeadsTo, Pool
 from provider_svc.http1.queue import Queue
 from provider_svc.http1.warming import Warming
-from provider_svc.http2.connection import MOST_STREAMS, SharedConnection
+from provider_svc.http2.connection import SharedConnection
+from provider_svc.http2.dialogue import MOST_STREAMS
 from provider_svc.http2.negotiation import OFFERED, Negotiating
 from provider_svc.http2.stream import Stream
 

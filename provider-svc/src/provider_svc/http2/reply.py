@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 
+from provider_svc.http1.faults import Malformed
+
+STATUS_DIGITS = 3  # RFC 9110, section 15
+
 
 class Reply:
     """`size` counts the bytes of the body that nobody has taken yet."""
@@ -17,9 +21,12 @@ class Reply:
         self._blocks: list[bytes] = []
 
     def read_head(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
-        """Takes the fields of a final response; several of one name are one, joined by commas (RFC 9110, section 5.3)."""
+        """Takes the fields of a final response; several of one name are one, joined by commas (RFC 9110, section 5.3). Raises
+        Malformed."""
         for name, value in fields:
             if name == b":status":
+                if not value.isdigit() or len(value) != STATUS_DIGITS:
+                    raise Malformed("a status that is none")
                 self.status = int(value)
                 continue
             before = self.fields.get(name)
