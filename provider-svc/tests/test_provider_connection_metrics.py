@@ -96,7 +96,7 @@ async def test_the_factory_opens_with_the_configured_connections(fake):
     configured = Provider(
         name="p", kind="openai", base_url=fake.openai_url, connections=Connections(max=3, warm=2), api_key=None
     )
-    provider = ProviderFactory(SystemClock(), metrics).open(configured)
+    provider = ProviderFactory(SystemClock(), connections=metrics).open(configured)
     await fake.connections.wait_open(2)
     (upstream,) = metrics.upstreams
     assert upstream.pool._limits.connections == 3

@@ -25,7 +25,7 @@ class Office:
 
     def __init__(self, fake: FakeProvider, file):
         self.fake, self.file, self.tasks = fake, file, []
-        self.roster = Roster(ProviderFactory(SystemClock()).open, self.spawn, lambda: 0.0)
+        self.roster = Roster(ProviderFactory(SystemClock()).open, self.spawn)
         self.text = (
             f'providers: [{{name: a, kind: openai, base_url: "{fake.openai_url}", api_key: "${{FILE:{file}}}"}}]'
         )
@@ -40,10 +40,11 @@ class Office:
         return self.roster.make(Snapshot(key, settings))
 
     def begin(self, routes, wishes):
-        """A call that runs, and the lease that it holds."""
-        lease = self.roster.lend(routes, f"a/{wishes}", DIALECT_OPENAI_CHAT)
-        call = UpstreamCall(call_id="c", model=lease.target.model, stream=True, members=MEMBERS)
-        return asyncio.ensure_future(lease.provider.call(call, Gathered())), lease
+        """A call that runs, and its provider, which is not closed before `leave`."""
+        self.roster.board(routes)
+        provider = routes.seats["a"].provider
+        call = UpstreamCall(call_id="c", model=wishes, stream=True, members=MEMBERS, dialect=DIALECT_OPENAI_CHAT)
+        return asyncio.ensure_future(provider.call(call, Gathered())), provider
 
     def key_of(self, exchange):
         return exchange.headers["authorization"].removeprefix("Bearer ")
@@ -53,17 +54,17 @@ async def test_a_reload_changes_the_key_of_new_calls_and_leaves_running_ones_alo
     office = Office(fake, tmp_path / "key")
     async with office.roster:
         old = office.load(KEYS[0])
-        running, lease = office.begin(old, "words=400,pace=2ms")
+        running, _ = office.begin(old, "words=400,pace=2ms")
         first = await fake.exchange(1)
         new = office.load(KEYS[1])
         office.roster.drop(old)
-        following, other = office.begin(new, "words=2")
+        following, _ = office.begin(new, "words=2")
         second = await fake.exchange(2)
         await following
         assert not running.done()
         await running
-        lease.release()
-        other.release()
+        office.roster.leave(old)
+        office.roster.leave(new)
         await asyncio.gather(*office.tasks)
         assert [office.key_of(first), office.key_of(second)] == list(KEYS)
         assert repr(office.roster) == "Roster(a=1)"  # the old provider is closed, with its last call
@@ -74,8 +75,8 @@ async def test_no_key_stands_in_what_a_provider_raises_or_shows(fake, tmp_path, 
     office = Office(fake, tmp_path / "key")
     async with office.roster:
         routes = office.load(KEYS[0])
-        call, lease = office.begin(routes, wishes)
-        shown = [repr(lease.provider), repr(routes), repr(office.roster)]
+        call, provider = office.begin(routes, wishes)
+        shown = [repr(provider), repr(routes), repr(office.roster)]
         with contextlib.suppress(RunestoneError):
             await call
         assert call.exception() is not None

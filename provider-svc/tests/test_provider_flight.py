@@ -1,21 +1,25 @@
 """A flight's state, without I/O: who may read what, and when reading upstream may go on."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
-from provider_svc import events
+from provider_svc.attempts.attempt import Attempt
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call
 from provider_svc.flight import Flight
-from provider_svc.provider import Begun, Chunk, Meter
+from provider_svc.provider import Begun, Chunk, UpstreamCall
+from provider_svc.seats import Seat
 from provider_svc.settings import ProviderSettings
-from runestone.provider.v1.provider_pb2 import CallResponse
+from runestone.provider.v1.provider_pb2 import CallEvent, CallResponse, Completed
 
 BOUNDS = ProviderSettings(ring=100, window=20, message=15)
 TEN = Chunk(b"x" * 10, (10,))
-END = events.completed(Meter(), first_byte=0.1, duration=0.2)
+END = CallEvent(completed=Completed())
 
 
 class NoOwner:
@@ -24,12 +28,21 @@ class NoOwner:
     def note_left(self, call):
         pass
 
-    def try_again(self, flight, error):
-        pass
+
+def accepted_attempt():
+    """An upstream call whose answer has begun."""
+    seat = Seat(Configured(name="p", kind="openai"), SimpleNamespace(dialects=frozenset()))
+    call = UpstreamCall(call_id="c", model="m", stream=True, members={})
+    stop = Stop(
+        target=Target(provider="p", model="m"), health=None, speaks=True, find_rates=lambda: None, seat=seat, label="m"
+    )
+    attempt = Attempt(stop, call, route="m", why="only", started=0.0, number=1)
+    attempt.begun = Begun(200)
+    return attempt
 
 
 def new_flight(chunks=0, question=None):
-    flight = Flight(Target(provider="p", model="m"), BOUNDS, NoOwner(), question=question)
+    flight = Flight([], BOUNDS, NoOwner(), question=question)
     for _ in range(chunks):
         flight.add(TEN)
     return flight
@@ -60,7 +73,7 @@ def kinds(ready):
 async def test_everything_that_is_ready_comes_together_and_in_order():
     flight = new_flight()
     subscription = follow(flight)
-    flight.accept(Begun(200))
+    flight.accept(accepted_attempt())
     flight.add(TEN)
     flight.conclude(END)
     assert kinds(await anext(subscription)) == ["accepted", "data", "completed"]

@@ -5,17 +5,25 @@ from contextlib import contextmanager
 
 import pytest
 
+from chassis.config.catalog import PASSED_ON
 from chassis.config.models import Target
 from chassis.config.providers import Provider as Configured
+from chassis.config.providers import Retries
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
+from provider_svc.attempts.ask import Ask
+from provider_svc.attempts.journey import Journey
+from provider_svc.attempts.leg import Leg
+from provider_svc.attempts.stack import stack
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call
 from provider_svc.flights import Flights
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
-from provider_svc.provider import Begun, Chunk, UpstreamCall
-from provider_svc.roster import Lease, Seat
+from provider_svc.provider import Begun, Chunk, Meter
+from provider_svc.seats import Seat
 from provider_svc.settings import ProviderSettings
 from provider_svc.telemetry import Telemetry
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
@@ -40,6 +48,9 @@ class PlayedProvider:
             while (step := await self.steps.get()) is not None:
                 if isinstance(step, Exception):
                     raise step
+                if isinstance(step, Meter):
+                    call.meter.usage, call.meter.finish_reason = step.usage, step.finish_reason
+                    continue
                 sink.accept(step) if isinstance(step, Begun) else sink.add(step)
                 await sink.wait_for_room()
                 self.asked += 1
@@ -69,18 +80,30 @@ class Stage:
     def __init__(self, **bounds):
         self.clock, self.metrics, self.tracing = FakeClock(), Metrics(), NotedTracing()
         self.provider = PlayedProvider()
-        pilot = Pilot(Telemetry(self.metrics, self.tracing), self.clock, get_logger("test"))
+        self.telemetry = Telemetry(self.metrics, self.tracing)
+        pilot = Pilot(self.telemetry, self.clock, get_logger("test"))
         self.flights = Flights(pilot, ProviderSettings(**bounds), self.clock)
-        self.seat = Seat(Configured(name="p", kind="openai"), self.provider)
+        self.seat = Seat(Configured(name="p", kind="openai", retries=Retries(attempts=0)), self.provider)
 
     def begin(self, call_id="c", seconds=60.0):
-        def release(seat):
-            seat.holders -= 1
+        def release():
+            self.seat.holders -= 1
 
         def plan():
             self.seat.holders += 1
-            self.upstream = UpstreamCall(call_id=call_id, model="m", stream=True, members={})
-            return self.upstream, Lease(self.seat, Target(provider="p", model="m"), release)
+            health, attempts = HealthBook().of(self.seat.configured, "m"), []
+            stop = Stop(
+                target=Target(provider="p", model="m"),
+                health=health,
+                speaks=True,
+                find_rates=lambda: None,
+                seat=self.seat,
+                label="m",
+            )
+            leg = Leg("r", [stop], "only", attempts, float, is_strict=True)
+            ask = Ask(call_id=call_id, tenant="t", stream=True, members={})
+            self.journey = Journey(ask, attempts, leg, iter(()), release)
+            return stack(PASSED_ON, self.telemetry, self.clock), self.journey
 
         self.flights.check_new(call_id)
         call = Call(call_id, "t", self.clock.monotonic() + seconds)
@@ -128,10 +151,8 @@ async def stage():
 
 
 async def test_a_whole_call_is_completed_released_and_measured(stage):
-    stage.play(Begun(200, "up-1"), Chunk(b"a\n\n", (3,)), None)
-    call = stage.begin()
-    stage.upstream.meter.usage, stage.upstream.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
-    heard = await follow(stage, call)
+    stage.play(Begun(200, "up-1"), Chunk(b"a\n\n", (3,)), Meter(Usage(input_tokens=3, output_tokens=0), "stop"), None)
+    heard = await follow(stage, stage.begin())
     assert [event.WhichOneof("event") for event in heard] == ["accepted", "data", "completed"]
     assert heard[0].accepted.upstream_request_id == "up-1"
     await settle()
@@ -141,10 +162,8 @@ async def test_a_whole_call_is_completed_released_and_measured(stage):
 
 
 async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
-    stage.play(Begun(200), None)
-    call = stage.begin()
-    stage.upstream.meter.usage, stage.upstream.meter.finish_reason = Usage(input_tokens=3, output_tokens=0), "stop"
-    await follow(stage, call)
+    stage.play(Begun(200), Meter(Usage(input_tokens=3, output_tokens=0), "stop"), None)
+    await follow(stage, stage.begin())
     assert stage.tracing.spans == [
         {
             "name": "chat m",
@@ -154,6 +173,9 @@ async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
             "gen_ai.request.model": "m",
             "gen_ai.request.stream": True,
             "runestone.provider": "p",
+            "runestone.route": "r",
+            "runestone.attempt": 1,
+            "runestone.why": "only",
             "gen_ai.response.finish_reasons": ["stop"],
             "gen_ai.usage.input_tokens": 3,
             "gen_ai.usage.output_tokens": 0,
@@ -197,8 +219,7 @@ async def test_usage_that_was_said_before_a_failure_is_kept(stage):
     stage.play(Begun(200))
     with following(stage, call) as subscription:
         await settle()
-        stage.upstream.meter.usage = Usage(input_tokens=3)
-        stage.play(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
+        stage.play(Meter(Usage(input_tokens=3)), RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
         heard = [event async for response in subscription for event in response.events]
     assert (reason_of(heard[-1]), heard[-1].failed.usage.input_tokens) == ("PROVIDER_STREAM_CUT", 3)
 

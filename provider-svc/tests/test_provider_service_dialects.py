@@ -1,12 +1,18 @@
 """Calls in other dialects than chat, through the whole service."""
 
 import asyncio
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
+from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from provider_svc import events
-from provider_svc.provider import Begun
+from provider_svc.attempts.attempt import Attempt
+from provider_svc.attempts.stop import Stop
+from provider_svc.provider import Begun, UpstreamCall
+from provider_svc.seats import Seat
 from provider_svc.sse import read_event
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.provider.v1.provider_pb2 import CallRequest
@@ -68,5 +74,12 @@ async def test_the_same_key_in_another_dialect_is_another_question(rig):
 
 @pytest.mark.parametrize("begun", [Begun(200), Begun(200, "r", "audio/mpeg", ("top_k", "messages[2].cache_control"))])
 def test_what_was_left_out_and_what_comes_instead_of_json_is_told(begun):
-    step = events.accepted("p", "m", begun, attempt=1).accepted
+    seat = Seat(Configured(name="p", kind="openai"), SimpleNamespace(dialects=frozenset()))
+    call = UpstreamCall(call_id="c", model="m", stream=False, members={})
+    stop = Stop(
+        target=Target(provider="p", model="m"), health=None, speaks=True, find_rates=lambda: None, seat=seat, label="m"
+    )
+    attempt = Attempt(stop, call, route="m", why="only", started=0.0, number=1)
+    attempt.begun = begun
+    step = events.accepted(attempt, [attempt]).accepted
     assert (step.content_type, tuple(step.dropped)) == (begun.content_type, begun.dropped)

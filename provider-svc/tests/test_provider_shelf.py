@@ -2,7 +2,6 @@
 
 import pytest
 
-from chassis.config.models import Target
 from chassis.testing import FakeClock
 from provider_svc.flight import Flight
 from provider_svc.provider import Chunk
@@ -20,7 +19,7 @@ class Rack:
         self.shelf = Shelf(BOUNDS, self.clock, self.gone.append)
 
     def put(self, chunks=0):
-        flight = Flight(Target(provider="p", model="m"), BOUNDS, None)
+        flight = Flight([], BOUNDS, None)
         for _ in range(chunks):
             flight.add(Chunk(b"x" * 10, (10,)))
         self.shelf.put(flight)

@@ -60,17 +60,6 @@ class Audience:
         """The subscriptions of one call."""
         return [follower for follower in self.followers if follower.call is call]
 
-    def take_over(self, other: "Audience", calls: list[Call]) -> list[Follower]:
-        """Takes calls of another audience, and their subscriptions; returns these."""
-        for call in calls:
-            other.dismiss(call)
-            self.admit(call)
-        moved = [follower for follower in other.followers if follower.call in self.calls]
-        for follower in moved:
-            other.unseat(follower)
-            self.seat(follower)
-        return moved
-
     def find_slowest(self) -> int | None:
         """How many bytes the slowest subscriber has read; None without subscribers."""
         slowest = None

@@ -1,7 +1,6 @@
 """One call as its caller knows it: an id, a tenant, how long it waits. What answers it is a flight, maybe shared with others."""
 
 import asyncio
-from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, NamedTuple
 
 from runestone.common.v1.dialect_pb2 import Dialect
@@ -21,19 +20,16 @@ class Question(NamedTuple):
 class Call:
     """A caller's own part of a flight. `deadline` is a `Clock.monotonic` time, `following` how many subscriptions it has.
 
-    `is_coalesced`: another call began the flight. `may_try_again`: it followed, and has not yet been taken along to a second
-    flight; until its first event it is therefore told nothing that a second flight would have to take back.
+    `is_coalesced`: another call began the flight.
     """
 
     __slots__ = (
         "call_id",
-        "context",
         "deadline",
         "flight",
         "following",
         "is_coalesced",
         "is_paused",
-        "may_try_again",
         "tenant",
         "timer",
     )
@@ -45,15 +41,8 @@ class Call:
         self.following = 0
         self.is_paused = False
         self.is_coalesced = False
-        self.may_try_again = False
         self.timer: asyncio.TimerHandle | None = None
-        self.context: Context | None = None
         self.flight: Flight  # from `Flight.admit` on
-
-    def join(self) -> None:
-        """Another call's flight answers this one. Its context is kept: a second flight is begun in it, as its own would be."""
-        self.is_coalesced = self.may_try_again = True
-        self.context = copy_context()
 
     def stop_waiting(self) -> None:
         """Its deadline concerns nobody any more."""

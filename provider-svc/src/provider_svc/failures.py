@@ -52,19 +52,6 @@ REASONS_BY_TYPE: dict[str, Reason] = {
     ),
 }
 
-# Failures that the next moment, another connection or another target may not meet. What was refused would be again; whom a
-# provider asks to slow down does not ask twice.
-WORTH_ANOTHER_TRY = frozenset(
-    {
-        Reason.PROVIDER_OVERLOADED,
-        Reason.PROVIDER_FAILED,
-        Reason.PROVIDER_UNREACHABLE,
-        Reason.PROVIDER_TIMEOUT,
-        Reason.PROVIDER_INVALID_ANSWER,
-        Reason.PROVIDER_STREAM_CUT,
-    }
-)
-
 LONGEST_MESSAGE = 2_000  # characters of a provider's own message
 LONGEST_EXCERPT = 120  # characters of a body that is not its protocol
 LONGEST_HINT = 86_400.0  # seconds; a provider that says more has said nothing useful
@@ -91,11 +78,6 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
         code=fields.get("code") or fields.get("type", ""),
         upstream_status=status,
     )
-
-
-def is_worth_another_try(error: RunestoneError) -> bool:
-    """Whether the same request may succeed at once: not where the provider said when to come back."""
-    return error.reason in WORTH_ANOTHER_TRY and not error.retry_after
 
 
 def failure_of_object(document: object, status: int = 200) -> RunestoneError | None:

@@ -1,4 +1,4 @@
-"""One upstream call and those who follow it.
+"""One call's answer and those who follow it.
 
 A flight keeps what has come (accepted, a ring of numbered events, the end) and says when reading may go on; it makes no
 I/O itself. Its methods are synchronous, so that no subscriber ever sees it between two states.
@@ -6,16 +6,18 @@ I/O itself. Its methods are synchronous, so that no subscriber ever sees it betw
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
-from chassis.config.models import Target
+from chassis.billing.estimate import Passed
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
 from provider_svc import events
+from provider_svc.attempts.attempt import Attempt
 from provider_svc.audience import Audience, Follower
 from provider_svc.call import Call, Question
-from provider_svc.pricing.bill import NOTHING, Bill, Owed
-from provider_svc.provider import Begun, Chunk
+from provider_svc.pricing.bill import NOTHING, Owed, add_owed
+from provider_svc.provider import Chunk
 from provider_svc.ring import Ring
 from provider_svc.settings import ProviderSettings
 from provider_svc.subscription import Response, Subscription
@@ -29,32 +31,27 @@ class Owner(Protocol):
     def note_left(self, call: Call) -> None:
         """The last subscription of `call` has left its flight."""
 
-    def try_again(self, flight: "Flight", error: RunestoneError) -> None:
-        """`flight` is about to fail with `error`: takes those along for whom another one is begun."""
-
 
 class Flight:
-    """The state of one upstream call, the `attempt`-th for those whom it answers. `provider` and `model` are its target's.
+    """The state of one answer. `attempts` are the upstream calls that were made for it so far, by whoever makes them.
 
-    `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` its span's, where there is one. `bill` says
-    what it comes to, `owed` what it came to when it is over.
+    `answering` is the one that was accepted last, `broken` those that brought a part before it. `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` the span's of the upstream call, where there is
+    one.
     """
 
     __slots__ = (
+        "_accepted_for_others",
         "_bounds",
-        "_coalesced",
         "_find_pace",
         "_owner",
         "_waiter",
         "accepted",
-        "attempt",
+        "answering",
+        "attempts",
         "audience",
-        "bill",
+        "broken",
         "end",
         "ended",
-        "model",
-        "owed",
-        "provider",
         "question",
         "ring",
         "stopped_by",
@@ -62,21 +59,10 @@ class Flight:
     )
 
     def __init__(
-        self,
-        target: Target,
-        bounds: ProviderSettings,
-        owner: Owner,
-        *,
-        question: Question | None = None,
-        attempt: int = 1,
-        bill: Bill | None = None,
+        self, attempts: Sequence[Attempt], bounds: ProviderSettings, owner: Owner, *, question: Question | None = None
     ) -> None:
-        self.provider = target.provider
-        self.model = target.model
+        self.attempts = attempts
         self.question = question
-        self.attempt = attempt
-        self.bill = bill
-        self.owed = NOTHING
         self.ring = Ring(bounds.ring)
         self.audience = Audience()
         self.accepted: CallEvent | None = None
@@ -84,9 +70,11 @@ class Flight:
         self.ended = math.inf
         self.stopped_by: RunestoneError | None = None
         self.trace: TraceContext | None = None
+        self.answering: Attempt | None = None
+        self.broken: list[Attempt] = []
         self._bounds = bounds
         self._owner = owner
-        self._coalesced: CallEvent | None = None
+        self._accepted_for_others: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
         # Of a call's own subscribers the slowest sets the pace; where calls share, the fastest does, so that nobody holds
         # strangers up.
@@ -106,6 +94,11 @@ class Flight:
     def is_followed(self) -> bool:
         """Whether anybody subscribes."""
         return bool(self.audience.followers)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether events have come: then no other answer can take the place of this one."""
+        return bool(self.ring.last_seq)
 
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""
@@ -132,34 +125,33 @@ class Flight:
         if not follower.call.following:
             self._owner.note_left(follower.call)
 
-    def take_along(self, calls: list[Call], other: "Flight") -> None:
-        """Takes calls over from `other`, of which they have seen nothing."""
-        for call in calls:
-            call.flight = self
-            call.may_try_again = False
-        for follower in self.audience.take_over(other.audience, calls):
-            follower.change_to(self)
-
     def part(self, call: Call, error: RunestoneError) -> None:
         """Ends what follows for `call` with `error`; for the others the flight goes on."""
         for follower in self.audience.list_followers(call):
             follower.part(error)
 
-    def accept(self, begun: Begun) -> None:
-        """The provider's answer has begun."""
-        rates = self.bill.rates if self.bill is not None and self.bill.is_stream else None
-        self.accepted = events.accepted(self.provider, self.model, begun, attempt=self.attempt, rates=rates)
+    def note_trace(self, trace: TraceContext) -> None:
+        """The span of the upstream call that runs."""
+        self.trace = trace
+
+    def accept(self, attempt: Attempt) -> None:
+        """An answer has begun; one that was accepted before, and brought nothing, is none. One that brought a part broke off, and goes on
+        with this: followers are told at the end."""
+        before, self.answering = self.answering, attempt
+        if before is not None and self.has_begun:
+            self.broken.append(before)
+            return
+        self.accepted = events.accepted(attempt, self.attempts)
+        self._accepted_for_others = None
         self.audience.wake()
 
     def accepted_for(self, call: Call) -> CallEvent | None:
-        """`accepted`, when it may be told to `call`: to one that may be taken along, not before the first event."""
+        """`accepted`, as it is told to `call`."""
         if self.accepted is None or not call.is_coalesced:
             return self.accepted
-        if call.may_try_again and not self.ring.last_seq and not self.is_over:
-            return None
-        if self._coalesced is None:
-            self._coalesced = events.coalesced(self.accepted)
-        return self._coalesced
+        if self._accepted_for_others is None:
+            self._accepted_for_others = events.coalesced(self.accepted)
+        return self._accepted_for_others
 
     def end_for(self, call: Call) -> CallEvent:
         """The end as it is told to `call`. Who began the flight has its answer kept; when he has left before the end, the first of those
@@ -174,6 +166,10 @@ class Flight:
         self.ring.append(chunk, self._find_pace)
         self.audience.wake()
 
+    def measure(self) -> Passed:
+        """What has come."""
+        return self.ring.measure()
+
     def conclude(self, end: CallEvent) -> None:
         """Says the end; only the first one counts."""
         if self.end is None:
@@ -181,29 +177,26 @@ class Flight:
             self.audience.wake()
 
     def fail(self, error: RunestoneError) -> None:
-        """Concludes with a failure, for those who are not taken along."""
-        if self.end is None:
-            self._owner.try_again(self, error)
-            self.owed = self.estimate()
-            self.conclude(self._failure(error, self.ring.last_seq, self.owed))
+        """Concludes with a failure."""
+        self.conclude(self.failure(error, self.ring.last_seq))
 
     def failure(self, error: RunestoneError, last_seq: int) -> CallEvent:
-        """The end, for one subscriber, of an answer that goes on for others behind `last_seq`."""
-        return self._failure(error, last_seq, self.estimate())
-
-    def estimate(self) -> Owed:
-        """What it has come to so far: nothing before its answer has begun."""
-        return (
-            self.bill.estimate(self.ring.measure()) if self.bill is not None and self.accepted is not None else NOTHING
-        )
+        """The end, for one who has read up to `last_seq`, of an answer that may go on for others."""
+        return events.failed(error, self.attempts, last_seq=last_seq, owed=self.add_up())
 
     @property
     def news(self) -> Usage | None:
         """What the provider has counted on the way."""
-        return self.bill.news if self.bill is not None else None
+        attempt = self.answering
+        return attempt.bill.news if attempt is not None and attempt.bill is not None else None
 
-    def _failure(self, error: RunestoneError, last_seq: int, owed: Owed) -> CallEvent:
-        return events.failed(error, self.provider, self.model, attempt=self.attempt, last_seq=last_seq, owed=owed)
+    def add_up(self) -> Owed:
+        """What it has come to so far, all parts together."""
+        attempt = self.answering
+        if attempt is None:
+            return NOTHING
+        owed = attempt.owed if attempt.ended else attempt.estimate(self.measure())
+        return add_owed([*(part.owed for part in self.broken), owed])
 
     def pause(self, call: Call, *, paused: bool) -> None:
         """Stops or resumes what `call` gets. When all are paused nothing is read; their deadlines go on."""

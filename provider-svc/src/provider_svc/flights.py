@@ -7,21 +7,19 @@ from functools import partial
 
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
+from provider_svc.attempts.asking import Asking
+from provider_svc.attempts.journey import Journey
 from provider_svc.call import Call, Question
-from provider_svc.failures import is_worth_another_try
 from provider_svc.flight import Flight
 from provider_svc.pilot import Pilot
-from provider_svc.pricing.bill import Bill
-from provider_svc.provider import UpstreamCall
 from provider_svc.questions import Questions
-from provider_svc.roster import Lease
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
 from provider_svc.subscription import Response, Subscription
 
 PATIENCE_FOR_CANCEL = 5.0  # seconds that cancelled calls have at stop to close their sockets
 
-Plan = Callable[[], tuple[UpstreamCall, Lease]]  # what to ask of whom; whoever is asked is chosen anew each time
+Plan = Callable[[], tuple[Asking, Journey]]  # what to ask, and by which ways
 
 
 class Flights:
@@ -35,7 +33,6 @@ class Flights:
         self._calls: dict[str, Call] = {}
         self._coalesced = 0
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
-        self._plans: dict[Flight, Plan] = {}  # of those that may be tried again
         self._questions = Questions(bounds, clock)
         self._shelf = Shelf(bounds, clock, self._forget)
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -77,7 +74,7 @@ class Flights:
             message = f"all {self._coalesced} places for calls that share another's are taken"
             raise RunestoneError(Reason.OVERLOADED, message, retry_after=1.0)
         self._coalesced += 1
-        call.join()
+        call.is_coalesced = True
         self._admit(call, flight)
         self._pilot.note_join(flight)
         return True
@@ -133,36 +130,15 @@ class Flights:
             self._shelf.put(flight)
             self._sweep_later()
 
-    def try_again(self, flight: Flight, error: RunestoneError) -> None:
-        """Begins a second flight for those who followed one that fails before its first event, where that may help. It takes the
-        place of the first, so that none has to be free; where it cannot begin, all read the first failure."""
-        plan = self._plans.get(flight)
-        if plan is None or flight.ring.last_seq or flight.stopped_by or not is_worth_another_try(error):
-            return
-        stranded = [call for call in flight.audience.calls if call.may_try_again]
-        if not stranded or self._is_stopping:
-            return
-        first = stranded[0]
-        assert first.context is not None, "who joins leaves its context"
-        try:
-            second = first.context.run(self._launch, plan, flight.question, flight.attempt + 1)
-        except RunestoneError:
-            return
-        first.is_coalesced = False
-        self._coalesced -= 1
-        second.take_along(stranded, flight)
-
-    def _launch(self, plan: Plan, question: Question | None, attempt: int = 1) -> Flight:
-        """Starts an upstream call in the running context: its trace, and its snapshot."""
-        upstream, lease = plan()
-        bill = Bill(upstream, lease.prices) if upstream.kept is None else None
-        flight = Flight(lease.target, self._bounds, self, question=question, attempt=attempt, bill=bill)
-        flying = self._pilot.fly(flight, lease.provider, lease.kind, upstream)
-        task = asyncio.get_running_loop().create_task(flying, name=f"flight {upstream.call_id}")
-        task.add_done_callback(partial(self._note_end, flight, lease))
+    def _launch(self, plan: Plan, question: Question | None) -> Flight:
+        """Starts a flight in the running context: its trace, and its snapshot."""
+        asking, journey = plan()
+        flight = Flight(journey.attempts, self._bounds, self, question=question)
+        flying = self._pilot.fly(flight, asking, journey)
+        task = asyncio.get_running_loop().create_task(flying, name=f"flight {journey.ask.call_id}")
+        task.add_done_callback(partial(self._note_end, flight, journey))
         self._tasks[flight] = task
         if question is not None:
-            self._plans[flight] = plan
             self._questions.put(question, flight)
         return flight
 
@@ -192,17 +168,16 @@ class Flights:
             flight.stopped_by = why
             self._tasks[flight].cancel()
 
-    def _note_end(self, flight: Flight, lease: Lease, task: asyncio.Task[None]) -> None:
+    def _note_end(self, flight: Flight, journey: Journey, task: asyncio.Task[None]) -> None:
         """Runs after the task, and also when it was cancelled before its first step."""
         del self._tasks[flight]
-        lease.release()
+        journey.end()
         if not flight.is_over:
             flight.fail(flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled"))
         for call in flight.audience.calls:
             call.stop_waiting()
         if flight.question is not None:
             flight.ended = self._clock.monotonic()
-            del self._plans[flight]
         if not flight.is_followed and flight not in self._shelf:
             self._forget(flight)
         if not task.cancelled():

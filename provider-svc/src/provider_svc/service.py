@@ -5,7 +5,11 @@ import random
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.connection_metrics import ConnectionMetrics
+from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
+from provider_svc.health.book import HealthBook
+from provider_svc.hints.opening import open_hints
+from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -20,21 +24,30 @@ from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
 async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
-    factory = ProviderFactory(runtime.clock, ConnectionMetrics(runtime.metrics))
+    telemetry = Telemetry(runtime.metrics, runtime.tracing)
+    factory = ProviderFactory(
+        runtime.clock,
+        telemetry.note_batch,
+        KeyTelemetry(runtime.metrics, runtime.log),
+        ConnectionMetrics(runtime.metrics),
+    )
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
         return ConfiguredPrices(configured, library, runtime.clock, runtime.log)
 
-    roster = await runtime.open(Roster(factory.open, runtime.spawn, random.random, open_prices))
+    roster = await runtime.open(Roster(factory.open, runtime.spawn, open_prices))
     routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
-    pilot = Pilot(Telemetry(runtime.metrics, runtime.tracing), runtime.clock, runtime.log)
+    book = HealthBook()
+    book.on_new = open_hints(runtime, book).warn
+    dispatch = Dispatch(roster, book, telemetry, runtime.clock, random.random)
+    pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
     observe(runtime, flights)
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
-        ProviderServicer(flights, roster, routes, settings, runtime.clock),
+        ProviderServicer(flights, dispatch, routes, settings, runtime.clock),
         provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name,
     )
 

@@ -8,11 +8,14 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.server import Context
 from chassis.snapshots import Editions
+from provider_svc.attempts.ask import Ask
+from provider_svc.attempts.asking import Asking
+from provider_svc.attempts.journey import Journey
 from provider_svc.call import Call, Question
+from provider_svc.dispatch import Dispatch
 from provider_svc.envelope import Envelope, read_envelope
 from provider_svc.flights import Flights
-from provider_svc.provider import UpstreamCall
-from provider_svc.roster import Lease, Roster, Routes
+from provider_svc.seats import Routes
 from provider_svc.settings import ProviderSettings
 from provider_svc.subscription import Response, Subscription
 from runestone.provider.v1.provider_pb2 import (
@@ -32,10 +35,10 @@ class ProviderServicer(ProviderServiceServicer):
     """Speaks protobuf to the outside, and flights inside."""
 
     def __init__(
-        self, flights: Flights, roster: Roster, routes: Editions[Routes], bounds: ProviderSettings, clock: Clock
+        self, flights: Flights, dispatch: Dispatch, routes: Editions[Routes], bounds: ProviderSettings, clock: Clock
     ) -> None:
         self._flights = flights
-        self._roster = roster
+        self._dispatch = dispatch
         self._routes = routes
         self._bounds = bounds
         self._clock = clock
@@ -46,7 +49,7 @@ class ProviderServicer(ProviderServiceServicer):
         self._flights.check_new(request.call_id)
         call = Call(request.call_id, request.tenant, self._deadline())
         if question is None or not self._flights.join(call, question):
-            self._flights.begin(call, partial(self._plan, request, envelope), question)
+            self._flights.begin(call, partial(self._plan, request, envelope, call.deadline), question)
         return follow(self._flights, call, CallResponse, 0, context)
 
     def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
@@ -68,29 +71,22 @@ class ProviderServicer(ProviderServiceServicer):
                 )
         return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
 
-    def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[UpstreamCall, Lease]:
-        """Chooses a target, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has
-        the endpoint, or UNAVAILABLE for lack of the snapshot."""
-        lease = self._lend(request, envelope)
-        call = UpstreamCall(
+    def _plan(self, request: CallRequest, envelope: Envelope, deadline: float) -> tuple[Asking, Journey]:
+        """How to answer, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has the
+        endpoint, or UNAVAILABLE for lack of the snapshot."""
+        ask = Ask(
             call_id=request.call_id,
-            model=lease.target.model,
+            tenant=request.tenant,
             stream=request.stream,
             members=envelope.members,
             dialect=request.dialect,
             form=envelope.form,
             content_type=envelope.content_type,
             headers=envelope.headers,
-            is_strict=lease.is_strict,
             kept=envelope.kept,
+            deadline=deadline,
         )
-        return call, lease
-
-    def _lend(self, request: CallRequest, envelope: Envelope) -> Lease:
-        routes = self._routes.of_call()
-        if envelope.kept is not None:
-            return self._roster.lend_at(routes, request.provider, request.model)
-        return self._roster.lend(routes, request.model, request.dialect, request.provider)
+        return self._dispatch.plan(self._routes.of_call(), ask, request.route or request.model, request.provider)
 
     def _deadline(self) -> float:
         deadline = call_context.current().deadline

@@ -27,10 +27,10 @@ class Subscription(Generic[Response]):
         "_form",
         "_most",
         "_parting",
-        "_saw_accepted",
         "_saw_end",
         "_seq",
         "_told",
+        "_told_accepted",
         "_waiter",
         "call",
         "read",
@@ -43,9 +43,9 @@ class Subscription(Generic[Response]):
         self._form: type[Response] = form
         self._seq = after_seq
         self._most = most
-        self._saw_accepted = False
         self._saw_end = False
         self._told: Usage | None = None
+        self._told_accepted: CallEvent | None = None
         self._parting: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -63,10 +63,6 @@ class Subscription(Generic[Response]):
         self._parting = self._flight.failure(error, self._seq)
         self.leave()
         self.wake()
-
-    def change_to(self, flight: "Flight") -> None:
-        """Follows `flight` instead, of which, as of the one before, it has seen nothing."""
-        self._flight = flight
 
     async def aclose(self) -> None:
         """Leaves, as whoever iterates over an rpc's answers expects."""
@@ -98,12 +94,12 @@ class Subscription(Generic[Response]):
             return flight.is_over and not flight.is_whole
         if flight.ring.last_seq > self._seq or flight.end is not None:
             return True
-        return not self._saw_accepted and flight.accepted_for(self.call) is not None
+        return flight.accepted_for(self.call) is not self._told_accepted
 
     def _take(self, response: Response) -> None:
         flight = self._flight
-        if not self._saw_accepted and (accepted := flight.accepted_for(self.call)) is not None:
-            self._saw_accepted = True
+        if (accepted := flight.accepted_for(self.call)) is not self._told_accepted and accepted is not None:
+            self._told_accepted = accepted
             response.events.append(accepted)
         try:
             news = flight.ring.read(self._seq, self._most)

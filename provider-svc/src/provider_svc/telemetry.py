@@ -9,13 +9,40 @@ from typing import TYPE_CHECKING
 from chassis.context import TraceContext
 from chassis.metrics import Metrics
 from chassis.tracing import Tracing
-from provider_svc.pricing.bill import Owed
+from provider_svc.attempts.attempt import Attempt
 from provider_svc.provider import Meter
+from runestone.common.v1.dialect_pb2 import (
+    DIALECT_ANTHROPIC_COUNT_TOKENS,
+    DIALECT_OPENAI_COMPLETIONS,
+    DIALECT_OPENAI_EMBEDDINGS,
+    DIALECT_OPENAI_IMAGE_EDITS,
+    DIALECT_OPENAI_IMAGES,
+    DIALECT_OPENAI_MODERATIONS,
+    DIALECT_OPENAI_SPEECH,
+    DIALECT_OPENAI_TRANSCRIPTIONS,
+    DIALECT_OPENAI_TRANSLATIONS,
+    DIALECT_RERANK,
+    Dialect,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
 
 COMPLETED = "completed"
+
+# What the conventions call an endpoint; "chat" for whatever answers in words.
+OPERATIONS: dict[Dialect.ValueType, str] = {
+    DIALECT_OPENAI_COMPLETIONS: "text_completion",
+    DIALECT_OPENAI_EMBEDDINGS: "embeddings",
+    DIALECT_OPENAI_MODERATIONS: "moderation",
+    DIALECT_OPENAI_IMAGES: "image_generation",
+    DIALECT_OPENAI_IMAGE_EDITS: "image_generation",
+    DIALECT_OPENAI_SPEECH: "speech",
+    DIALECT_OPENAI_TRANSCRIPTIONS: "transcription",
+    DIALECT_OPENAI_TRANSLATIONS: "transcription",
+    DIALECT_RERANK: "rerank",
+    DIALECT_ANTHROPIC_COUNT_TOKENS: "count_tokens",
+}
 
 USAGE_ATTRIBUTES = {
     "input_tokens": "gen_ai.usage.input_tokens",
@@ -28,46 +55,69 @@ USAGE_ATTRIBUTES = {
 
 
 class Telemetry:
-    """The metrics and spans of upstream calls. Labels: a provider's configured name, an outcome (`completed` or an error
-    reason), a direction."""
+    """The metrics and spans of upstream calls. Labels: a provider's configured name, a model as the configuration has it (`*` for names
+    that clients choose), an outcome (`completed` or an error reason), a direction, a route, why there was one call more."""
 
     def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
         self._tracing = tracing
         self._coalesced = metrics.counter("upstream_coalesced", "Calls that shared an upstream call begun by another")
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
+        self._targets = metrics.counter(
+            "target_calls", "Upstream calls that are over", ("provider", "model", "why", "outcome")
+        )
+        extra = "Upstream calls that were made beside the first of a call, and what failed before"
+        self._extra = metrics.counter("upstream_extra_calls", extra, ("route", "why", "reason"))
         self._first_bytes = metrics.histogram("upstream_first_byte_seconds", "Time to the first byte", ("provider",))
         self._durations = metrics.histogram("upstream_call_seconds", "Time to the last byte", ("provider",))
         tokens = "Tokens as providers count, or as estimated where a stream ended early"
         self._tokens = metrics.counter("upstream_tokens", tokens, ("provider", "direction"))
         self._dollars = metrics.counter("upstream_cost_dollars", "What upstream calls cost", ("provider",))
         self._unpriced = metrics.counter("upstream_unpriced", "Upstream calls without a known price", ("provider",))
+        self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
+        self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
-    def span(self, provider: str, kind: str, model: str, *, stream: bool) -> "AbstractContextManager[Span | None]":
+    def span(self, attempt: Attempt) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
-        attributes: dict[str, str | bool] = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": kind,
-            "gen_ai.request.model": model,
-            "gen_ai.request.stream": stream,
-            "runestone.provider": provider,
+        call = attempt.call
+        operation = OPERATIONS.get(call.dialect, "chat")
+        attributes: dict[str, str | bool | int] = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": attempt.stop.seat.configured.kind,
+            "gen_ai.request.model": call.model,
+            "gen_ai.request.stream": call.stream,
+            "runestone.provider": attempt.provider,
+            "runestone.route": attempt.route,
+            "runestone.attempt": attempt.number,
+            "runestone.why": attempt.why,
         }
-        return self._tracing.span(f"chat {model}", kind="client", attributes=attributes)
+        return self._tracing.span(f"{operation} {call.model}", kind="client", attributes=attributes)
 
-    def note_join(self, model: str, leader: TraceContext | None) -> None:
+    def note_join(self, leader: TraceContext | None) -> None:
         """A call shares another's upstream call: a span of no duration in its own trace links to that call's span."""
         self._coalesced.inc()
-        with self._tracing.span(f"follow {model}") as span:
+        with self._tracing.span("follow") as span:
             if span is not None and leader is not None:
                 span.add_link(_span_context(leader))
 
-    def note_first_byte(self, provider: str, seconds: float) -> None:
+    def note_first_byte(self, attempt: Attempt) -> None:
         """An answer has begun."""
-        self._first_bytes.labels(provider).observe(seconds)
+        self._first_bytes.labels(attempt.provider).observe(attempt.first_byte)
 
-    def note_end(self, provider: str, outcome: str, seconds: float, owed: Owed) -> None:
-        """A call is over."""
+    def note_extra(self, route: str, why: str, reason: str) -> None:
+        """One upstream call more than the first is made for a call, because of `reason` ("" for none)."""
+        self._extra.labels(route, why, reason).inc()
+
+    def note_batch(self, provider: str, calls: int) -> None:
+        """One upstream call has answered so many."""
+        self._batches.labels(provider).inc()
+        self._batched.labels(provider).inc(calls)
+
+    def note_end(self, attempt: Attempt, outcome: str) -> None:
+        """An upstream call is over."""
+        provider, owed = attempt.provider, attempt.owed
         self._calls.labels(provider, outcome).inc()
-        self._durations.labels(provider).observe(seconds)
+        self._targets.labels(provider, attempt.stop.label, attempt.why, outcome).inc()
+        self._durations.labels(provider).observe(attempt.ended - attempt.started)
         if owed.usage is None:
             return
         self._tokens.labels(provider, "input").inc(owed.usage.input_tokens)

@@ -8,17 +8,25 @@ from types import SimpleNamespace
 import pytest
 
 from chassis import context as call_context
+from chassis.config.catalog import PASSED_ON
 from chassis.config.models import Target
 from chassis.config.providers import Provider as Configured
+from chassis.config.providers import Retries
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
+from provider_svc.attempts.ask import Ask
+from provider_svc.attempts.journey import Journey
+from provider_svc.attempts.leg import Leg
+from provider_svc.attempts.stack import stack
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call, Question
 from provider_svc.flights import Flights
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
-from provider_svc.provider import Begun, UpstreamCall
-from provider_svc.roster import Lease, Seat
+from provider_svc.provider import Begun
+from provider_svc.seats import Seat
 from provider_svc.settings import ProviderSettings
 from provider_svc.telemetry import Telemetry
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
@@ -81,7 +89,8 @@ class Tower:
 
     def __init__(self, **bounds):
         self.clock, self.metrics, self.tracing = FakeClock(), Metrics(), NotedTracing()
-        pilot = Pilot(Telemetry(self.metrics, self.tracing), self.clock, get_logger("test"))
+        self.telemetry = Telemetry(self.metrics, self.tracing)
+        pilot = Pilot(self.telemetry, self.clock, get_logger("test"))
         self.flights = Flights(pilot, ProviderSettings(**bounds), self.clock)
         self.upstreams, self.refusal, self.leases = [], None, 0
 
@@ -99,11 +108,21 @@ class Tower:
             raise self.refusal
         self.upstreams.append(Upstream(question))
         self.leases += 1
-        seat = Seat(Configured(name="p", kind="openai"), self.upstreams[-1])
-        upstream = UpstreamCall(call_id="u", model="m", stream=True, members={})
-        return upstream, Lease(seat, Target(provider="p", model="m"), self.release)
+        seat = Seat(Configured(name="p", kind="openai", retries=Retries(attempts=0)), self.upstreams[-1])
+        stop = Stop(
+            target=Target(provider="p", model="m"),
+            health=HealthBook().of(seat.configured, "m"),
+            speaks=True,
+            find_rates=lambda: None,
+            seat=seat,
+            label="m",
+        )
+        attempts = []
+        leg = Leg("p/*", [stop], "only", attempts, lambda: 0.0, is_strict=True)
+        ask = Ask(call_id="u", tenant="t", stream=True, members={})
+        return stack(PASSED_ON, self.telemetry, self.clock), Journey(ask, attempts, leg, iter(()), self.release)
 
-    def release(self, seat):
+    def release(self):
         self.leases -= 1
 
     def hear(self, call_id, key=KEY, **options):

@@ -76,6 +76,7 @@ def test_a_kind_speaks_what_it_is_known_for(fields, address, has_responses):
         ("kind: anthropic, dialects: [chat]", "kind anthropic cannot speak 'chat', but: messages, count_tokens"),
         ("kind: openai, dialects: [messages]", "kind openai cannot speak 'messages'"),
         ("kind: openai, dialects: [nonsense]", "providers[0].dialects[0]"),
+        ("kind: openai, batching: {window: 5s}", "providers[0].batching.window: must be at most 1s"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(fields, message):

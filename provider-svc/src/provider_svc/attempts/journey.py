@@ -1,0 +1,70 @@
+"""One call's way to its answer: the routes that it may take, and the upstream calls that were made."""
+
+from collections.abc import Callable, Iterator
+
+from chassis.errors import Reason, RunestoneError
+from provider_svc.attempts.ask import Ask
+from provider_svc.attempts.attempt import Attempt
+from provider_svc.attempts.leg import Leg, Step
+from provider_svc.attempts.stop import Stop
+from provider_svc.dialects.weaving import Weaving
+
+MOST = 16  # upstream calls for one call, whatever is configured
+
+
+class Journey:
+    """`leg` is the route that is asked now; `more` makes those of its fallbacks as they are needed. `attempts` grows as upstream calls are
+    made; `step` is where the next goes, None for the first of the leg; `weaving` is the stream that several may bring, where several may."""
+
+    __slots__ = ("_leave", "_more", "ask", "attempts", "leg", "step", "weaving")
+
+    def __init__(
+        self, ask: Ask, attempts: list[Attempt], leg: Leg, more: Iterator[Leg], leave: Callable[[], None]
+    ) -> None:
+        self.ask = ask
+        self.attempts = attempts
+        self.leg = leg
+        self.step: Step | None = None
+        self.weaving: Weaving | None = None
+        self._more = more
+        self._leave = leave
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether as many upstream calls were made as may be for one call."""
+        return len(self.attempts) >= MOST
+
+    def take_next_leg(self) -> bool:
+        """Goes on with the next route; False when there is none."""
+        leg = next(self._more, None)
+        if leg is None:
+            return False
+        self.leg, self.step = leg, None
+        return True
+
+    def depart(self, now: float) -> Attempt:
+        """The next upstream call, at the step that was chosen, else at the first of the leg.
+
+        Raises PROVIDER_OVERLOADED, with the time until one is tried again, when all targets are left alone.
+        """
+        step, self.step = self.step or self.leg.begin(now), None
+        if step is None:
+            message = f"every target of {self.leg.route!r} failed too often and is left alone for a moment"
+            raise RunestoneError(
+                Reason.PROVIDER_OVERLOADED, message, retry_after=self.leg.tell_when(now), may_have_begun=False
+            )
+        return self.visit(step.stop, step.why, now)
+
+    def visit(self, stop: Stop, why: str, now: float) -> Attempt:
+        """An upstream call to one of the leg's targets."""
+        call = self.ask.of(stop.target.model, is_strict=self.leg.is_strict, weaving=self.weaving)
+        attempt = Attempt(stop, call, route=self.leg.route, why=why, started=now, number=len(self.attempts) + 1)
+        self.attempts.append(attempt)
+        return attempt
+
+    def end(self) -> None:
+        """The call is over: its snapshot's providers may be closed."""
+        self._leave()
+
+    def __repr__(self) -> str:
+        return f"Journey({self.leg.route}, {self.attempts!r})"

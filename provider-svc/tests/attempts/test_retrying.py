@@ -1,0 +1,199 @@
+"""What a call finds when targets fail, before anything of an answer is its client's."""
+
+import asyncio
+import contextlib
+
+import pytest
+from attempts.scene import FAILED, OK, Ground, Scene, said, whys
+
+from chassis.errors import Reason, RunestoneError
+
+RATE_LIMITED = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "slowly", upstream_status=429, retry_after=1.5)
+SOON = RunestoneError(Reason.PROVIDER_OVERLOADED, "in a moment", upstream_status=503, retry_after=0.02)
+REFUSED = RunestoneError(Reason.PROVIDER_REFUSED, "no", upstream_status=400)
+TOO_LONG = RunestoneError(Reason.PROVIDER_REFUSED, "too long", upstream_status=400, code="context_length_exceeded")
+GONE = RunestoneError(Reason.PROVIDER_REFUSED, "no such model", upstream_status=404)
+UNTRANSLATED = RunestoneError(Reason.INVALID_REQUEST, "no word for that")
+
+THREE = """
+providers:
+  - {name: a, kind: openai, retries: {attempts: 1, backoff: 1ms}}
+  - {name: b, kind: openai, retries: {attempts: 1, backoff: 1ms}}
+  - {name: c, kind: openai, retries: {attempts: 1, backoff: 1ms}}
+models:
+  - name: m
+    targets: [{provider: a, model: x}, {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}]
+"""
+
+
+def failing(scene, **failures):
+    """Each provider named fails so many times."""
+    for name, errors in failures.items():
+        scene.played[name].scripts.extend([error] for error in errors)
+    return scene
+
+
+@pytest.mark.parametrize("error", [FAILED, RATE_LIMITED, TOO_LONG, GONE, UNTRANSLATED, SOON])
+async def test_what_one_target_cannot_answer_the_next_does(error):
+    journey, ground = await failing(Scene(THREE), a=[error], b=[error]).ask()
+    assert (whys(journey), ground.body) == ([("a", "only"), ("b", "failover"), ("c", "failover")], "c") or (
+        whys(journey)[1:],
+        ground.body,
+    ) == ([("b", "failover"), ("c", "failover")], "c")
+    assert [attempt.reason for attempt in journey.attempts] == [error.reason, error.reason, None]
+
+
+@pytest.mark.parametrize("error", [REFUSED, RunestoneError(Reason.CANCELLED, "gone"), KeyError("a bug")])
+async def test_what_would_be_the_same_everywhere_is_asked_once(error):
+    scene = failing(Scene(THREE), a=[error])
+    with pytest.raises(type(error)):
+        await scene.ask()
+    assert len(scene.last.attempts) == 1
+
+
+async def test_a_target_is_tried_again_when_no_other_is_left():
+    journey, ground = await failing(Scene(THREE), a=[FAILED], b=[FAILED], c=[FAILED]).ask()
+    assert whys(journey)[3:] == [("a", "retry")]
+    assert ground.body == "a"
+
+
+async def test_tries_are_bounded_and_the_last_failure_is_told():
+    scene = failing(Scene(THREE), a=[FAILED] * 9, b=[FAILED] * 9, c=[FAILED] * 9)
+    with pytest.raises(RunestoneError) as error:
+        await scene.ask()
+    assert error.value.reason is Reason.PROVIDER_FAILED
+    assert [name for name, _ in whys(scene.last)] == ["a", "b", "c", "a", "b", "c"]
+
+
+async def test_a_provider_that_says_when_is_asked_then():
+    """Its hint is kept, where it is not too long; nobody is asked before."""
+    scene = failing(Scene(THREE), a=[SOON], b=[REFUSED], c=[])
+    scene = Scene(THREE.replace(", {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}", ""))
+    failing(scene, a=[SOON])
+    begun = asyncio.get_running_loop().time()
+    journey, _ = await scene.ask()
+    assert whys(journey) == [("a", "only"), ("a", "retry")]
+    assert asyncio.get_running_loop().time() - begun >= 0.02
+
+
+async def test_a_hint_that_is_too_long_is_the_clients():
+    scene = Scene(THREE.replace(", {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}", ""))
+    failing(scene, a=[RunestoneError(Reason.PROVIDER_OVERLOADED, "later", retry_after=60.0)])
+    with pytest.raises(RunestoneError) as error:
+        await scene.ask()
+    assert (error.value.retry_after, len(scene.last.attempts)) == (60.0, 1)
+
+
+async def test_of_several_hints_the_soonest_is_told():
+    scene = failing(Scene(THREE), a=[RATE_LIMITED])
+    for name, seconds in (("b", 9.0), ("c", 30.0)):
+        failing(scene, **{name: [RunestoneError(Reason.PROVIDER_RATE_LIMITED, "slowly", retry_after=seconds)] * 3})
+    scene.played["a"].scripts.extend([[RATE_LIMITED]] * 3)
+    with pytest.raises(RunestoneError) as error:
+        await scene.ask()
+    assert error.value.retry_after == 1.5
+
+
+async def test_what_has_begun_is_not_asked_again():
+    scene = Scene(THREE)
+    scene.played["a"].scripts.append([OK, said("half"), FAILED])
+    ground = Ground()
+    with pytest.raises(RunestoneError):
+        await scene.ask(ground=ground)
+    assert (ground.body, len(scene.last.attempts)) == ("half", 1)
+
+
+async def test_an_answer_that_was_accepted_and_brought_nothing_gives_way_to_another():
+    scene = Scene(THREE)
+    scene.played["a"].scripts.append([OK, FAILED])
+    _, ground = await scene.ask()
+    assert [attempt.provider for attempt in ground.accepted] == ["a", "b"]
+    assert ground.body == "b"
+
+
+async def test_nothing_is_tried_that_would_come_too_late():
+    scene = Scene(THREE.replace("backoff: 1ms", "backoff: 50s, max_backoff: 50s"), seed=3)
+    failing(scene, a=[FAILED] * 9, b=[FAILED] * 9, c=[FAILED] * 9)
+    with pytest.raises(RunestoneError):
+        await scene.ask(deadline=scene.clock.monotonic() + 0.5)
+    assert len(scene.last.attempts) == 3
+
+
+async def test_when_everything_fails_the_upstream_calls_stay_within_the_budget():
+    scene = Scene(THREE)
+    for played in scene.played.values():
+        played.scripts.extend([[FAILED]] * 5_000)
+    for _ in range(1_000):
+        with pytest.raises(RunestoneError):
+            await scene.ask()
+        scene.clock.advance(0.005)
+    made = sum(len(played.calls) for played in scene.played.values())
+    assert made <= 1_200
+    assert made >= 1_000  # every call was still given its chance
+
+
+async def test_a_target_that_keeps_failing_is_left_alone_and_comes_back():
+    scene = failing(Scene(THREE), a=[FAILED] * 5)
+    for _ in range(20):
+        _, ground = await scene.ask()
+        assert ground.body == "b"
+    assert len(scene.played["a"].calls) == 5
+    scene.clock.advance(3)
+    assert (await scene.ask())[1].body == "a"
+
+
+async def test_where_all_are_left_alone_one_is_asked_all_the_same():
+    """A call is not lost that some target could answer."""
+    scene = Scene(THREE)
+    for name in "abc":
+        while scene.health(name).admits(scene.clock.monotonic()):
+            failing(scene, **{name: [FAILED]})
+            with contextlib.suppress(RunestoneError):
+                await scene.ask(provider=name)
+    failing(scene, a=[FAILED])
+    _, ground = await scene.ask()
+    assert ground.body == "b"
+
+
+FALLBACKS = """
+providers: [{name: a, kind: openai, retries: {attempts: 0}}, {name: b, kind: openai, retries: {attempts: 0}}]
+models:
+  - {name: m, targets: [{provider: a, model: x}], fallbacks: [n, o]}
+  - {name: n, targets: [{provider: b, model: y}]}
+  - {name: o, targets: [{provider: b, model: z}], on_loss: drop}
+"""
+
+
+async def test_fallbacks_are_asked_in_turn_as_their_own_routes_say():
+    scene = failing(Scene(FALLBACKS), a=[FAILED], b=[FAILED])
+    journey, ground = await scene.ask()
+    assert [(one.route, one.model, one.why) for one in journey.attempts[1:]] == [
+        ("n", "y", "fallback"),
+        ("o", "z", "fallback"),
+    ]
+    assert [call.is_strict for call in scene.played["b"].calls] == [True, False]
+    assert (ground.body, scene.extra("fallback")) == ("b", 2)
+
+
+async def test_a_request_that_is_wrong_does_not_fall_back_and_one_that_is_too_long_does():
+    scene = failing(Scene(FALLBACKS), a=[REFUSED, TOO_LONG])
+    with pytest.raises(RunestoneError):
+        await scene.ask()
+    assert len(scene.last.attempts) == 1
+    assert (await scene.ask())[1].body == "b"
+
+
+async def test_fallbacks_of_fallbacks_are_not_asked():
+    scene = failing(Scene(FALLBACKS), b=[FAILED])
+    with pytest.raises(RunestoneError):
+        await scene.ask("n")
+    assert len(scene.last.attempts) == 1
+
+
+async def test_extra_calls_are_counted_by_route_and_reason():
+    scene = failing(Scene(THREE), a=[FAILED])
+    await scene.ask()
+    text = scene.metrics.exposition().decode()
+    assert 'upstream_extra_calls_total{reason="PROVIDER_FAILED",route="m",why="failover"} 1.0' in text or (
+        scene.extra("failover") == 1
+    )
