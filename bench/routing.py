@@ -129,7 +129,9 @@ async def measure(ask: Callable[[], Coroutine[Any, Any, None]]) -> float:
 async def measure_all() -> Mapping[str, float]:
     """By route, what the provider alone takes taken off."""
     bench, prompt = Bench(), Prompt()
-    alone = await measure(lambda: prompt.call(UpstreamCall(call_id="c", model="x", stream=True, members={}), Gathered()))
+    alone = await measure(
+        lambda: prompt.call(UpstreamCall(call_id="c", model="x", stream=True, members={}), Gathered())
+    )
     names = list(bench.routes.catalog.names)
     return {name: await measure(lambda name=name: bench.ask(name)) - alone for name in names}  # type: ignore[misc]
 
