@@ -1,24 +1,46 @@
 """From what a call asks to the ways that it may take: which routes, their targets in order, and what stands around them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from chassis.clock import Clock
 from chassis.config.catalog import Route
 from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.asking import Asking
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Leg, Stop
 from provider_svc.attempts.stack import stack
-from provider_svc.health import HealthBook
+from provider_svc.health import HealthBook, TargetHealth
 from provider_svc.roster import Roster
-from provider_svc.routing import Candidate, find_route, find_target_at, needs_matter, rank, read_needs, read_unit
+from provider_svc.routing import (
+    Candidate,
+    Explanation,
+    Needs,
+    explain,
+    find_route,
+    find_target_at,
+    needs_matter,
+    rank,
+    read_needs,
+    read_unit,
+)
 from provider_svc.seats import Routes, Seat
 from provider_svc.telemetry import Telemetry
 
 NAMED, FALLBACK = "named", "fallback"
+
+Find = Callable[[Configured, str], TargetHealth]
+
+
+class Explained(NamedTuple):
+    """One of the routes that a call may take, and its targets in their order, those last that would not be asked."""
+
+    route: Route
+    targets: Sequence[Explanation]
 
 
 class Dispatch:
@@ -50,12 +72,29 @@ class Dispatch:
 
     def list_stops(self, routes: Routes, ask: Ask, route: Route) -> list[Stop]:
         """The targets of a route in the order in which they are asked now. Raises as `plan` does."""
-        candidates = [self._candidate(routes, target, ask) for target in route.targets]
+        weighed = self._weigh(routes, ask, route, self._book.of)
+        ranking = rank(route, *weighed, self._draw, self._clock.monotonic())
+        return [self._stop(routes, route, choice.target, choice.why) for choice in ranking.choices]
+
+    def explain(self, routes: Routes, ask: Ask, model: str) -> list[Explained]:
+        """Where `ask`, as a call of the public name `model`, would go now, and why: its route, then the fallbacks. Nothing is asked, and no
+        health changes. Raises MODEL_NOT_FOUND."""
+        route = find_route(routes.catalog, model)
+        now = self._clock.monotonic()
+        return [
+            Explained(one, explain(one, *self._weigh(routes, ask, one, self._book.look_at), self._draw, now))
+            for one, _ in ((route, ""), *self._fallbacks(routes, route))
+        ]
+
+    def _weigh(
+        self, routes: Routes, ask: Ask, route: Route, find: Find
+    ) -> tuple[Sequence[Candidate], Needs | None, bytes]:
+        """What a route's order depends on: its candidates, what the call needs, and what sticks."""
+        candidates = [self._candidate(routes, target, ask, find) for target in route.targets]
         needs = read_needs(ask.members) if needs_matter(route) else None
         is_sticky = route.entry.strategy == "sticky"
         unit = read_unit(ask.tenant, ask.members, route.entry.sticky_by) if is_sticky else b""
-        ranking = rank(route, candidates, needs, unit, self._draw, self._clock.monotonic())
-        return [self._stop(routes, route, choice.target, choice.why) for choice in ranking.choices]
+        return candidates, needs, unit
 
     def _legs(self, routes: Routes, ask: Ask, route: Route) -> Iterator[Leg]:
         """One a route that can answer at all, made when it is asked for. Raises at the first what `plan` raises."""
@@ -90,11 +129,12 @@ class Dispatch:
         stop = self._stop(routes, route, target, NAMED)
         return route, iter([Leg(route.name, [stop], self._draw, is_strict=route.is_strict)])
 
-    def _candidate(self, routes: Routes, target: Target, ask: Ask) -> Candidate:
+    @staticmethod
+    def _candidate(routes: Routes, target: Target, ask: Ask, find: Find) -> Candidate:
         seat = _seat_of(routes, target)
         return Candidate(
             target=target,
-            health=self._book.of(seat.configured, target.model),
+            health=find(seat.configured, target.model),
             speaks=ask.dialect in seat.dialects,
             find_rates=partial(seat.prices.find, target.model),
         )

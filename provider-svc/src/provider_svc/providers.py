@@ -1,5 +1,6 @@
 """From a provider's configuration to the thing that calls it: one table of kinds."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from weakref import WeakSet
@@ -55,3 +56,11 @@ class ProviderFactory:
     def count_connections(self) -> int:
         """Open connections to providers, idle ones included."""
         return sum(upstream.statistics()["connections"] for upstream in self._upstreams)
+
+    def count_connections_of(self, provider: str) -> Counter[str]:
+        """What the connections to one provider do now, by what they do."""
+        numbers = Counter[str]()
+        for upstream in self._upstreams:
+            if upstream.name == provider:
+                numbers.update(upstream.statistics())
+        return numbers

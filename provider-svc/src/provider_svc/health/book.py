@@ -35,6 +35,10 @@ class HealthBook:
         """The same where it is known; None where nobody has asked for it."""
         return self._targets.get((provider, model))
 
+    def look_at(self, configured: Configured, model: str) -> TargetHealth:
+        """As `of`, for who only looks: a target that nobody has asked for is well, and stays unknown."""
+        return self.find(configured.name, model) or TargetHealth(configured, model, self._tell)
+
     def __iter__(self) -> Iterator[TargetHealth]:
         return iter(list(self._targets.values()))
 
