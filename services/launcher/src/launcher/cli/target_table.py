@@ -20,8 +20,8 @@ TARGETS: Columns[TargetLine] = {
     "in flight": lambda line: str(line.running),
     "first byte": lambda line: spell_seconds(line.first_byte),
     "95 %": lambda line: spell_seconds(line.first_byte_p95),
-    "failed lately": lambda line: f"{line.recent_failures} of {line.recent_calls}" if line.recent_calls else NOTHING,
-    "last failure": lambda line: line.last_failure or NOTHING,
+    "failed": lambda line: f"{line.recent_failures} of {line.recent_calls}" if line.recent_calls else NOTHING,
+    "last failure": lambda line: spell_reason(line.last_failure),
     "again in": lambda line: spell_seconds(line.retry_after),
 }
 KEYS: Columns[KeyLine] = {
@@ -57,6 +57,11 @@ def spell_seconds(seconds: float | None) -> str:
     if seconds is None:
         return NOTHING
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def spell_reason(reason: str | None) -> str:
+    """Why a call failed, without saying again whose fault it was: `timeout`, `rate limited`."""
+    return reason.removeprefix("PROVIDER_").lower().replace("_", " ") if reason else NOTHING
 
 
 def _draw(lines: Sequence[Line], columns: Columns[Line]) -> Table:
