@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from real_mesh import PRICES, Mesh, mesh_running
+from real_mesh import LONE, PRICES, Mesh, mesh_running
 from sdk_clients import CLIENTS, ChatClient, MessagesClient, ResponsesClient
 
 from chassis.testing import free_port
@@ -48,7 +48,7 @@ CELLS = [Cell(client, maker, stream) for client in CLIENTS for maker in MAKERS f
 
 def describe(port: int, suffix: str = "", timeouts: Mapping[str, str] = PATIENT) -> list[dict[str, Any]]:
     """Providers of every kind at `port`, named as their makers and `suffix`."""
-    own = {"api_key": "upstream-secret", "timeouts": dict(timeouts), "prices": PRICES}
+    own = {"api_key": "upstream-secret", "timeouts": dict(timeouts), "prices": PRICES, **LONE}
     return [
         {"name": f"{name}{suffix}", "kind": kind, "base_url": f"http://127.0.0.1:{port}{path}", **own}
         for name, (kind, path) in MAKERS.items()

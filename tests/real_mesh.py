@@ -21,6 +21,8 @@ from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 ACME, LIMITED, OTHER = "acme-key-0123456789", "limited-key-0123456789", "other-key-0123456789"
 RUNESTONE = Path(sys.executable).with_name("runestone")
 START_PATIENCE = 30.0
+# One target, asked once, whatever it wishes: what happens between several is another test's.
+LONE = {"retries": {"attempts": 0}, "breaker": {"failures": 10**6}, "ejection": {"calls": 10**6}}
 PRICES = [{"model": "*", "input": 1, "cached_input": 0.1, "output": 2}]  # dollars for a million tokens
 
 
@@ -82,6 +84,7 @@ def configuration(fake_port: int, **sections: Any) -> dict[str, Any]:
                 "api_key": "upstream-secret",
                 "timeouts": timeouts,
                 "prices": PRICES,
+                **LONE,
             },
             {
                 "name": "claude",
@@ -90,8 +93,9 @@ def configuration(fake_port: int, **sections: Any) -> dict[str, Any]:
                 "api_key": "upstream-secret",
                 "timeouts": timeouts,
                 "prices": PRICES,
+                **LONE,
             },
-            {"name": "nobody", "kind": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1"},
+            {"name": "nobody", "kind": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1", **LONE},
         ],
         "models": [
             {"name": "simulated", "targets": [{"provider": "sim", "model": "simulated"}]},

@@ -17,6 +17,7 @@ from gateway_edge.call import Call
 from gateway_edge.callers.scopes import Scope
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.door.metrics import EdgeMetrics
+from gateway_edge.door.running import _note_way
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.question.leading import Leading, RuleFailures
@@ -58,9 +59,11 @@ class Edge:
         self._make_call = make_call
         self.key = Principal(tenant="acme", key="ci", limits=())
 
-    async def ask(self, body: bytes, *, call_id: str = "req_1", endpoint: str = "", **made: Any) -> Call:
+    async def ask(
+        self, body: bytes, *, call_id: str = "req_1", cause: str = "", endpoint: str = "", **made: Any
+    ) -> Call:
         call = self._make_call(body, is_bare=True, endpoint=ENDPOINTS[endpoint or "/v1/chat/completions"], **made)
-        call.id, call.principal, call.is_repeatable = call_id, self.key, True
+        call.id, call.cause, call.principal, call.is_repeatable = call_id, cause, self.key, True
 
         async def end(call: Call) -> None:
             """What comes behind is somebody else's."""
@@ -172,6 +175,13 @@ async def test_calls_that_are_divided_one_by_one_are_no_repetitions(edge: Edge) 
     assert (await edge.ask(body("trial", user="ada"))).is_repeatable
 
 
+async def test_what_the_edge_asks_anew_for_a_call_is_in_that_calls_arm(edge: Edge) -> None:
+    """A stale answer is replaced under the key that it was found by."""
+    for number in range(16):
+        first = await edge.ask(body("lots"), call_id=f"req_{number}")
+        assert (await edge.ask(body("lots"), call_id="req_inner", cause=first.id)).asked.route == first.asked.route
+
+
 async def test_a_user_stays_in_an_arm_and_many_are_in_all(edge: Edge) -> None:
     routes = {user: (await edge.ask(body("trial", user=user))).asked.route.name for user in map(str, range(64))}
     assert set(routes.values()) == {"a", "b"}
@@ -212,6 +222,23 @@ async def test_a_question_that_is_changed_to_one_that_leads_nowhere_forgets_wher
     await edge.validate.ask(call)
     assert (call.asked.route.name, call.outcome.route, call.outcome.experiment) == ("plain", "", "")
     assert not [name for name in call.reply.headers if name.startswith("x-runestone")]
+
+
+async def test_a_sampled_call_says_in_its_span_where_it_was_led(edge: Edge) -> None:
+    class Span:
+        def set_attributes(self, said: dict[str, str]) -> None:
+            self.said = said
+
+    led, plain = Span(), Span()
+    call = await edge.ask(body("trial", user="ada"))
+    _note_way(led, call)
+    assert led.said == {
+        "runestone.route": call.outcome.route,
+        "runestone.experiment": "tone",
+        "runestone.arm": call.outcome.arm,
+    }
+    _note_way(plain, await edge.ask(body("plain")))
+    assert plain.said == {}
 
 
 def test_without_rules_and_experiments_there_is_nobody_to_ask(catalog: Catalog, log: Any) -> None:

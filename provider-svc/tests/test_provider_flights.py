@@ -15,11 +15,12 @@ from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.journey import Journey
-from provider_svc.attempts.leg import Leg, Stop
+from provider_svc.attempts.leg import Leg
 from provider_svc.attempts.stack import stack
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call
 from provider_svc.flights import Flights
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
 from provider_svc.provider import Begun, Chunk, Meter
 from provider_svc.seats import Seat
@@ -90,11 +91,18 @@ class Stage:
 
         def plan():
             self.seat.holders += 1
-            health = HealthBook().of(self.seat.configured, "m")
-            leg = Leg(
-                "r", [Stop(Target(provider="p", model="m"), self.seat, health, "only", "m")], float, is_strict=True
+            health, attempts = HealthBook().of(self.seat.configured, "m"), []
+            stop = Stop(
+                target=Target(provider="p", model="m"),
+                health=health,
+                speaks=True,
+                find_rates=lambda: None,
+                seat=self.seat,
+                label="m",
             )
-            self.journey = Journey(Ask(call_id=call_id, tenant="t", stream=True, members={}), iter([leg]), release)
+            leg = Leg("r", [stop], "only", attempts, float, is_strict=True)
+            ask = Ask(call_id=call_id, tenant="t", stream=True, members={})
+            self.journey = Journey(ask, attempts, leg, iter(()), release)
             return stack(PASSED_ON, self.telemetry, self.clock), self.journey
 
         self.flights.check_new(call_id)

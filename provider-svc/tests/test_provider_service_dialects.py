@@ -10,7 +10,7 @@ from chassis.config.models import Target
 from chassis.config.providers import Provider as Configured
 from provider_svc import events
 from provider_svc.attempts.attempt import Attempt
-from provider_svc.attempts.leg import Stop
+from provider_svc.attempts.stop import Stop
 from provider_svc.provider import Begun, UpstreamCall
 from provider_svc.seats import Seat
 from provider_svc.sse import read_event
@@ -76,7 +76,9 @@ async def test_the_same_key_in_another_dialect_is_another_question(rig):
 def test_what_was_left_out_and_what_comes_instead_of_json_is_told(begun):
     seat = Seat(Configured(name="p", kind="openai"), SimpleNamespace(dialects=frozenset()))
     call = UpstreamCall(call_id="c", model="m", stream=False, members={})
-    stop = Stop(Target(provider="p", model="m"), seat, None, "only", "m")
+    stop = Stop(
+        target=Target(provider="p", model="m"), health=None, speaks=True, find_rates=lambda: None, seat=seat, label="m"
+    )
     attempt = Attempt(stop, call, route="m", why="only", started=0.0, number=1)
     attempt.begun = begun
     step = events.accepted(attempt, [attempt]).accepted

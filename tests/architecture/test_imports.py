@@ -17,7 +17,15 @@ ALLOWED = {
 
 # The pure hearts: the clock, the network and chance are given to them, never fetched. A folder stands for all that is below it.
 HEARTS = {
-    "chassis": ["gcra.py", "deadline.py", "features.py", "globs.py", "billing/price.py", "billing/estimate.py"],
+    "chassis": [
+        "gcra.py",
+        "deadline.py",
+        "features.py",
+        "globs.py",
+        "billing/price.py",
+        "billing/estimate.py",
+        "billing/total.py",
+    ],
     "gateway_edge": [
         "question/fingerprint.py",
         "question/body.py",
@@ -52,6 +60,7 @@ HEARTS = {
         "transform/stream_redaction.py",
         "transform/texts.py",
     ],
+    "cache_svc": ["hints/topic.py"],
     "launcher": ["keyring.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
@@ -72,6 +81,7 @@ HEARTS = {
         "keeping.py",
         "documents.py",
         "failures.py",
+        "health/",
         "openai/form.py",
         "openai/media.py",
         "openai/quirks.py",
@@ -88,6 +98,9 @@ HEARTS = {
         "simulated/embeddings.py",
         "simulated/moderations.py",
         "simulated/rerank.py",
+        "hints/heard.py",
+        "hints/outbox.py",
+        "hints/target_key.py",
         "http1/coding.py",
         "http1/origin.py",
         "http1/reply.py",

@@ -14,7 +14,7 @@ import grpc
 import openai
 import pytest
 from fake_provider import FakeProvider
-from real_mesh import ACME, OTHER, PRICES, Mesh, mesh_running
+from real_mesh import ACME, LONE, OTHER, PRICES, Mesh, mesh_running
 
 from chassis.testing import find_redis, free_port, redis_server
 from runestone.introspection.v1.introspection_pb2 import GetStatusRequest
@@ -49,6 +49,7 @@ def configure(ports: list[int], **sections: Any) -> dict[str, Any]:
         {
             "name": name,
             "kind": kind,
+            **LONE,
             "base_url": f"http://127.0.0.1:{base}",
             "api_key": "upstream-secret",
             "timeouts": timeouts,

@@ -6,6 +6,7 @@ import secrets
 from cache_svc.answers import Answers
 from cache_svc.changes import ChangeLog
 from cache_svc.eviction.tiny_lfu import TinyLfu
+from cache_svc.hints.opening import serve_hints
 from cache_svc.key_log import KeyLog, NamedStore
 from cache_svc.keys import Keys
 from cache_svc.measured import MeasuredStore
@@ -30,7 +31,7 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store and its log, seals and measures them, serves them; beside them what edges share."""
+    """Opens the store and its log, seals and measures them, serves them; beside them what edges share, and hints."""
     settings = CacheSettings.of(runtime.settings)
     seals = _open_seals(runtime, settings)
     client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
@@ -44,6 +45,7 @@ async def build(runtime: Runtime) -> None:
         StateServicer(state, runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
+    await serve_hints(runtime, settings)
 
 
 def _open_seals(runtime: Runtime, settings: CacheSettings) -> Seals:

@@ -11,15 +11,18 @@ from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.asking import Asking
+from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
-from provider_svc.attempts.leg import Leg, Stop
+from provider_svc.attempts.leg import Leg
 from provider_svc.attempts.stack import stack
-from provider_svc.health import HealthBook, TargetHealth
+from provider_svc.attempts.stop import Stop
+from provider_svc.health.book import HealthBook
+from provider_svc.health.target import TargetHealth
 from provider_svc.roster import Roster
 from provider_svc.routing import (
-    Candidate,
     Explanation,
     Needs,
+    Ranking,
     explain,
     find_route,
     find_target_at,
@@ -28,7 +31,7 @@ from provider_svc.routing import (
     read_needs,
     read_unit,
 )
-from provider_svc.seats import Routes, Seat
+from provider_svc.seats import Routes
 from provider_svc.telemetry import Telemetry
 
 NAMED, FALLBACK = "named", "fallback"
@@ -61,53 +64,61 @@ class Dispatch:
         Raises MODEL_NOT_FOUND, NOT_FOUND for an unknown provider, or INVALID_REQUEST when there are targets and none can answer such a
         call.
         """
+        attempts: list[Attempt] = []
         if provider:
-            route, legs = self._name(routes, ask, model, provider)
+            route, leg = self._name(routes, ask, model, provider, attempts)
+            more: Iterator[Leg] = iter(())
         else:
             route = find_route(routes.catalog, model)
-            legs = self._legs(routes, ask, route)
-        journey = Journey(ask, legs, partial(self._roster.leave, routes))
+            if route.entry.fallbacks:
+                more = self._legs(routes, ask, route, attempts)
+                leg = next(more)
+            else:
+                leg, more = self._leg(routes, ask, route, attempts), iter(())
         self._roster.board(routes)
-        return self._stack(routes, route), journey
+        return self._stack(routes, route), Journey(ask, attempts, leg, more, partial(self._roster.leave, routes))
 
-    def list_stops(self, routes: Routes, ask: Ask, route: Route) -> list[Stop]:
+    def rank(self, routes: Routes, ask: Ask, route: Route) -> Ranking[Stop]:
         """The targets of a route in the order in which they are asked now. Raises as `plan` does."""
-        weighed = self._weigh(routes, ask, route, self._book.of)
-        ranking = rank(route, *weighed, self._draw, self._clock.monotonic())
-        return [self._stop(routes, route, choice.target, choice.why) for choice in ranking.choices]
+        stops, (needs, unit) = self.list_stops(routes, ask, route), _read(ask, route)
+        return rank(route, stops, needs, unit, self._draw, self._clock.monotonic())
 
     def explain(self, routes: Routes, ask: Ask, model: str) -> list[Explained]:
         """Where `ask`, as a call of the public name `model`, would go now, and why: its route, then the fallbacks. Nothing is asked, and no
         health changes. Raises MODEL_NOT_FOUND."""
         route = find_route(routes.catalog, model)
-        now = self._clock.monotonic()
-        return [
-            Explained(one, explain(one, *self._weigh(routes, ask, one, self._book.look_at), self._draw, now))
-            for one, _ in ((route, ""), *self._fallbacks(routes, route))
-        ]
+        return [self._explain(routes, ask, one) for one, _ in ((route, ""), *self._fallbacks(routes, route))]
 
-    def _weigh(
-        self, routes: Routes, ask: Ask, route: Route, find: Find
-    ) -> tuple[Sequence[Candidate], Needs | None, bytes]:
-        """What a route's order depends on: its candidates, what the call needs, and what sticks."""
-        candidates = [self._candidate(routes, target, ask, find) for target in route.targets]
-        needs = read_needs(ask.members) if needs_matter(route) else None
-        is_sticky = route.entry.strategy == "sticky"
-        unit = read_unit(ask.tenant, ask.members, route.entry.sticky_by) if is_sticky else b""
-        return candidates, needs, unit
+    def list_stops(self, routes: Routes, ask: Ask, route: Route) -> Sequence[Stop]:
+        """The targets of a route, in the configuration's order. Those of a name of the configuration are found once."""
+        if route.targets is not routes.stops.get((route.name, ask.dialect), ((), ()))[0]:
+            stops = [self._stop(routes, ask, route, target, self._book.of) for target in route.targets]
+            routes.stops[route.name, ask.dialect] = (route.targets, stops)
+        return routes.stops[route.name, ask.dialect][1]
 
-    def _legs(self, routes: Routes, ask: Ask, route: Route) -> Iterator[Leg]:
-        """One a route that can answer at all, made when it is asked for. Raises at the first what `plan` raises."""
+    def _explain(self, routes: Routes, ask: Ask, route: Route) -> Explained:
+        stops = [self._stop(routes, ask, route, target, self._book.look_at) for target in route.targets]
+        needs, unit = _read(ask, route)
+        return Explained(route, explain(route, stops, needs, unit, self._draw, self._clock.monotonic()))
+
+    def _leg(self, routes: Routes, ask: Ask, route: Route, attempts: Sequence[Attempt], why: str = "") -> Leg:
+        choices = self.rank(routes, ask, route).choices
+        stops = [choice.candidate for choice in choices]
+        return Leg(route.name, stops, why or choices[0].why, attempts, self._draw, is_strict=route.is_strict)
+
+    def _legs(self, routes: Routes, ask: Ask, route: Route, attempts: Sequence[Attempt]) -> Iterator[Leg]:
+        """The route's, then its fallbacks', each made when it is needed; those that cannot answer such a call are passed over. Raises when
+        none can what the first says."""
         refusal: RunestoneError | None = None
         for one, why in ((route, ""), *self._fallbacks(routes, route)):
             try:
-                stops = self.list_stops(routes, ask, one)
+                leg = self._leg(routes, ask, one, attempts, why)
             except RunestoneError as error:
                 refusal = refusal or error
                 continue
-            yield Leg(one.name, stops, self._draw, is_strict=one.is_strict, why=why)
+            yield leg
             refusal = None
-        if refusal is not None:
+        if refusal is not None and not attempts:
             raise refusal
 
     @staticmethod
@@ -115,7 +126,9 @@ class Dispatch:
         found = (routes.catalog.find_route(name) for name in route.entry.fallbacks)
         return [(one, FALLBACK) for one in found if one is not None]
 
-    def _name(self, routes: Routes, ask: Ask, model: str, provider: str) -> tuple[Route, Iterator[Leg]]:
+    def _name(
+        self, routes: Routes, ask: Ask, model: str, provider: str, attempts: Sequence[Attempt]
+    ) -> tuple[Route, Leg]:
         """The one target at a provider; where something is kept there, whatever the routes say of its model."""
         if provider not in routes.seats:
             message = f"there is no provider {provider[:200]!r} in the configuration, or not any more"
@@ -126,23 +139,23 @@ class Dispatch:
         else:
             route = find_route(routes.catalog, model)
             target = find_target_at(route, model, provider)
-        stop = self._stop(routes, route, target, NAMED)
-        return route, iter([Leg(route.name, [stop], self._draw, is_strict=route.is_strict)])
+        stop = self._stop(routes, ask, route, target, self._book.of)
+        return route, Leg(route.name, [stop], NAMED, attempts, self._draw, is_strict=route.is_strict)
 
     @staticmethod
-    def _candidate(routes: Routes, target: Target, ask: Ask, find: Find) -> Candidate:
-        seat = _seat_of(routes, target)
-        return Candidate(
+    def _stop(routes: Routes, ask: Ask, route: Route, target: Target, find: Find) -> Stop:
+        seat = routes.seats.get(target.provider)
+        if seat is None:
+            message = f"the configuration has no provider {target.provider!r}"
+            raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
+        return Stop(
             target=target,
             health=find(seat.configured, target.model),
             speaks=ask.dialect in seat.dialects,
             find_rates=partial(seat.prices.find, target.model),
+            seat=seat,
+            label=_label(route, target),
         )
-
-    def _stop(self, routes: Routes, route: Route, target: Target, why: str) -> Stop:
-        seat = _seat_of(routes, target)
-        health = self._book.of(seat.configured, target.model)
-        return Stop(target, seat, health, why, label=_label(route, target))
 
     def _stack(self, routes: Routes, route: Route) -> Asking:
         """What stands around a route, the same for all its calls under one snapshot."""
@@ -152,15 +165,13 @@ class Dispatch:
         return asking
 
 
-def _seat_of(routes: Routes, target: Target) -> Seat:
-    seat = routes.seats.get(target.provider)
-    if seat is None:
-        message = f"the configuration has no provider {target.provider!r}"
-        raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
-    return seat
+def _read(ask: Ask, route: Route) -> tuple[Needs | None, bytes]:
+    """What the call needs, where that matters, and what sticks of it."""
+    needs = read_needs(ask.members) if needs_matter(route) else None
+    is_sticky = route.entry.strategy == "sticky"
+    return needs, read_unit(ask.tenant, ask.members, route.entry.sticky_by) if is_sticky else b""
 
 
 def _label(route: Route, target: Target) -> str:
     """The target's model as the configuration has it; `*` for what clients name."""
-    is_configured = any(target is one for one in route.entry.targets)
-    return target.model if is_configured else "*"
+    return target.model if any(target is one for one in route.entry.targets) else "*"

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from chassis.config.catalog import Catalog
 from chassis.globs import Globs
-from provider_svc.health import HealthBook, TargetHealth
+from provider_svc.health.book import HealthBook
+from provider_svc.health.breaker import State
+from provider_svc.health.target import TargetHealth
 from provider_svc.seats import Routes
 
 WILD = "*"
+LEFT_ALONE = frozenset({State.OPEN, State.EJECTED})
 
 
 class Watched(NamedTuple):
@@ -65,6 +68,6 @@ def add_up(targets: Sequence[Watched], now: float) -> Mapping[tuple[str, str], t
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for health, _, label in targets:
         running, is_open = sums.get((health.provider, label), (0, 0))
-        alone = int(health.retry_at(now) > now)
+        alone = int(health.state(now) in LEFT_ALONE)
         sums[health.provider, label] = running + health.running, max(is_open, alone)
     return sums

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from chassis.billing.estimate import Passed
+from provider_svc.dialects.weaving import Weaving
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import Resource
@@ -39,7 +40,8 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     `model` is the target's own name for the model. Of a body that is not JSON, `form` has the whole (its media type is
     `content_type`), and `members` are empty. `headers` are the client's for its maker's API. Where the call has to be translated,
     `is_strict` refuses what may change the answer and cannot be carried. With `kept` no model is asked, but for what the provider keeps:
-    nothing is metered then."""
+    nothing is metered then. With a `weaving` a stream of a conversation is written into that, so that another call may go on where this
+    one breaks off."""
 
     call_id: str
     model: str
@@ -51,6 +53,7 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     is_strict: bool = True
     kept: Kept | None = None
+    weaving: Weaving | None = None
     meter: Meter = msgspec.field(default_factory=Meter)
 
 

@@ -6,7 +6,8 @@ from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
+from provider_svc.hints.opening import open_hints
 from provider_svc.inspection import list_targets
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
@@ -35,6 +36,7 @@ async def build(runtime: Runtime) -> None:
     roster = await runtime.open(Roster(factory.open, runtime.spawn, open_prices))
     routes = runtime.snapshots.follow(roster.make, keeps_past=True, drop=roster.drop)
     book = HealthBook()
+    book.on_new = open_hints(runtime, book).warn
     dispatch = Dispatch(roster, book, telemetry, runtime.clock, random.random)
     pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)

@@ -11,7 +11,8 @@ from chassis.snapshots import Editions
 from provider_svc.attempts.ask import Ask
 from provider_svc.dispatch import Dispatch, Explained
 from provider_svc.envelope import read_members
-from provider_svc.health import HealthBook, State
+from provider_svc.health.book import HealthBook
+from provider_svc.health.breaker import State
 from provider_svc.inspection import Watched, list_targets
 from provider_svc.seats import Routes
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED

@@ -1,7 +1,7 @@
 """A provider around a provider: it speaks every dialect of conversations, whichever the one inside speaks.
 
 What the inner one speaks itself passes untouched, as bytes. Everything else is translated, always as a stream: a unary answer is
-its fold.
+its fold. A stream that may have to go on elsewhere (`UpstreamCall.weaving`) is translated in any case.
 """
 
 from abc import ABC, abstractmethod
@@ -19,6 +19,7 @@ from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import End, Step
 from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
+from provider_svc.dialects.weaving import Weaving
 from provider_svc.provider import Begun, Chunk, Meter, Provider, Sink, UpstreamCall
 from provider_svc.routing import unspoken
 from provider_svc.sse import read_event
@@ -56,19 +57,24 @@ class Translating:
 
     async def call(self, call: UpstreamCall, sink: Sink) -> None:
         """See `Provider.call`. Raises INVALID_REQUEST, before anything is sent, for what cannot be translated."""
-        spoken = self._inner.dialects
-        if call.dialect in spoken:
+        spoken, weaving = self._inner.dialects, _find_weaving(call)
+        is_spoken = call.dialect in spoken
+        if is_spoken and weaving is None:
             await self._inner.call(call, sink)
             return
-        target = None if call.kept is not None else find_translation(call.dialect, spoken)
-        if target is None:
+        target = call.dialect if is_spoken else find_translation(call.dialect, spoken)
+        if target is None or call.kept is not None:
             raise unspoken(call.model)
-        await self._translate(call, target, sink)
+        await self._translate(call, target, sink, weaving)
 
-    async def _translate(self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink) -> None:
+    async def _translate(
+        self, call: UpstreamCall, target: Dialect.ValueType, sink: Sink, weaving: Weaving | None
+    ) -> None:
         asked, spoken = DIALECTS[call.dialect], DIALECTS[target]
         losses = Losses(is_strict=call.is_strict)
         prompt, reader = asked.read_prompt(call.members, losses), spoken.open_reader()
+        if weaving is not None:
+            prompt = weaving.ask(prompt)
         if not spoken.has_custom_tools:
             if names := name_custom_tools(prompt):
                 reader = CustomCalls(reader, names)
@@ -76,11 +82,18 @@ class Translating:
         members = _encode(spoken.write_prompt(prompt, losses) | STREAMED[target])
         question = Asked(call.members, int(self._clock.time()))
         if call.stream:
-            translated: _Translation = _Stream(sink, losses, reader, asked.open_writer(question))
+            writer = asked.open_writer(question) if weaving is None else weaving.open_writer(call.meter)
+            translated: _Translation = _Stream(sink, losses, reader, writer)
         else:
             translated = _Whole(sink, losses, reader, call.meter)
         there = UpstreamCall(
-            call_id=call.call_id, model=call.model, stream=True, members=members, dialect=target, meter=call.meter
+            call_id=call.call_id,
+            model=call.model,
+            stream=True,
+            members=members,
+            dialect=target,
+            headers=call.headers if target == call.dialect else {},  # others' are not its maker's
+            meter=call.meter,
         )
         await self._inner.call(there, translated)
         translated.check_whole()
@@ -161,6 +174,12 @@ class _Whole(_Translation):
         self._passed.add(chunk.body)
         for step in self._read(chunk):
             self.said.add(step)
+
+
+def _find_weaving(call: UpstreamCall) -> Weaving | None:
+    """That of a stream; of a document nothing was told before it is whole, so that it never has to go on."""
+    is_woven = call.weaving is not None and call.stream and call.kept is None and call.weaving.is_possible
+    return call.weaving if is_woven else None
 
 
 def _encode(members: dict[str, object]) -> dict[str, msgspec.Raw]:

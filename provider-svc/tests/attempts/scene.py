@@ -14,7 +14,7 @@ from chassis.testing import FakeClock
 from chassis.tracing import Tracing
 from provider_svc.attempts.ask import Ask
 from provider_svc.dispatch import Dispatch
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.provider import Begun, Chunk
 from provider_svc.roster import Roster
 from provider_svc.telemetry import Telemetry
@@ -116,7 +116,7 @@ class Scene:
         work.close()
 
     def plan(self, model="m", *, stream=True, provider="", **options):
-        ask = Ask(call_id="c", tenant="t", stream=stream, members={}, **options)
+        ask = Ask(call_id="c", tenant="t", stream=stream, **{"members": {}, **options})
         return self.dispatch.plan(self.routes, ask, model, provider)
 
     async def ask(self, model="m", ground=None, **options):

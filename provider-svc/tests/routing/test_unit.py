@@ -96,3 +96,11 @@ json_values = st.recursive(
 def test_no_body_is_too_odd_to_be_routed(body):
     for by in ("user", "conversation"):
         assert len(unit_of(by, **body)) in {0, 32}
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"', b"[" * 100_000])
+def test_bytes_that_are_no_text_are_no_unit(text):
+    """Whoever routes is not who refuses them."""
+    turns = b'[{"role":"user","content":' + text + b"}]"
+    assert read_unit("t", {"messages": msgspec.Raw(turns)}, "conversation") == b""
+    assert read_unit("t", {"user": msgspec.Raw(text)}, "user") == b""

@@ -18,11 +18,12 @@ from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.journey import Journey
-from provider_svc.attempts.leg import Leg, Stop
+from provider_svc.attempts.leg import Leg
 from provider_svc.attempts.stack import stack
+from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call, Question
 from provider_svc.flights import Flights
-from provider_svc.health import HealthBook
+from provider_svc.health.book import HealthBook
 from provider_svc.pilot import Pilot
 from provider_svc.provider import Begun
 from provider_svc.seats import Seat
@@ -108,10 +109,18 @@ class Tower:
         self.upstreams.append(Upstream(question))
         self.leases += 1
         seat = Seat(Configured(name="p", kind="openai", retries=Retries(attempts=0)), self.upstreams[-1])
-        stop = Stop(Target(provider="p", model="m"), seat, HealthBook().of(seat.configured, "m"), "only", "m")
-        leg = Leg("p/*", [stop], lambda: 0.0, is_strict=True)
+        stop = Stop(
+            target=Target(provider="p", model="m"),
+            health=HealthBook().of(seat.configured, "m"),
+            speaks=True,
+            find_rates=lambda: None,
+            seat=seat,
+            label="m",
+        )
+        attempts = []
+        leg = Leg("p/*", [stop], "only", attempts, lambda: 0.0, is_strict=True)
         ask = Ask(call_id="u", tenant="t", stream=True, members={})
-        return stack(PASSED_ON, self.telemetry, self.clock), Journey(ask, iter([leg]), self.release)
+        return stack(PASSED_ON, self.telemetry, self.clock), Journey(ask, attempts, leg, iter(()), self.release)
 
     def release(self):
         self.leases -= 1

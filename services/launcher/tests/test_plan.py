@@ -23,6 +23,12 @@ def test_every_service_is_one_process_on_a_private_socket():
     }
 
 
+def test_provider_svc_knows_where_hints_are_shared():
+    """Every replica of cache-svc, wherever it runs."""
+    (provider,) = (part for part in plan("mesh: {cache: {replicas: 2}}").parts if part.name == "provider")
+    assert provider.peers == {"cache": "unix:/run/r/cache-0.sock,unix:/run/r/cache-1.sock"}
+
+
 def test_edge_workers_are_numbered_processes_with_sockets_of_their_own():
     edges = [part for part in plan("edge: {workers: 3}").parts if part.node.has_door]
     assert [(part.name, part.worker) for part in edges] == [("edge-0", 0), ("edge-1", 1), ("edge-2", 2)]

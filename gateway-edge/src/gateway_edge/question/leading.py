@@ -71,7 +71,7 @@ def _facts_of(call: Call, question: Question) -> Facts:
         model=question.view.model,
         tenant=caller.tenant if caller else "",
         key=caller.key if caller else "",
-        call_id=call.id,
+        call_id=call.cause or call.id,  # what is asked anew goes where the first was led
         endpoint=question.endpoint.path,
         body=question.body,
         read_document=lambda: question.document if question.form is None else _leave_out_files(question.document),

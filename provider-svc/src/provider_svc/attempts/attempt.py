@@ -1,8 +1,8 @@
 """One upstream call of a flight: whom it asks, why, and what became of it."""
 
 from chassis.billing.estimate import Passed
-from chassis.errors import Reason
-from provider_svc.attempts.leg import Stop
+from chassis.errors import Reason, RunestoneError
+from provider_svc.attempts.stop import Stop
 from provider_svc.pricing.bill import NOTHING, Bill, Owed
 from provider_svc.provider import Begun, UpstreamCall
 from runestone.common.v1.attempt_pb2 import Attempt as AttemptMessage
@@ -10,13 +10,14 @@ from runestone.common.v1.attempt_pb2 import Attempt as AttemptMessage
 
 class Attempt:
     """The `number`-th upstream call of a flight. `started` and `ended` are `Clock.monotonic` times, `first_byte` is in seconds behind the
-    first, 0 before there is one; `reason` is why it failed, `owed` what it came to when it is over."""
+    first, 0 before there is one; `reason` is why it failed, `failure` what is known of that when its target said it, `owed` what it came to when it is over."""
 
     __slots__ = (
         "begun",
         "bill",
         "call",
         "ended",
+        "failure",
         "first_byte",
         "number",
         "owed",
@@ -38,6 +39,7 @@ class Attempt:
         self.begun: Begun | None = None
         self.ended = self.first_byte = 0.0
         self.reason: Reason | None = None
+        self.failure: RunestoneError | None = None
         self.owed = NOTHING
 
     @property

@@ -4,7 +4,7 @@ from chassis.errors import RunestoneError
 from provider_svc.attempts.asking import Asking, Landing
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.verdict import Verdict, judge, was_sent
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
 

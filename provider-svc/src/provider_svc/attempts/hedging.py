@@ -14,11 +14,11 @@ from provider_svc.attempts.asking import Landing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.to_target import ToTarget
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.provider import Chunk
 from provider_svc.telemetry import Telemetry
 
-RESERVE = 1.0  # hedges that may be made before calls have earned them
+RESERVE = 1  # hedges that may be made before calls have earned them
 
 
 class Hedging:

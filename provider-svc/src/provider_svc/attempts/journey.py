@@ -5,20 +5,28 @@ from collections.abc import Callable, Iterator
 from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.attempt import Attempt
-from provider_svc.attempts.leg import Leg, Step, Stop
+from provider_svc.attempts.leg import Leg, Step
+from provider_svc.attempts.stop import Stop
+from provider_svc.dialects.weaving import Weaving
 
 MOST = 16  # upstream calls for one call, whatever is configured
 
 
 class Journey:
-    """`legs` are made as they are needed: the route's own, then those of its fallbacks. `attempts` grows as upstream calls are made."""
+    """`leg` is the route that is asked now; `more` makes those of its fallbacks as they are needed. `attempts` grows as upstream calls are
+    made; `step` is where the next goes, None for the first of the leg; `weaving` is the stream that several may bring, where several may."""
 
-    def __init__(self, ask: Ask, legs: Iterator[Leg], leave: Callable[[], None]) -> None:
+    __slots__ = ("_leave", "_more", "ask", "attempts", "leg", "step", "weaving")
+
+    def __init__(
+        self, ask: Ask, attempts: list[Attempt], leg: Leg, more: Iterator[Leg], leave: Callable[[], None]
+    ) -> None:
         self.ask = ask
-        self.attempts: list[Attempt] = []
-        self.leg = next(legs)
+        self.attempts = attempts
+        self.leg = leg
         self.step: Step | None = None
-        self._legs = legs
+        self.weaving: Weaving | None = None
+        self._more = more
         self._leave = leave
 
     @property
@@ -28,7 +36,7 @@ class Journey:
 
     def take_next_leg(self) -> bool:
         """Goes on with the next route; False when there is none."""
-        leg = next(self._legs, None)
+        leg = next(self._more, None)
         if leg is None:
             return False
         self.leg, self.step = leg, None
@@ -47,8 +55,7 @@ class Journey:
 
     def visit(self, stop: Stop, why: str, now: float) -> Attempt:
         """An upstream call to one of the leg's targets."""
-        stop.tries += 1
-        call = self.ask.of(stop.target.model, is_strict=self.leg.is_strict)
+        call = self.ask.of(stop.target.model, is_strict=self.leg.is_strict, weaving=self.weaving)
         attempt = Attempt(stop, call, route=self.leg.route, why=why, started=now, number=len(self.attempts) + 1)
         self.attempts.append(attempt)
         return attempt

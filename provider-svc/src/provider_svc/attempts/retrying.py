@@ -8,7 +8,7 @@ from provider_svc.attempts.asking import Asking, Landing
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Step
 from provider_svc.attempts.verdict import was_sent
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
 
@@ -50,7 +50,7 @@ class Retrying:
         now = self._clock.monotonic()
         if journey.is_exhausted or not journey.attempts:
             return None
-        step = journey.leg.go_on(journey.attempts[-1].stop, error, now)
+        step = journey.leg.go_on(error, now)
         if step is None or now + step.pause >= journey.ask.deadline:
             return None
         return step if not was_sent(error) or self._budget.spend() else None

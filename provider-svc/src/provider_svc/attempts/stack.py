@@ -21,15 +21,16 @@ What is the client's already is never asked again, except by the last.
 from chassis.clock import Clock
 from chassis.config.models import Model
 from provider_svc.attempts.asking import Asking
+from provider_svc.attempts.continuing import Continuing
 from provider_svc.attempts.falling_back import FallingBack
 from provider_svc.attempts.hedging import Hedging
 from provider_svc.attempts.retrying import Retrying
 from provider_svc.attempts.to_target import ToTarget
-from provider_svc.health import Budget
+from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
 # Upstream calls behind failures: of a thousand calls at most a fifth, those included that may be made before any were earned.
-EXTRA_SHARE, EXTRA_RESERVE, MOST_EXTRA = 0.19, 10.0, 100.0
+EXTRA_SHARE, EXTRA_RESERVE, MOST_EXTRA = 0.19, 10, 100
 
 
 def stack(entry: Model, telemetry: Telemetry, clock: Clock) -> Asking:
@@ -40,4 +41,6 @@ def stack(entry: Model, telemetry: Telemetry, clock: Clock) -> Asking:
     asking: Asking = Retrying(hedged, budget, telemetry, clock)
     if entry.fallbacks:
         asking = FallingBack(asking, budget, telemetry)
+    if entry.continue_streams:
+        asking = Continuing(asking, budget, telemetry, clock)
     return asking

@@ -8,7 +8,7 @@ from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.asking import Landing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
-from provider_svc.health import Outcome, outcome_of
+from provider_svc.health.outcome import Outcome, outcome_of
 from provider_svc.provider import Begun, Chunk
 from provider_svc.telemetry import COMPLETED, Telemetry, describe
 
@@ -27,14 +27,14 @@ class ToTarget:
     async def make(self, attempt: Attempt, landing: Landing) -> None:
         """Makes one upstream call to its end. Raises and promises what `Asking.ask` does."""
         health = attempt.stop.health
-        health.enter(attempt.started)
+        entry = health.enter(attempt.started)
         outcome = Outcome.NEUTRAL
         reason: Reason | None = Reason.CANCELLED
         try:
             await self._call(attempt, landing)
             outcome, reason = Outcome.ANSWERED, None
         except RunestoneError as error:
-            attempt.stop.failure = error
+            attempt.failure = error
             outcome, reason = outcome_of(error), error.reason
             raise
         except asyncio.CancelledError:
@@ -48,7 +48,7 @@ class ToTarget:
             attempt.ended, attempt.reason = self._clock.monotonic(), reason
             if reason is not None:
                 attempt.owed = attempt.estimate(landing.measure())
-            health.leave(outcome, attempt.ended, started=attempt.started, reason=reason)
+            health.leave(outcome, attempt.ended, reason, entry)
             self._telemetry.note_end(attempt, reason or COMPLETED)
 
     async def _call(self, attempt: Attempt, landing: Landing) -> None:
@@ -57,6 +57,8 @@ class ToTarget:
         with self._telemetry.span(attempt) as span:
             if span is not None:
                 landing.note_trace(current_call().trace)
+            if attempt.call.weaving is not None:
+                attempt.call.weaving.mark(f"continued by {attempt.provider}/{attempt.model}")
             try:
                 await attempt.stop.seat.provider.call(attempt.call, approach)
             finally:

@@ -1,13 +1,4 @@
-"""How targets are: what their calls came to, and whether more go there. Pure: times come in, in seconds of one monotonic clock.
+"""How each target is: whether calls go there, how soon it begins to answer, and how many calls more may be made because others failed.
 
-`outcome` reads an ended call, `breaker` and `ejection` judge by it, `latency` knows how soon answers begin, `target` puts them together,
-`book` has all of them; `budget` bounds what is asked beside the first.
+Pure: time is handed in, and what is to be told is handed out. One `HealthBook` a process, one `TargetHealth` a target.
 """
-
-from provider_svc.health.book import HealthBook
-from provider_svc.health.breaker import State
-from provider_svc.health.budget import Budget
-from provider_svc.health.outcome import Outcome, outcome_of
-from provider_svc.health.target import TargetHealth
-
-__all__ = ["Budget", "HealthBook", "Outcome", "State", "TargetHealth", "outcome_of"]

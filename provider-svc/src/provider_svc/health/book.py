@@ -1,65 +1,88 @@
-"""The health of all targets of this process."""
+"""The health of all targets of this process, whichever snapshot names them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from chassis.config.providers import Provider as Configured
-from provider_svc.health.target import OnOpen, TargetHealth
+from chassis.config.providers import Provider
+from provider_svc.health.target import TargetHealth, Tell
 
-MOST = 4_096  # models behind a wildcard have names that clients choose
+CAPACITY = 4_096  # targets; a model's name may be the client's where a route's name ends in `*`
+LONGEST_NAME = 256  # characters; what is longer shares its health with all that begins so
+LOOKED_AT = 16
 
 
 class HealthBook:
-    """One entry for each provider and model, made when it is first asked for and kept over changes of the configuration; the longest
-    unused, of those that run nothing, make room. `on_open` is told when a target is left alone."""
+    """Keeps a `TargetHealth` for each provider's name and model, across reloads. Of more than `capacity` it forgets the longest unused, but none
+    that runs something. `on_open` is told provider, model and seconds when a breaker opens or a target is ejected, `on_new` of each target
+    that is first used."""
 
-    def __init__(self) -> None:
-        self.on_open: OnOpen | None = None
+    def __init__(self, on_open: Tell | None = None, *, capacity: int = CAPACITY) -> None:
+        self.on_open = on_open
+        self.on_new: Callable[[TargetHealth], None] | None = None
+        self._capacity = capacity
         self._targets: OrderedDict[tuple[str, str], TargetHealth] = OrderedDict()
-        self._configured: dict[str, Configured] = {}
+        self._configured: dict[str, Provider] = {}
 
-    def of(self, configured: Configured, model: str) -> TargetHealth:
-        """How `model` at a provider is."""
-        key = (configured.name, model)
-        target = self._targets.get(key)
-        if target is None:
-            target = self._targets[key] = TargetHealth(configured, model, self._tell)
-            self._make_room()
-        else:
-            self._targets.move_to_end(key)
-        if self._configured.get(configured.name) is not configured:
-            self._configure(configured)
-        return target
+    def of(self, provider: Provider, model: str) -> TargetHealth:
+        """The health of a provider's model, by the provider's settings as they are here."""
+        if self._configured.get(provider.name) is not provider:
+            self._configure(provider)
+        key = (provider.name, model[:LONGEST_NAME])
+        health = self._targets.get(key)
+        if health is None:
+            return self._add(provider, model[:LONGEST_NAME])
+        self._targets.move_to_end(key)
+        return health
 
     def find(self, provider: str, model: str) -> TargetHealth | None:
-        """The same where it is known; None where nobody has asked for it."""
-        return self._targets.get((provider, model))
+        """The health of a target that was used; None of one that is not known. Does not count as use."""
+        return self._targets.get((provider, model[:LONGEST_NAME]))
 
-    def look_at(self, configured: Configured, model: str) -> TargetHealth:
-        """As `of`, for who only looks: a target that nobody has asked for is well, and stays unknown."""
-        return self.find(configured.name, model) or TargetHealth(configured, model, self._tell)
+    def look_at(self, provider: Provider, model: str) -> TargetHealth:
+        """As `of`, for who only looks: a target that nobody has used is well, and stays unknown."""
+        health = self.find(provider.name, model)
+        return health or TargetHealth(provider.name, model[:LONGEST_NAME], provider.breaker, provider.ejection)
 
-    def __iter__(self) -> Iterator[TargetHealth]:
-        return iter(list(self._targets.values()))
+    def _add(self, provider: Provider, model: str) -> TargetHealth:
+        health = TargetHealth(provider.name, model, provider.breaker, provider.ejection, self._tell)
+        self._make_room()
+        self._targets[provider.name, model] = health
+        if self.on_new is not None:
+            self.on_new(health)
+        return health
 
-    def __len__(self) -> int:
-        return len(self._targets)
+    def _make_room(self) -> None:
+        """What runs something is in use and goes to the end of the line. A few are looked at each time: that is enough, for there are
+        only so many calls."""
+        for _ in range(LOOKED_AT):
+            if len(self._targets) < self._capacity:
+                return
+            key = next(iter(self._targets))
+            if self._targets[key].running:
+                self._targets.move_to_end(key)
+            else:
+                del self._targets[key]
 
-    def _configure(self, configured: Configured) -> None:
-        self._configured[configured.name] = configured
-        for target in self._targets.values():
-            if target.provider == configured.name:
-                target.configure(configured)
+    def _configure(self, provider: Provider) -> None:
+        before = self._configured.get(provider.name)
+        self._configured[provider.name] = provider
+        if before is None or (before.breaker, before.ejection) == (provider.breaker, provider.ejection):
+            return
+        for health in self:
+            if health.provider == provider.name:
+                health.configure(provider.breaker, provider.ejection)
 
     def _tell(self, provider: str, model: str, seconds: float) -> None:
         if self.on_open is not None:
             self.on_open(provider, model, seconds)
 
-    def _make_room(self) -> None:
-        if len(self._targets) > MOST:
-            idle = next((key for key, target in self._targets.items() if not target.running), None)
-            if idle is not None:
-                del self._targets[idle]
+    def __iter__(self) -> Iterator[TargetHealth]:
+        """All of them now, the longest unused first."""
+        return iter(list(self._targets.values()))
+
+    def __len__(self) -> int:
+        return len(self._targets)
 
     def __repr__(self) -> str:
-        return f"HealthBook({len(self._targets)} targets)"
+        running = sum(health.running for health in self)
+        return f"HealthBook({len(self)}/{self._capacity} targets, {running} calls)"

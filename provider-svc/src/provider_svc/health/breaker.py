@@ -1,16 +1,15 @@
-"""A circuit breaker: leaves a target alone that fails again and again, and finds out with a few calls whether it is well again.
-
-M. Nygard, Release It! (2007). Calls are told apart by when they began: what began before the breaker opened says nothing about now.
-"""
+"""A circuit breaker of one target: after failures in a row it is left alone, then tried with a few calls."""
 
 from enum import Enum, auto
+from typing import NewType
 
-from chassis.config.providers import Breaker as Settings
-from provider_svc.health.outcome import Outcome
+from chassis.config.providers import Breaker
+
+Entry = NewType("Entry", int)  # in which epoch a call began, and whether as a probe
 
 
 class State(Enum):
-    """Whether calls go to a target."""
+    """How calls are kept from a target. EJECTED is not the breaker's, but for the share of its calls that failed."""
 
     CLOSED = auto()
     OPEN = auto()
@@ -18,90 +17,100 @@ class State(Enum):
     EJECTED = auto()
 
 
-class Breaker:
-    """Opens after so many failures in a row. `settings` may be replaced at any time."""
+class TargetBreaker:
+    """Closed, open for a pause, half-open: `probes` calls at once find out whether the target is well.
 
-    __slots__ = ("_expires", "_failures", "_is_open", "_opened", "_pause", "_probes", "_until", "settings")
+    Each opening begins an epoch, and a call counts in the epoch in which it began: one that began before neither closes the breaker,
+    opens it again, lengthens its pause nor gives back a probe's place. Whatever goes there while it is open, or over the probes, is a last
+    resort: its answer closes the breaker, its failure changes nothing.
+    """
 
-    def __init__(self, settings: Settings) -> None:
+    __slots__ = ("_epoch", "_failures", "_pause", "_probing", "_retry_at", "_suspected_until", "is_open", "settings")
+
+    def __init__(self, settings: Breaker) -> None:
         self.settings = settings
-        self._is_open = False
-        self._failures = 0  # in a row
+        self.is_open = False
+        self._epoch = 0
+        self._failures = 0
         self._pause = 0.0
-        self._opened = self._until = 0.0
-        self._expires = 0.0  # of what another replica said; 0 for what was found out here
-        self._probes = 0  # that run
+        self._probing = 0
+        self._retry_at = 0.0
+        self._suspected_until = 0.0
 
     def state(self, now: float) -> State:
-        """CLOSED, OPEN, or HALF_OPEN once the pause is over."""
-        if not self._is_open:
-            return State.CLOSED
-        if self._expires and now >= self._expires:
-            self._close()
-            return State.CLOSED
-        return State.HALF_OPEN if now >= self._until else State.OPEN
+        """CLOSED, OPEN or HALF_OPEN; OPEN, too, while another replica's word holds."""
+        if self.is_open:
+            return State.OPEN if now < self._retry_at else State.HALF_OPEN
+        return State.OPEN if now < self._suspected_until else State.CLOSED
 
     def admits(self, now: float) -> bool:
-        """Whether a call may go there: half-open only as many as find out."""
-        if not self._is_open:
-            return True
-        state = self.state(now)
-        return state is State.CLOSED or (state is State.HALF_OPEN and self._probes < self.settings.probes)
+        """Whether a call may go there that is no last resort."""
+        if self.is_open:
+            return now >= self._retry_at and self._probing < self.settings.probes
+        return now >= self._suspected_until or self._probing < self.settings.probes
 
-    @property
-    def until(self) -> float:
-        """The end of the pause."""
-        return self._until
+    def retry_at(self, now: float) -> float:
+        """When calls may go there again. Where probes are under way nobody knows: a pause from now."""
+        if self.admits(now):
+            return now
+        if self.is_open:
+            return self._retry_at if now < self._retry_at else now + self.settings.pause
+        return min(self._suspected_until, now + self.settings.pause)
 
-    def enter(self, now: float) -> None:
-        """A call begins."""
-        if self._is_open and self.state(now) is State.HALF_OPEN:
-            self._probes += 1
+    def enter(self, now: float) -> Entry:
+        """A call begins: as a probe where only those may."""
+        entry = self._epoch << 1
+        if (self.is_open or now < self._suspected_until) and self.admits(now):
+            self._probing += 1
+            entry |= 1
+        return Entry(entry)
 
-    def leave(self, outcome: Outcome, started: float, now: float) -> float:
-        """A call that began at `started` is over. How many seconds the breaker stays open, where this opened it; else 0."""
-        if not self._is_open:
-            return self._count(outcome, now)
-        if started < self._opened:
-            return 0.0
-        is_probe = started >= self._until
-        if is_probe and self._probes:
-            self._probes -= 1
-        if outcome is Outcome.ANSWERED:
-            self._close()
-        elif outcome is Outcome.FAILED and is_probe:
-            self._pause = min(self._pause * 2 or self.settings.pause, self.settings.max_pause)
-            return self._open(now)
+    def guess_entry(self) -> Entry:
+        """What a call may have got that did not keep it: it began in this epoch, as a probe if there is any."""
+        return Entry(self._epoch << 1 | (self._probing > 0))
+
+    def leave(self, entry: Entry) -> bool:
+        """A call ends, and a probe gives its place back. Whether what it says counts: not where it began in an earlier epoch."""
+        if entry >> 1 != self._epoch:
+            return False
+        self._probing -= entry & 1
+        return True
+
+    def note_answer(self) -> bool:
+        """A call of this epoch was answered. Whether that closed the breaker."""
+        was_open = self.is_open
+        self.is_open = False
+        self._failures = 0
+        self._suspected_until = 0.0
+        return was_open
+
+    def note_failure(self, entry: Entry, now: float) -> float:
+        """A call of this epoch failed. For how many seconds that opened the breaker; 0 where it did not."""
+        is_probe = entry & 1
+        if self.is_open:
+            return self._open(self._pause * 2, now) if is_probe else 0.0
+        self._failures += 1
+        if self._failures >= self.settings.failures or (is_probe and now < self._suspected_until):
+            return self._open(self.settings.pause, now)
         return 0.0
 
-    def suspect(self, until: float, now: float) -> None:
-        """Another replica's breaker is open: for as long, a few calls find out here what would need several failures otherwise."""
-        if not self._is_open:
-            self._is_open = True
-            self._opened = self._until = now
-            self._expires = min(until, now + self.settings.max_pause)
-            self._probes = 0
+    def hear_open(self, until: float, now: float) -> None:
+        """Another replica's breaker is open: only probes go there until one is answered or `until`, at most the longest pause. Nothing
+        new to a breaker that is open itself, for the answer that closes it answers this, too."""
+        self._suspected_until = max(self._suspected_until, min(until, now + self.settings.max_pause))
 
-    def _count(self, outcome: Outcome, now: float) -> float:
-        if outcome is Outcome.ANSWERED:
-            self._failures = 0
-        elif outcome is Outcome.FAILED:
-            self._failures += 1
-            if self._failures >= self.settings.failures:
-                self._pause = self.settings.pause
-                return self._open(now)
-        return 0.0
+    def begin_epoch(self) -> None:
+        """Calls that began before do not count any more."""
+        self._epoch += 1
+        self._probing = 0
 
-    def _open(self, now: float) -> float:
-        self._is_open = True
-        self._opened, self._until, self._expires, self._probes = now, now + self._pause, 0.0, 0
+    def _open(self, pause: float, now: float) -> float:
+        self.is_open = True
+        self._pause = min(pause, self.settings.max_pause)
+        self._retry_at = now + self._pause
+        self.begin_epoch()
         return self._pause
 
-    def _close(self) -> None:
-        self._is_open = False
-        self._failures = self._probes = 0
-        self._pause = self._expires = 0.0
-
     def __repr__(self) -> str:
-        state = f"open until {self._until:.1f}" if self._is_open else "closed"
-        return f"Breaker({state}, {self._failures} failures in a row, {self._probes} probes)"
+        condition = "open" if self.is_open else "closed"
+        return f"TargetBreaker({condition}, {self._failures} failures in a row, {self._probing} probes, epoch {self._epoch})"

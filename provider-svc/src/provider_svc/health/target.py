@@ -1,98 +1,120 @@
-"""What is known of one target."""
+"""The health of one target: its breaker, its ejections, and how soon it begins to answer."""
 
 from collections.abc import Callable
 
-from chassis.config.providers import Provider as Configured
+from chassis.config.providers import Breaker, Ejection
 from chassis.errors import Reason
-from provider_svc.health.breaker import Breaker, State
-from provider_svc.health.ejection import Ejection
-from provider_svc.health.latency import PeakEwma, Percentile
+from provider_svc.health.breaker import Entry, State, TargetBreaker
+from provider_svc.health.ejector import Ejector
+from provider_svc.health.first_byte import FirstBytes
 from provider_svc.health.outcome import Outcome
 
-OnOpen = Callable[[str, str, float], None]  # provider, model, seconds for which it is left alone
+Tell = Callable[[str, str, float], None]
 
 
 class TargetHealth:
-    """One target, all its calls in this process. A call that is begun (`enter`) is ended (`leave`), however it went."""
+    """One target, a provider's model. Times are seconds of a monotonic clock. `tell` hears provider, model and seconds once for
+    each opening of the breaker and each ejection, not for what other replicas said.
+
+    `running` counts the calls that are there now; `last_failure` says why the last one failed that did.
+    """
 
     __slots__ = (
         "_breaker",
-        "_ejection",
-        "_first_byte",
-        "_on_open",
-        "_p95",
+        "_documents",
+        "_ejector",
+        "_streams",
+        "_tell",
         "last_failure",
         "model",
         "provider",
         "running",
     )
 
-    def __init__(self, configured: Configured, model: str, on_open: OnOpen) -> None:
-        self.provider = configured.name
+    def __init__(
+        self, provider: str, model: str, breaker: Breaker, ejection: Ejection, tell: Tell | None = None
+    ) -> None:
+        self.provider = provider
         self.model = model
         self.running = 0
         self.last_failure: Reason | None = None
-        self._breaker = Breaker(configured.breaker)
-        self._ejection = Ejection(configured.ejection)
-        self._first_byte = PeakEwma()
-        self._p95 = {True: Percentile(), False: Percentile()}
-        self._on_open = on_open
+        self._breaker = TargetBreaker(breaker)
+        self._ejector = Ejector(ejection)
+        self._streams, self._documents = FirstBytes(), FirstBytes()
+        self._tell = tell
 
-    def configure(self, configured: Configured) -> None:
-        """Goes on under the settings of now."""
-        self._breaker.settings, self._ejection.settings = configured.breaker, configured.ejection
+    def configure(self, breaker: Breaker, ejection: Ejection) -> None:
+        """Other settings hold from now on; what is open or ejected stays so for as long as it was said."""
+        self._breaker.settings = breaker
+        self._ejector.configure(ejection)
 
     def state(self, now: float) -> State:
-        """Whether calls go there."""
+        """How calls are kept from it. OPEN, too, while another replica's word holds, though it then admits probes."""
         state = self._breaker.state(now)
-        return State.EJECTED if state is State.CLOSED and now < self._ejection.until else state
+        return State.EJECTED if now < self._ejector.until and state is not State.OPEN else state
 
     def admits(self, now: float) -> bool:
-        """Whether a call may go there now; changes nothing."""
-        return now >= self._ejection.until and self._breaker.admits(now)
+        """Whether a call may go there now that is no last resort; changes nothing."""
+        return now >= self._ejector.until and self._breaker.admits(now)
 
     def retry_at(self, now: float) -> float:
-        """When one may go there; `now` while one may."""
-        return now if self.admits(now) else max(now, self._ejection.until, self._breaker.until)
+        """When it may be tried again; `now` while it admits."""
+        return max(self._breaker.retry_at(now), self._ejector.until)
 
-    def enter(self, now: float) -> None:
-        """A call begins there, also one that goes there for want of any other."""
+    def enter(self, now: float) -> Entry:
+        """A call begins there, also as a last resort. Gives what `leave` wants to know of it."""
         self.running += 1
-        self._breaker.enter(now)
+        return self._breaker.enter(now)
 
-    def note_first_byte(self, seconds: float, now: float, *, stream: bool) -> None:
-        """An answer has begun; of a stream sooner than of a document, which is whole then."""
-        self._first_byte.add(seconds, now)
-        self._p95[stream].add(seconds)
+    def note_first_byte(self, seconds: float, now: float, *, stream: bool = True) -> None:
+        """An answer began, `seconds` after its call; a document is whole then, which takes longer than to begin a stream."""
+        (self._streams if stream else self._documents).add(seconds, now)
 
-    def leave(self, outcome: Outcome, now: float, *, started: float, reason: Reason | None = None) -> None:
-        """A call is over that began at `started`; `reason` is why it failed."""
+    def leave(self, outcome: Outcome, now: float, reason: Reason | None = None, entry: Entry | None = None) -> None:
+        """A call that entered ends. Without its `entry` it is taken for one that began since the last opening."""
         self.running -= 1
         if outcome is Outcome.FAILED:
             self.last_failure = reason
-        left_alone = self._breaker.leave(outcome, started, now)
-        if outcome is Outcome.ANSWERED or outcome is Outcome.FAILED:
-            left_alone = self._ejection.note(now, failed=outcome is Outcome.FAILED) or left_alone
-        if left_alone:
-            self._on_open(self.provider, self.model, left_alone)
+        breaker = self._breaker
+        entry = breaker.guess_entry() if entry is None else entry
+        if not breaker.leave(entry):
+            return
+        if outcome is Outcome.ANSWERED:
+            if breaker.note_answer():
+                self._ejector.forget()
+            self._ejector.count(now, failed=False)
+        elif outcome is Outcome.FAILED:
+            self._note_failure(entry, now)
 
     def first_byte(self, now: float) -> float | None:
-        """How many seconds an answer takes to begin of late: a moving average of the peaks; None before the first."""
-        return self._first_byte.read(now)
+        """How soon an answer begins of late, in seconds: jumps to a peak and decays within 10 s or so; None before the first.
+        Of documents where it brought no stream yet."""
+        mean = self._streams.mean(now)
+        return mean if mean is not None else self._documents.mean(now)
 
-    def first_byte_p95(self, *, stream: bool) -> float | None:
-        """Within how many seconds 95 % of the answers begin; None while that is not known."""
-        return self._p95[stream].read()
-
-    def recent(self, now: float) -> tuple[int, int]:
-        """Calls that ended within the ejection's interval, and those of them that failed."""
-        return self._ejection.recent(now)
+    def first_byte_p95(self, *, stream: bool = True) -> float | None:
+        """Within how many seconds 95 % of the last 128 answers began; None before there are 20."""
+        return self._streams.p95 if stream else self._documents.p95
 
     def hear_open(self, until: float, now: float) -> None:
-        """Another replica leaves this target alone until then: a hint. Until one is answered only a few calls at once go there."""
-        self._breaker.suspect(until, now)
+        """Another replica's breaker is open. Until one of this replica's calls is answered, at most `until` and the longest pause, only as
+        many calls go there at a time as probe a half-open breaker, and one of them that fails opens it here, too."""
+        self._breaker.hear_open(until, now)
+
+    def recent(self, now: float) -> tuple[int, int]:
+        """How many calls were answered or failed within the ejection's interval, and how many of them failed. Those that began before
+        the last opening or ejection do not count."""
+        return self._ejector.recent(now)
+
+    def _note_failure(self, entry: Entry, now: float) -> None:
+        self._ejector.count(now, failed=True)
+        seconds = self._breaker.note_failure(entry, now)
+        if not self._breaker.is_open and (seconds := self._ejector.judge(now)):
+            self._breaker.begin_epoch()
+        if seconds and self._tell is not None:
+            self._tell(self.provider, self.model, seconds)
 
     def __repr__(self) -> str:
         return (
-            f"TargetHealth({self.provider}/{self.model}, {self.running} running, {self._breaker!r}, {self._ejection!r})"
+            f"TargetHealth({self.provider}/{self.model}, {self.running} running, {self._breaker!r}, {self._ejector!r})"
         )

@@ -1,7 +1,7 @@
 """The values of routing: who could answer a call, what is known of them, and what came of it."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -46,17 +46,25 @@ class Occasion(NamedTuple):
     now: float
 
 
-class Choice(NamedTuple):
-    """A target in its place. `why`: the strategy that put it there, or "only". A last resort is left alone because it fails: it is asked
+C = TypeVar("C", bound=Candidate)
+
+
+class Choice(NamedTuple, Generic[C]):
+    """A candidate in its place. `why`: the strategy that put it there, or "only". A last resort is left alone because it fails: it is asked
     when nothing else is left."""
 
-    target: Target
+    candidate: C
     why: str
     is_last_resort: bool
 
+    @property
+    def target(self) -> Target:
+        """The candidate's."""
+        return self.candidate.target
 
-class Ranking(NamedTuple):
+
+class Ranking(NamedTuple, Generic[C]):
     """The order in which targets are asked, and those that cannot be asked, each with a sentence without its subject."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[Choice[C], ...]
     excluded: tuple[tuple[Target, str], ...]

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from chassis.config.catalog import Route
 from chassis.config.models import Strategy
-from provider_svc.routing.candidate import Candidate, Choice, Occasion, Ranking
+from provider_svc.routing.candidate import C, Choice, Occasion, Ranking
 from provider_svc.routing.needs import Needs
 from provider_svc.routing.obstacles import Obstacle, find_obstacle, refusal
 from provider_svc.routing.strategies import STRATEGIES, Order
@@ -16,12 +16,12 @@ _priority = attrgetter("target.priority")
 
 def rank(  # noqa: PLR0917  the route, the call and the world: two of each
     route: Route,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[C],
     needs: Needs | None,
     unit: bytes,
     draw: Callable[[], float],
     now: float,
-) -> Ranking:
+) -> Ranking[C]:
     """The order of a route's candidates for a call. `needs`: None where they do not matter; `unit`: at most 64 bytes, empty for a call that
     sticks to nothing; `draw` gives numbers in [0, 1).
 
@@ -34,11 +34,11 @@ def rank(  # noqa: PLR0917  the route, the call and the world: two of each
     barred = tuple([(candidate.target, obstacle.why) for candidate, obstacle in excluded])
     if len(able) == 1:
         only = able[0]
-        return Ranking((Choice(only.target, "only", not only.health.admits(now)),), barred)
+        return Ranking((Choice(only, "only", not only.health.admits(now)),), barred)
     why = strategy_of(route, unit)
     well, unwell = order(able, STRATEGIES[why], Occasion(needs, unit, draw, now))
-    choices = [Choice(candidate.target, why, False) for candidate in well]
-    choices += [Choice(candidate.target, why, True) for candidate in unwell]
+    choices = [Choice(candidate, why, False) for candidate in well]
+    choices += [Choice(candidate, why, True) for candidate in unwell]
     return Ranking(tuple(choices), barred)
 
 
@@ -48,9 +48,7 @@ def strategy_of(route: Route, unit: bytes) -> Strategy:
     return "weighted" if strategy == "sticky" and not unit else strategy
 
 
-def sort_out(
-    candidates: Sequence[Candidate], needs: Needs | None
-) -> tuple[list[Candidate], list[tuple[Candidate, Obstacle]]]:
+def sort_out(candidates: Sequence[C], needs: Needs | None) -> tuple[list[C], list[tuple[C, Obstacle]]]:
     """Those that can take a call with these needs, and the others with what keeps it from them."""
     able, excluded = [], []
     for candidate in candidates:
@@ -62,17 +60,17 @@ def sort_out(
     return able, excluded
 
 
-def order(able: Sequence[Candidate], strategy: Order, occasion: Occasion) -> tuple[list[Candidate], list[Candidate]]:
+def order(able: Sequence[C], strategy: Order, occasion: Occasion) -> tuple[list[C], list[C]]:
     """Those that are well, and the last resorts, each in their order."""
-    well: list[Candidate] = []
-    unwell: list[Candidate] = []
+    well: list[C] = []
+    unwell: list[C] = []
     for candidate in able:
         (well if candidate.health.admits(occasion.now) else unwell).append(candidate)
     unwell.sort(key=lambda candidate: (candidate.health.retry_at(occasion.now), candidate.target.priority))
     return _order_well(well, strategy, occasion), unwell
 
 
-def _order_well(well: list[Candidate], strategy: Order, occasion: Occasion) -> list[Candidate]:
+def _order_well(well: list[C], strategy: Order, occasion: Occasion) -> list[C]:
     if len({candidate.target.priority for candidate in well}) <= 1:
         return strategy(well, occasion)
     well.sort(key=_priority)

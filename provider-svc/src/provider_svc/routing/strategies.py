@@ -5,22 +5,29 @@ Each gives a full order, not a choice: what fails at the first goes to the secon
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
+from typing import Protocol
 
 from chassis.billing.price import price
 from chassis.config import models
-from provider_svc.routing.candidate import Candidate, Occasion
+from provider_svc.routing.candidate import C, Candidate, Occasion
 from runestone.common.v1.usage_pb2 import Usage
 
-Order = Callable[[Sequence[Candidate], Occasion], list[Candidate]]
+
+class Order(Protocol):
+    """Orders candidates of one priority for a call."""
+
+    def __call__(self, candidates: Sequence[C], occasion: Occasion, /) -> list[C]:
+        """All of them, in the order in which they are asked."""
+
 
 USUAL_OUTPUT = 500  # tokens of an answer, as far as its bound lets it be so long: bounds are far above what is written
 USUAL_INPUT = 1_000  # tokens of a call of which nothing is known
 
 
-def weighted(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candidate]:
+def weighted(candidates: Sequence[C], occasion: Occasion) -> list[C]:
     """At random: the first place by the weights, the second by those of the rest, and so on."""
     left, order = list(candidates), []
     while len(left) > 1:
@@ -29,29 +36,29 @@ def weighted(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candid
     return order + left
 
 
-def least_in_flight(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candidate]:
+def least_in_flight(candidates: Sequence[C], occasion: Occasion) -> list[C]:
     """By the calls that run there for each unit of weight; of equals at random, by weight."""
     return sorted(weighted(candidates, occasion), key=measure_load)
 
 
-def peak_ewma(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candidate]:
+def peak_ewma(candidates: Sequence[C], occasion: Occasion) -> list[C]:
     """By the time until an answer begins, times the calls that would share it. The first is the better one of two at random, so that not
     all replicas run to the same target at once (Mitzenmacher, The Power of Two Choices; Finagle's peak EWMA)."""
     draw, now = occasion.draw, occasion.now
     order = sorted(candidates, key=lambda candidate: (*measure_wait(candidate, now), draw()))
     if len(order) > 2:  # of two, the better one is the first already
         one, other = int(draw() * len(order)), int(draw() * (len(order) - 1))
-        order.insert(0, order.pop(min(one, other + (other >= one))))
+        order.insert(0, order.pop(min(one, other)))  # were `other` counted past `one`, `one` would be the better still
     return order
 
 
-def cheapest(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candidate]:
+def cheapest(candidates: Sequence[C], occasion: Occasion) -> list[C]:
     """By what the call would cost, those whose price is not known last; of equals at random, by weight."""
     usage = expect_usage(occasion)
     return sorted(weighted(candidates, occasion), key=lambda candidate: measure_cost(candidate, usage))
 
 
-def sticky(candidates: Sequence[Candidate], occasion: Occasion) -> list[Candidate]:
+def sticky(candidates: Sequence[C], occasion: Occasion) -> list[C]:
     """The same order for the same unit, whoever is asked: weighted rendezvous hashing (Thaler and Ravishankar 1998; the weights as in
     Resch and others 2015). A target that comes or goes moves the units that it owns, and no others."""
     return sorted(candidates, key=lambda candidate: _measure_distance(candidate, occasion.unit))

@@ -9,7 +9,7 @@ from chassis.routing.units import read_opening, read_unit
     ("kind", "document", "unit"),
     [
         ("user", {"user": "ada"}, ("user", "acme", "ada")),
-        ("user", {"safety_identifier": "ada"}, ("user", "acme", "ada")),
+        ("user", {"safety_identifier": "ada", "user": "lovelace"}, ("user", "acme", "ada")),
         ("user", {"metadata": {"user_id": "ada"}}, ("user", "acme", "ada")),
         ("user", {"user": "", "metadata": {"user_id": "ada"}}, ("user", "acme", "ada")),
         ("user", {"user": 7, "metadata": None}, ("key", "acme", "ci")),
@@ -29,6 +29,8 @@ def test_a_user_named_like_a_key_is_not_that_key(facts):
 
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+PART, MARK = {"type": "text", "text": "Be brief."}, {"cache_control": {"type": "ephemeral"}}
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://example.com/x.png"}}
 LATER = [*CHAT, {"role": "assistant", "content": "Hi."}, {"role": "user", "content": "And now?"}]
 
 
@@ -38,6 +40,11 @@ LATER = [*CHAT, {"role": "assistant", "content": "Hi."}, {"role": "user", "conte
         ({"messages": CHAT}, {"messages": LATER, "temperature": 1}),
         ({"system": "Be brief.", "messages": CHAT[1:]}, {"system": "Be brief.", "messages": LATER[1:]}),
         ({"instructions": "Be brief.", "input": CHAT[1:]}, {"instructions": "Be brief.", "input": LATER[1:]}),
+        (
+            {"system": [PART | MARK], "messages": [{"role": "user", "content": [PART | MARK, IMAGE]}]},
+            {"system": "Be brief.", "messages": [{"role": "user", "content": [PART, IMAGE | MARK]}, *LATER]},
+        ),
+        ({"prompt_cache_key": "c-1", "input": "a"}, {"prompt_cache_key": "c-1", "input": "b"}),
         ({"prompt": "Once"}, {"prompt": "Once", "seed": 7}),
     ],
 )

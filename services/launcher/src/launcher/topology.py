@@ -23,7 +23,7 @@ class Node:
 TOPOLOGY = (
     Node("cache", "cache_svc"),
     Node("ratelimit", "ratelimit_svc"),
-    Node("provider", "provider_svc"),
+    Node("provider", "provider_svc", peers=("cache",)),
     Node("audit", "audit_svc"),
     Node("edge", "gateway_edge", peers=("cache", "ratelimit", "provider", "audit"), has_door=True),
 )

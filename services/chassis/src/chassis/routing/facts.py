@@ -44,8 +44,8 @@ class Facts:
         document = self.read_document()
         metadata = document.get("metadata")
         named = (
-            document.get("user"),
             document.get("safety_identifier"),
+            document.get("user"),
             metadata.get("user_id") if isinstance(metadata, Mapping) else None,
         )
         return next((name for name in named if isinstance(name, str) and name), "")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
+from msgspec import json
 
 from chassis.routing.facts import Facts
 
@@ -40,11 +40,13 @@ UNITS: Mapping[str, Callable[[Facts], tuple[str, ...]]] = {
 
 
 def read_opening(document: Mapping[str, Any]) -> str:
-    """What stays the same while a conversation goes on: its system prompt and its first user message, whatever the dialect; empty
-    where there is neither."""
+    """What stays the same while a conversation goes on, whatever the dialect: what the client itself calls it, else its system prompt and
+    its first user message; empty where there is neither."""
+    if (named := document.get("prompt_cache_key")) and isinstance(named, str):
+        return json.encode({"named": named}).decode()
     turns = document.get("messages", document.get("input", document.get("prompt")))
-    said = [document.get("system"), document.get("instructions"), *_begin(turns)]
-    return _write(said) if any(said) else ""
+    said = [_spell(part) for part in (document.get("system"), document.get("instructions"), *_begin(turns))]
+    return json.encode(said).decode() if any(said) else ""
 
 
 def _begin(turns: object) -> list[object]:
@@ -61,5 +63,12 @@ def _begin(turns: object) -> list[object]:
     return begin
 
 
-def _write(said: list[object]) -> str:
-    return msgspec.json.encode(said, order="deterministic").decode()
+def _spell(content: object) -> str:
+    """One spelling for a text alone and for one in parts, wherever the marks of Anthropic's cache stand: they move on with each turn."""
+    if isinstance(content, list):
+        return "\n".join(map(_spell, content))
+    if isinstance(content, Mapping):
+        text = content.get("text")
+        kept = {name: value for name, value in content.items() if name != "cache_control"}
+        return text if isinstance(text, str) else json.encode(kept, order="deterministic").decode()
+    return content if isinstance(content, str) else "" if content is None else str(content)
