@@ -103,6 +103,19 @@ async def test_providers_without_models_have_their_connections_told(rig):
     assert [sum(one.connections.values()) > 0 for one in answer.providers] == [False, True, False]
 
 
+async def test_keys_are_told_by_name_and_how_many_calls_they_have(open_rig, fake):
+    at = f'kind: openai, base_url: "{fake.openai_url}", price: free'
+    keys = "[{name: one, key: sk-canary-secret}, {name: two, key: sk-canary-other}]"
+    settings = parse_settings(f"providers: [{{name: p, {at}, api_keys: {keys}, concurrency: {{max: 7}}}}]")
+    async with open_rig(settings) as rig, rig.begun("p/latency=20s"):
+        answer = await rig.targets.ListTargets(ListTargetsRequest())
+    (provider,) = answer.providers
+    assert [(key.name, key.limit, key.waiting) for key in provider.keys] == [("one", 7, 0), ("two", 7, 0)]
+    assert sum(key.running for key in provider.keys) == 1
+    assert not [key for key in provider.keys if key.HasField("paused")]
+    assert b"canary" not in answer.SerializeToString()
+
+
 async def test_an_order_is_explained_by_what_is_known_now(rig):
     """First the route's own, those that are left alone behind the others; then the fallbacks'."""
     before = await explain(rig, "both")

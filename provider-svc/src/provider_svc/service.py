@@ -9,6 +9,7 @@ from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
 from provider_svc.hints.opening import open_hints
 from provider_svc.inspection import list_targets
+from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -27,7 +28,7 @@ async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
     telemetry = Telemetry(runtime.metrics, runtime.tracing)
-    factory = ProviderFactory(runtime.clock, telemetry.note_batch)
+    factory = ProviderFactory(runtime.clock, telemetry.note_batch, KeyTelemetry(runtime.metrics, runtime.log))
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
@@ -50,7 +51,7 @@ async def build(runtime: Runtime) -> None:
     )
     runtime.serve(
         target_pb2_grpc.add_TargetServiceServicer_to_server,
-        TargetServicer(routes, dispatch, book, runtime.clock, lambda _provider: (), factory.count_connections_of),
+        TargetServicer(routes, dispatch, book, runtime.clock, factory.list_keys_of, factory.count_connections_of),
         target_pb2.DESCRIPTOR.services_by_name["TargetService"].full_name,
     )
 

@@ -1,7 +1,6 @@
 """TargetService: what is known of targets, keys and connections, for operators."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -14,6 +13,7 @@ from provider_svc.envelope import read_members
 from provider_svc.health.book import HealthBook
 from provider_svc.health.breaker import State
 from provider_svc.inspection import Watched, list_targets
+from provider_svc.keys.keyed import KeyState
 from provider_svc.seats import Routes
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED
 from runestone.target.v1.target_pb2 import (
@@ -34,21 +34,6 @@ STATES: Mapping[State, TargetStatus.State.ValueType] = {
     State.HALF_OPEN: TargetStatus.STATE_HALF_OPEN,
     State.EJECTED: TargetStatus.STATE_EJECTED,
 }
-
-
-class KeyState(Protocol):
-    """What one key does now. `paused` are the seconds until it is left alone for nothing any more."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def running(self) -> int: ...
-    @property
-    def limit(self) -> int: ...
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def paused(self) -> float: ...
 
 
 ListKeys = Callable[[str], Sequence[KeyState]]  # of a provider, in the configuration's order

@@ -16,7 +16,7 @@ def failure_to_begin(name: str, fault: Exception, timeouts: Timeouts) -> Runesto
             message = f"provider {name} closed the connection before it answered"
             return RunestoneError(Reason.PROVIDER_UNREACHABLE, message)
         case QueueFull():
-            return RunestoneError(Reason.OVERLOADED, f"provider {name}: {fault}", retry_after=1.0)
+            return RunestoneError(Reason.OVERLOADED, f"provider {name}: {fault}", retry_after=1.0, may_have_begun=False)
         case ValueError():
             message = f"no request can be sent to provider {name}: {fault}; the operator must check its settings"
             return RunestoneError(Reason.PROVIDER_UNREACHABLE, message)

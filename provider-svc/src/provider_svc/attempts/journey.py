@@ -50,7 +50,9 @@ class Journey:
         step, self.step = self.step or self.leg.begin(now), None
         if step is None:
             message = f"every target of {self.leg.route!r} failed too often and is left alone for a moment"
-            raise RunestoneError(Reason.PROVIDER_OVERLOADED, message, retry_after=self.leg.tell_when(now))
+            raise RunestoneError(
+                Reason.PROVIDER_OVERLOADED, message, retry_after=self.leg.tell_when(now), may_have_begun=False
+            )
         return self.visit(step.stop, step.why, now)
 
     def visit(self, stop: Stop, why: str, now: float) -> Attempt:

@@ -12,6 +12,7 @@ from chassis.config.idempotency import check_idempotency
 from chassis.config.leads import check_leads
 from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
+from chassis.config.provider_keys import check_keys
 from chassis.config.providers import Provider
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
@@ -121,6 +122,7 @@ def _check_provider(provider: Provider) -> Iterator[Finding]:
     for number, dialect in enumerate(provider.dialects):
         if dialect not in possible:
             yield ("dialects", number), f"kind {provider.kind} cannot speak {dialect!r}, but: {', '.join(possible)}"
+    yield from check_keys(provider)
 
 
 def _check_address(url: str, schemes: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
