@@ -103,6 +103,13 @@ def test_a_file_that_the_mesh_does_not_run_is_told_of(mesh, tmp_path):
     assert run(mesh, "explain", "slower").stderr == ""
 
 
+def test_another_replica_is_asked_where_the_first_is_not_there(start_mesh, data_dir, frozen):
+    (data_dir / "runestone.yaml").write_text(f"{CONFIG}mesh: {{provider: {{replicas: 2}}}}\n")
+    mesh = start_mesh("--targets").wait_ready()
+    with frozen(mesh.pids()["provider-0"]):
+        assert explain(mesh, "slower")["replica"] == "provider-1"
+
+
 def test_without_a_mesh_nothing_is_explained(tmp_path):
     result = CliRunner().invoke(app, ["routes", "explain", "fast", "--data-dir", str(tmp_path)])
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
