@@ -6,6 +6,7 @@ in the same ways. Streams that are cut when a part of them is the client's are t
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -141,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strategy", default=Day.strategy)
     parser.add_argument("--continue-streams", action="store_true")
     given = vars(parser.parse_args(arguments))
+    logging.disable()  # the fakes' server tells of every client that left it
     report = run(Day(seconds=60 * given.pop("minutes"), **given), "--one-process")
     for ending in report.tally.unanswered:
         if ending.fate == LOST or report.day.continue_streams:
