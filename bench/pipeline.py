@@ -42,6 +42,7 @@ from gateway_edge.peers import connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.policy import Policy
 from gateway_edge.protection.call_bounds import CallBounds
+from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.stopwatch import OUTSIDE
 from runestone.cache.v1.cache_pb2 import LookUpResponse, Mark, Miss, StoreAllResponse, WatchKeysResponse, WatchResponse
@@ -206,6 +207,7 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         admit=Admit(bounds, runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
     peers = connect_peers(runtime)

@@ -10,6 +10,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.testing import running
 from runestone.audit.v1.audit_pb2 import AppendRequest, AuditRecord, SearchRequest
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest
@@ -37,6 +38,11 @@ async def test_a_record_comes_back_whole(audit, make_record):
         usage=Usage(input_tokens=3, output_tokens=0),
         cost=Cost(nano_usd=123_456, is_estimated=True),
         cache="HIT",
+        route="smart",
+        why="failover",
+        experiment="tone",
+        arm="new",
+        failed_attempts=[Attempt(provider="fake", model="m", reason=Reason.PROVIDER_TIMEOUT.number)],
         client_address="192.0.2.1",
         question=b'{"model": "m", "content": "\\ud83d\\ude00"}' + b"\0" * 65_000,
     )

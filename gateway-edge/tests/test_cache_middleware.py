@@ -8,10 +8,13 @@ import orjson
 import pytest
 
 from chassis.breaker import Breaker
+from chassis.config import Route
+from chassis.config.models import Target
 from chassis.config.pipelines import CacheOptions
 from chassis.config.schema import Cache as CacheSettings
 from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
+from chassis.routing.resolution import Resolution, Step
 from chassis.testing import FakeClock
 from gateway_edge.caching.absence import Absence
 from gateway_edge.caching.controls import Controls
@@ -36,6 +39,7 @@ from runestone.cache.v1.cache_pb2 import (
     StoreRequest,
     StoreResponse,
 )
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.cost_pb2 import Cost
 
 MARK = Mark(epoch="e", version=7)
@@ -372,19 +376,41 @@ async def test_what_did_not_end_by_itself_is_not_kept(ask, cache, fake_cache, an
     assert fake_cache.answers == {}
 
 
-async def test_the_answer_of_another_target_is_not_kept_under_the_routes_key(ask, cache, fake_cache, answering):
-    """A fallback's answer is not what the route promises."""
+async def test_a_stream_that_others_went_on_with_is_not_kept(ask, cache, fake_cache, answering):
+    """Half of it is another model's."""
 
-    async def fall_back(call: Call) -> None:
+    async def answer(call: Call) -> None:
+        call.outcome.parts = (Attempt(provider="sim", model="simulated"), Attempt(provider="sim", model="simulated"))
         await answering(b"{}")(call)
 
-    class Fallback:
-        async def __call__(self, call: Call) -> None:
-            await call.reply.send(b"{}")
+    await ask(cache, answer)
+    assert fake_cache.answers == {}
+
+
+async def test_an_arms_answer_is_not_another_arms_and_a_hit_names_its_route(ask, cache, make_call, answering):
+    """The same bytes under two routes have two keys."""
+
+    def led(name: str, target: str) -> Call:
+        call = make_call()
+        route = Route(name, (Target(provider="sim", model=target),))
+        call.asked.lead(Resolution(call.asked.route, route, name, (Step(of="simulated", use=name, arm=name),)))
+        return call
+
+    first, other, again = led("a", "simulated"), led("b", "simulated"), led("a", "simulated")
+    await cache(first, answering(b'"a"'))
+    await cache(other, answering(b'"b"'))
+    await cache(again, answering(b'"never"'))
+    assert (other.reply.body, again.reply.body, again.outcome.cache) == (b'"b"', b'"a"', "HIT")
+    assert again.reply.headers["x-runestone-route"] == again.outcome.route == "a"
+
+
+async def test_the_answer_of_another_target_is_not_kept_under_the_routes_key(ask, cache, fake_cache):
+    """A fallback's answer is not what the route promises."""
 
     async def answer(call: Call) -> None:
         call.outcome.is_complete, call.outcome.finish_reason = True, "stop"
         call.outcome.provider, call.outcome.provider_model = "other", "simulated"
+        call.outcome.route = "spare"
         await call.reply.send(b"{}")
 
     await ask(cache, answer)

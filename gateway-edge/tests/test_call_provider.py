@@ -6,12 +6,16 @@ from typing import Any
 import orjson
 import pytest
 
+from chassis.config import Route
+from chassis.config.models import Target
 from chassis.errors import Reason, RunestoneError, to_message
+from chassis.routing.resolution import Resolution, Step
 from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.call_provider import CallProvider
 from gateway_edge.question.form import Form
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.provider.v1.provider_pb2 import (
     Accepted,
     CallEvent,
@@ -31,6 +35,7 @@ SENT = {
     "content-type": "application/json",
     "cookie": "c",
 }
+TRIED = Attempt(provider="fake", model="m", why="weighted", reason=Reason.PROVIDER_TIMEOUT.number)
 CUT = RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut")
 
 
@@ -139,6 +144,75 @@ async def test_what_was_dropped_is_told_to_the_client_and_stands_on_record(make_
     await run(call, accepted(dropped=["top_k", "messages[2].cache_control"]), *data(b"{}"), WHOLE)
     assert call.reply.headers["x-runestone-dropped"] == "top_k, messages[2].cache_control"
     assert list(describe_call(call, 1.0).dropped) == ["top_k", "messages[2].cache_control"]
+
+
+LED = Route("smart", (Target(provider="fake", model="m"),))
+
+
+async def test_where_a_call_is_led_is_asked_for_beside_what_its_client_named(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    call.asked.lead(Resolution(call.asked.route, LED, "smart", (Step(of="simulated", use="smart", rule=0),)))
+    request = await run(call, accepted(route="smart"), *data(b"{}"), WHOLE)
+    assert (request.model, request.route, request.body) == ("simulated", "smart", call.body)
+    assert call.reply.headers["x-runestone-route"] == describe_call(call, 1.0).route == "smart"
+
+
+async def test_a_call_that_stays_names_no_route_to_anybody(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    request = await run(call, accepted(route="simulated", why="only"), *data(b"{}"), WHOLE)
+    assert (request.route, describe_call(call, 1.0).route) == ("", "simulated")
+    assert "x-runestone-route" not in call.reply.headers
+    assert call.reply.headers["x-runestone-why"] == describe_call(call, 1.0).why == "only"
+
+
+async def test_a_fallback_and_what_failed_before_it_are_told(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    begun = accepted(route="spare", why="fallback", failed_attempts=[TRIED])
+    await run(call, begun, *data(b"{}"), CallEvent(completed=Completed(finish_reason="stop", attempt=3)))
+    record = describe_call(call, 1.0)
+    assert (record.route, record.why, record.attempts) == ("spare", "fallback", 3)
+    assert list(record.failed_attempts) == [TRIED]
+    assert call.reply.headers["x-runestone-route"] == "spare"
+    assert call.reply.headers["x-runestone-attempts"] == "3"
+
+
+async def test_a_failure_tells_every_attempt_and_the_route_that_was_asked_last(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    last = Attempt(provider="sim", model="simulated", why="retry", reason=Reason.PROVIDER_STREAM_CUT.number)
+    failed = Failed(
+        error=to_message(CUT),
+        provider="sim",
+        model="simulated",
+        attempt=2,
+        route="spare",
+        failed_attempts=[TRIED, last],
+    )
+    with pytest.raises(RunestoneError, match="cut"):
+        await run(call, CallEvent(failed=failed))
+    record = describe_call(call, 1.0)
+    assert (record.route, record.why, record.attempts) == ("spare", "retry", 2)
+    assert list(record.failed_attempts) == [TRIED, last]
+
+
+async def test_the_broken_parts_of_a_continued_stream_are_failed_attempts(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    parts = [
+        Attempt(provider="fake", reason=Reason.PROVIDER_STREAM_CUT.number),
+        Attempt(provider="sim", why="continue"),
+    ]
+    whole = CallEvent(completed=Completed(finish_reason="stop", attempt=2, parts=parts))
+    await run(call, accepted(), *data(b"{}"), whole)
+    record = describe_call(call, 1.0)
+    assert (record.attempts, list(record.failed_attempts), call.outcome.parts) == (2, parts[:1], tuple(parts))
+
+
+async def test_who_shares_anothers_call_attempted_nothing(make_call: Callable[..., Call]) -> None:
+    call = make_call()
+    shared = accepted(coalesced=True, failed_attempts=[TRIED])
+    await run(call, shared, *data(b"{}"), CallEvent(completed=Completed(finish_reason="stop", attempt=3)))
+    record = describe_call(call, 1.0)
+    assert (record.attempts, list(record.failed_attempts)) == (0, [])
+    assert call.reply.headers["x-runestone-attempts"] == "0"
 
 
 async def test_where_nothing_was_dropped_nothing_is_said_of_it(make_call: Callable[..., Call]) -> None:

@@ -225,6 +225,33 @@ async def test_a_replay_uses_nothing_and_is_on_record_as_one(step, provider, mak
     assert first.outcome.replay_of == ""
 
 
+async def test_a_replay_went_where_the_first_call_was_led(step, provider, make_call):
+    """Tags, or the call's own id, may lead it elsewhere today."""
+    led = {"x-runestone-route": "smart", "x-runestone-experiment": "tone=new"}
+
+    async def answer(call: Call) -> None:
+        call.reply.headers.update({"x-runestone-why": "weighted", **led})
+        await provider(call)
+
+    first, second = make_call(headers=KEY), make_call(headers=KEY)
+    await step(first, answer)
+    second.reply.headers.update({"x-runestone-route": "other", "x-runestone-experiment": "tone=old"})
+    second.outcome.route, second.outcome.arm = "other", "old"
+    await step(second, answer)
+    assert {name: second.reply.headers[name] for name in led} == led
+    outcome = second.outcome
+    assert (outcome.route, outcome.why, outcome.experiment, outcome.arm) == ("smart", "weighted", "tone", "new")
+
+
+async def test_a_replay_of_a_call_that_was_not_led_names_no_other_route(step, provider, make_call):
+    first, second = make_call(headers=KEY), make_call(headers=KEY)
+    await step(first, provider)
+    second.reply.headers.update({"x-runestone-route": "other", "x-runestone-experiment": "tone=old"})
+    await step(second, provider)
+    assert not {"x-runestone-route", "x-runestone-experiment"} & second.reply.headers.keys()
+    assert (second.outcome.route, second.outcome.experiment) == ("simulated", "")
+
+
 @pytest.mark.parametrize(
     "again",
     [

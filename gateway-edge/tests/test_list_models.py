@@ -10,7 +10,7 @@ from anthropic.types import ModelInfo
 from openai.types import Model as OpenAiModel
 
 from chassis.config import Catalog
-from chassis.config.models import Model, Target
+from chassis.config.models import Arm, Experiment, Model, Target
 from chassis.config.providers import Provider
 from chassis.config.schema import Scopes
 from chassis.errors import RunestoneError
@@ -54,6 +54,20 @@ async def test_openais_client_reads_its_own_shape(ask: Callable[..., Any]) -> No
         ("fast", 1_800_000_000, "sim"),
         ("smart", 1_800_000_000, "sim"),
     ]
+
+
+@pytest.mark.parametrize("headers", [{}, ANTHROPIC])
+async def test_a_model_that_only_an_experiment_answers_for_is_listed(
+    make_call: Callable[..., Call], headers: Any
+) -> None:
+    arms = [Arm(name="a", use="fast"), Arm(name="b", use="fast")]
+    catalog = Catalog([Model(name="trial", experiment=Experiment(name="tone", arms=arms))], [])
+    call = make_call(is_bare=True, headers=headers)
+    call.arrival = msgspec.structs.replace(call.arrival, method="GET", endpoint="/v1/models")
+    call.principal = Principal(tenant="acme", key="ci")
+    await ListModels(catalog, CREATED)(call, call.reply.send)
+    (model,) = orjson.loads(call.reply.body)["data"]
+    assert (model["id"], model.get("owned_by", "runestone")) == ("trial", "runestone")
 
 
 async def test_anthropics_client_reads_its_own_shape(ask: Callable[..., Any]) -> None:

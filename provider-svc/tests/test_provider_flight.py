@@ -8,19 +8,18 @@ import pytest
 from chassis.config.models import Target
 from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
-from provider_svc import events
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.call import Call
 from provider_svc.flight import Flight
-from provider_svc.provider import Begun, Chunk, Meter, UpstreamCall
+from provider_svc.provider import Begun, Chunk, UpstreamCall
 from provider_svc.seats import Seat
 from provider_svc.settings import ProviderSettings
-from runestone.provider.v1.provider_pb2 import CallResponse
+from runestone.provider.v1.provider_pb2 import CallEvent, CallResponse, Completed
 
 BOUNDS = ProviderSettings(ring=100, window=20, message=15)
 TEN = Chunk(b"x" * 10, (10,))
-END = events.completed(Meter(), first_byte=0.1, duration=0.2)
+END = CallEvent(completed=Completed())
 
 
 class NoOwner:

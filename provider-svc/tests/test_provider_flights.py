@@ -67,6 +67,9 @@ class NotedTracing:
     def __init__(self):
         self.spans = []
 
+    def is_sampling(self):
+        return True
+
     @contextmanager
     def span(self, name, *, kind, attributes):
         noted = {"name": name, "kind": kind, **attributes}

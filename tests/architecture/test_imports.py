@@ -79,6 +79,10 @@ HEARTS = {
         "envelope.py",
         "client_headers.py",
         "keeping.py",
+        "keys/choice.py",
+        "keys/limit.py",
+        "keys/pauses.py",
+        "keys/seat.py",
         "documents.py",
         "failures.py",
         "health/",
@@ -105,6 +109,10 @@ HEARTS = {
         "http1/origin.py",
         "http1/reply.py",
         "http1/request.py",
+        "http2/dialogue.py",
+        "http2/frames.py",
+        "http2/heads.py",
+        "http2/reply.py",
     ],
 }
 IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}

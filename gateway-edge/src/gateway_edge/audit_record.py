@@ -8,6 +8,7 @@ from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED
 
 MAX_CLIENT_ID = 256
 MAX_ENDPOINT = 256
+MAX_ATTEMPTS = 16
 
 
 def describe_call(call: Call, now: float) -> AuditRecord:
@@ -35,6 +36,11 @@ def describe_call(call: Call, now: float) -> AuditRecord:
         replay_of=outcome.replay_of,
         unbilled=not outcome.is_billed,
         dropped=outcome.dropped,
+        route=outcome.route,
+        why=outcome.why,
+        experiment=outcome.experiment,
+        arm=outcome.arm,
+        failed_attempts=(*outcome.failed_attempts, *outcome.parts[:-1])[:MAX_ATTEMPTS],
     )
     if call.question is not None:
         record.model, record.stream = call.question.view.model, call.question.is_stream

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from chassis.config import Route, Settings
 from chassis.context import TraceContext
 from chassis.errors import RunestoneError
+from chassis.routing.resolution import Resolution
 from gateway_edge.caching.controls import NO_CONTROLS, Controls
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.endpoints.endpoint import Endpoint
@@ -21,6 +22,7 @@ from gateway_edge.question.tool_errors import holds_tool_error
 from gateway_edge.question.views import View
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import Resource
@@ -51,7 +53,8 @@ class Arrival(Struct, frozen=True, kw_only=True):
 class Outcome(Struct):
     """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
     kept answer was given; what was used, and its cost, `is_billed` or was given for nothing; `dropped` are the request's members that
-    its provider could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept."""
+    its provider could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept. `route` is the one that answers, or was asked last, and
+    `why` says why it was its target; `failed_attempts` brought nothing, `parts` were put together to one stream."""
 
     cache: str = ""
     provider: str = ""
@@ -64,6 +67,12 @@ class Outcome(Struct):
     is_billed: bool = True
     is_keeper: bool = False
     dropped: tuple[str, ...] = ()
+    route: str = ""
+    why: str = ""
+    experiment: str = ""
+    arm: str = ""
+    failed_attempts: tuple[Attempt, ...] = ()
+    parts: tuple[Attempt, ...] = ()
     is_complete: bool = False
     error: RunestoneError | None = None
 
@@ -81,6 +90,23 @@ class Question(Struct):
     notes: dict[object, Any] | None = None
     endpoint: Endpoint = CHAT
     form: Form | None = None
+    resolution: Resolution | None = None
+
+    def lead(self, resolution: Resolution) -> None:
+        """Takes the route that rules and experiments led to. What was noted of the same bytes before holds for the same route only."""
+        self.resolution, self.route = resolution, resolution.route
+        if self.notes is not None:
+            self.notes = self.notes.setdefault(resolution.model, {})
+
+    @property
+    def public(self) -> Route:
+        """The route of the model that is asked, wherever that leads."""
+        return self.resolution.asked if self.resolution is not None else self.route
+
+    @property
+    def led_to(self) -> str:
+        """The model whose targets are asked; empty for that which the request names."""
+        return self.resolution.model if self.resolution is not None and self.resolution.steps else ""
 
     @property
     def is_stream(self) -> bool:
@@ -127,7 +153,8 @@ class Call(Struct, kw_only=True, eq=False):
     deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
     copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
-    provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer."""
+    provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
+    for which the edge itself makes this one."""
 
     id: str
     arrival: Arrival
@@ -153,6 +180,7 @@ class Call(Struct, kw_only=True, eq=False):
     form: Form | None = None
     resource: Resource | None = None
     provider: str = ""
+    cause: str = ""
 
     async def read_document(self) -> dict[str, Any]:
         """The body's object, decoded once for all who ask; a form's fields, of which all but files are text. Raises INVALID_REQUEST

@@ -45,6 +45,7 @@ from gateway_edge.openapi.document import published
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.fingerprint import hash_parts
+from gateway_edge.question.leading import Leading, RuleFailures
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
     "default": ["authenticate", "validate", "idempotency", "rate_limit", "cache"],
@@ -73,6 +74,7 @@ class Standing:
     admit: Admit
     plugins: Plugins
     revalidation: Revalidation
+    rule_failures: RuleFailures
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Parts:
     policy: Policy
     peers: Peers
     standing: Standing
+    leading: Leading | None
 
 
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
@@ -89,7 +92,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
     call = CallProvider(peers.models, peers.provider, peers.places)
     steps = BUILT_IN | policy.settings.pipelines
-    parts = Parts(policy, peers, standing)
+    parts = Parts(policy, peers, standing, Leading.of(policy, standing.rule_failures))
     made = {name: [*_make_steps(steps[name], parts), call] for name in steps}
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose({name: _make_pipeline(name, made[name], steps[name]) for name in steps}, policy.catalog, chosen)
@@ -143,7 +146,11 @@ def _leave_out_asking(middleware: list[Middleware]) -> list[Middleware]:
 
 def _transform(parts: Parts, options: Options) -> Middleware:
     # What an operator adds behind a strict `validate` is meant.
-    return Transform(convert(options, TransformOptions), Validate(parts.policy.catalog, is_strict=False).ask)
+    return Transform(convert(options, TransformOptions), _validate(parts, {}).ask)
+
+
+def _validate(parts: Parts, options: Options) -> Validate:
+    return Validate(parts.policy.catalog, is_strict=options.get("strict", False), leading=parts.leading)
 
 
 def _rate_limit(parts: Parts, options: Options) -> Middleware:
@@ -174,7 +181,7 @@ def _cache(parts: Parts, options: Options) -> Middleware:
 
 MAKERS: dict[str, Callable[[Parts, Options], Middleware]] = {
     "authenticate": lambda _parts, options: Authenticate(admin=options.get("admin", False)),
-    "validate": lambda parts, options: Validate(parts.policy.catalog, is_strict=options.get("strict", False)),
+    "validate": _validate,
     "transform": _transform,
     "idempotency": _idempotency,
     "rate_limit": _rate_limit,

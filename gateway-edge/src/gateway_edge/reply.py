@@ -3,6 +3,9 @@
 from typing import Protocol
 
 DROPPED = "x-runestone-dropped"  # which members of the request could not be carried to the provider
+EXPERIMENT = "x-runestone-experiment"  # which arm of which experiment the call is in
+ROUTE = "x-runestone-route"  # which route answers, where that is not the model's own
+WHY = "x-runestone-why"  # why the target was chosen
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",

@@ -23,6 +23,7 @@ from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.protection.memory import cgroup_limit, resident_size
+from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
@@ -59,6 +60,7 @@ async def build(runtime: Runtime) -> None:
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
     repeats = Repeats(

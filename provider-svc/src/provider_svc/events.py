@@ -4,6 +4,7 @@ Messages are filled where they stand: to build the inner one first and pass it o
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -11,7 +12,6 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from chassis.errors import RunestoneError, to_message
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.pricing.bill import NOTHING, Owed
-from provider_svc.provider import Meter
 from provider_svc.ring import Slice
 from runestone.common.v1.attempt_pb2 import Attempt as AttemptMessage
 from runestone.provider.v1.provider_pb2 import CallEvent, Failed
@@ -50,18 +50,38 @@ def write_data(event: CallEvent, events: Slice) -> None:
     step.ends.extend(events.ends)
 
 
-def completed(meter: Meter, *, first_byte: float, duration: float, owed: Owed = NOTHING, attempt: int = 1) -> CallEvent:
-    """The answer is whole. Times are in seconds from the call's begin; `attempt` upstream calls were made for it."""
-    event = CallEvent()
-    step = event.completed
-    step.SetInParent()
-    step.finish_reason, step.attempt = meter.finish_reason, attempt
-    if meter.usage is not None:
-        step.usage.CopyFrom(meter.usage)
+class Whole(Protocol):
+    """What is told of a whole answer: a flight."""
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """All upstream calls that were made for it."""
+
+    @property
+    def broken(self) -> Sequence[Attempt]:
+        """Those of them that brought a part and broke off."""
+
+    @property
+    def answering(self) -> Attempt | None:
+        """The one that brought the rest; None where nothing had to be brought."""
+
+    def add_up(self) -> Owed:
+        """What all parts came to."""
+
+
+def completed(flight: Whole, started: float, now: float) -> CallEvent:
+    """The answer is whole. Times are those of one clock, in seconds."""
+    event, attempt, owed = CallEvent(), flight.answering or flight.attempts[-1], flight.add_up()
+    step, first = event.completed, next(iter(flight.broken), attempt)
+    step.finish_reason, step.attempt = attempt.call.meter.finish_reason, len(flight.attempts)
+    if owed.usage is not None:
+        step.usage.CopyFrom(owed.usage)
     if owed.cost is not None:
         step.cost.CopyFrom(owed.cost)
-    _write(step.time_to_first_byte, first_byte)
-    _write(step.duration, duration)
+    _write(step.time_to_first_byte, max(0.0, first.started + first.first_byte - started))
+    _write(step.duration, now - started)
+    if flight.broken:
+        _write_attempts(step.parts, [*flight.broken, attempt])
     return event
 
 

@@ -16,7 +16,7 @@ from provider_svc import events
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.audience import Audience, Follower
 from provider_svc.call import Call, Question
-from provider_svc.pricing.bill import NOTHING, Owed
+from provider_svc.pricing.bill import NOTHING, Owed, add_owed
 from provider_svc.provider import Chunk
 from provider_svc.ring import Ring
 from provider_svc.settings import ProviderSettings
@@ -35,7 +35,7 @@ class Owner(Protocol):
 class Flight:
     """The state of one answer. `attempts` are the upstream calls that were made for it so far, by whoever makes them.
 
-    `answering` is the one that was accepted last. `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` the span's of the upstream call, where there is
+    `answering` is the one that was accepted last, `broken` those that brought a part before it. `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` the span's of the upstream call, where there is
     one.
     """
 
@@ -49,6 +49,7 @@ class Flight:
         "answering",
         "attempts",
         "audience",
+        "broken",
         "end",
         "ended",
         "question",
@@ -70,6 +71,7 @@ class Flight:
         self.stopped_by: RunestoneError | None = None
         self.trace: TraceContext | None = None
         self.answering: Attempt | None = None
+        self.broken: list[Attempt] = []
         self._bounds = bounds
         self._owner = owner
         self._accepted_for_others: CallEvent | None = None
@@ -133,8 +135,12 @@ class Flight:
         self.trace = trace
 
     def accept(self, attempt: Attempt) -> None:
-        """An answer has begun; one that was accepted before, and brought nothing, is none."""
-        self.answering = attempt
+        """An answer has begun; one that was accepted before, and brought nothing, is none. One that brought a part broke off, and goes on
+        with this: followers are told at the end."""
+        before, self.answering = self.answering, attempt
+        if before is not None and self.has_begun:
+            self.broken.append(before)
+            return
         self.accepted = events.accepted(attempt, self.attempts)
         self._accepted_for_others = None
         self.audience.wake()
@@ -176,7 +182,7 @@ class Flight:
 
     def failure(self, error: RunestoneError, last_seq: int) -> CallEvent:
         """The end, for one who has read up to `last_seq`, of an answer that may go on for others."""
-        return events.failed(error, self.attempts, last_seq=last_seq, owed=self._estimate())
+        return events.failed(error, self.attempts, last_seq=last_seq, owed=self.add_up())
 
     @property
     def news(self) -> Usage | None:
@@ -184,12 +190,13 @@ class Flight:
         attempt = self.answering
         return attempt.bill.news if attempt is not None and attempt.bill is not None else None
 
-    def _estimate(self) -> Owed:
-        """What it has come to so far."""
+    def add_up(self) -> Owed:
+        """What it has come to so far, all parts together."""
         attempt = self.answering
         if attempt is None:
             return NOTHING
-        return attempt.owed if attempt.ended else attempt.estimate(self.measure())
+        owed = attempt.owed if attempt.ended else attempt.estimate(self.measure())
+        return add_owed([*(part.owed for part in self.broken), owed])
 
     def pause(self, call: Call, *, paused: bool) -> None:
         """Stops or resumes what `call` gets. When all are paused nothing is read; their deadlines go on."""

@@ -44,15 +44,4 @@ class Pilot:
 
     def _conclude(self, flight: Flight, started: float) -> None:
         """The answer is whole."""
-        attempt = flight.answering or flight.attempts[-1]
-        first_byte = attempt.started + attempt.first_byte - started
-        duration = self._clock.monotonic() - started
-        flight.conclude(
-            events.completed(
-                attempt.call.meter,
-                first_byte=first_byte,
-                duration=duration,
-                owed=attempt.owed,
-                attempt=len(flight.attempts),
-            )
-        )
+        flight.conclude(events.completed(flight, started, self._clock.monotonic()))

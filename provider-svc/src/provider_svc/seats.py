@@ -1,6 +1,6 @@
 """The providers of a snapshot, opened, and the routes to them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chassis.config.catalog import Catalog
@@ -16,23 +16,15 @@ if TYPE_CHECKING:
 
 
 class Seat:
-    """One provider, what it speaks, what its models cost, and how many snapshots hold it. `has_other_key` says whether another of its keys
-    can be used now, when one was refused."""
+    """One provider, what it speaks, what its models cost, and how many snapshots hold it."""
 
-    __slots__ = ("configured", "dialects", "has_other_key", "holders", "prices", "provider")
+    __slots__ = ("configured", "dialects", "holders", "prices", "provider")
 
-    def __init__(
-        self,
-        configured: Configured,
-        provider: Provider,
-        prices: Prices | None = None,
-        has_other_key: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, configured: Configured, provider: Provider, prices: Prices | None = None) -> None:
         self.configured = configured
         self.provider = provider
         self.prices = prices or NoPrices()
         self.dialects = provider.dialects
-        self.has_other_key = has_other_key
         self.holders = 0
 
 

@@ -4,10 +4,12 @@ import random
 
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
+from provider_svc.connection_metrics import ConnectionMetrics
 from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
 from provider_svc.hints.opening import open_hints
+from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
@@ -23,7 +25,12 @@ async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
     telemetry = Telemetry(runtime.metrics, runtime.tracing)
-    factory = ProviderFactory(runtime.clock, telemetry.note_batch)
+    factory = ProviderFactory(
+        runtime.clock,
+        telemetry.note_batch,
+        KeyTelemetry(runtime.metrics, runtime.log),
+        ConnectionMetrics(runtime.metrics),
+    )
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
@@ -37,7 +44,7 @@ async def build(runtime: Runtime) -> None:
     pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
-    observe(runtime, flights, factory)
+    observe(runtime, flights)
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
         ProviderServicer(flights, dispatch, routes, settings, runtime.clock),
@@ -45,14 +52,12 @@ async def build(runtime: Runtime) -> None:
     )
 
 
-def observe(runtime: Runtime, flights: Flights, factory: ProviderFactory) -> None:
-    """Shows how many calls are running, how many share them, and how many connections are open."""
+def observe(runtime: Runtime, flights: Flights) -> None:
+    """Shows how many calls are running, and how many share them."""
     running = runtime.metrics.gauge("upstream_running", "Upstream calls running now")
     running.set_function(lambda: flights.running)
     followers = runtime.metrics.gauge("upstream_followers", "Calls that share a running upstream call begun by another")
     followers.set_function(flights.count_coalesced)
-    connections = runtime.metrics.gauge("upstream_connections", "Open connections to providers, idle ones included")
-    connections.set_function(factory.count_connections)
 
 
 SERVICE = Service("provider", build)

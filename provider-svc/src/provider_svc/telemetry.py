@@ -4,11 +4,12 @@ Attribute names are those of OpenTelemetry's GenAI semantic conventions; what th
 """
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chassis.context import TraceContext
+from chassis.metric_families import Count, Distribution
 from chassis.metrics import Metrics
-from chassis.tracing import Tracing
+from chassis.tracing import NO_SPAN, Tracing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.provider import Meter
 from runestone.common.v1.dialect_pb2 import (
@@ -60,6 +61,7 @@ class Telemetry:
 
     def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
         self._tracing = tracing
+        self._tallies: dict[tuple[str, str, str, str], Tally] = {}  # by all of their labels
         self._coalesced = metrics.counter("upstream_coalesced", "Calls that shared an upstream call begun by another")
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._targets = metrics.counter(
@@ -76,8 +78,14 @@ class Telemetry:
         self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
         self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
+    def _open_tally(self, provider: str, model: str, why: str, outcome: str) -> "Tally":
+        calls, target = self._calls.labels(provider, outcome), self._targets.labels(provider, model, why, outcome)
+        return Tally(calls, target, self._durations.labels(provider))
+
     def span(self, attempt: Attempt) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
+        if not self._tracing.is_sampling():
+            return NO_SPAN
         call = attempt.call
         operation = OPERATIONS.get(call.dialect, "chat")
         attributes: dict[str, str | bool | int] = {
@@ -115,9 +123,13 @@ class Telemetry:
     def note_end(self, attempt: Attempt, outcome: str) -> None:
         """An upstream call is over."""
         provider, owed = attempt.provider, attempt.owed
-        self._calls.labels(provider, outcome).inc()
-        self._targets.labels(provider, attempt.stop.label, attempt.why, outcome).inc()
-        self._durations.labels(provider).observe(attempt.ended - attempt.started)
+        name = (provider, attempt.stop.label, attempt.why, outcome)
+        tally = self._tallies.get(name)
+        if tally is None:
+            tally = self._tallies[name] = self._open_tally(*name)
+        tally.calls.value += 1
+        tally.target.value += 1
+        tally.seconds.observe(attempt.ended - attempt.started)
         if owed.usage is None:
             return
         self._tokens.labels(provider, "input").inc(owed.usage.input_tokens)
@@ -126,6 +138,14 @@ class Telemetry:
             self._dollars.labels(provider).inc(owed.cost.nano_usd / 1e9)
         else:
             self._unpriced.labels(provider).inc()
+
+
+class Tally(NamedTuple):
+    """What an end is counted in."""
+
+    calls: Count
+    target: Count
+    seconds: Distribution
 
 
 def _span_context(trace: TraceContext) -> "SpanContext":

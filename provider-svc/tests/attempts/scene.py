@@ -116,7 +116,7 @@ class Scene:
         work.close()
 
     def plan(self, model="m", *, stream=True, provider="", **options):
-        ask = Ask(call_id="c", tenant="t", stream=stream, members={}, **options)
+        ask = Ask(call_id="c", tenant="t", stream=stream, **{"members": {}, **options})
         return self.dispatch.plan(self.routes, ask, model, provider)
 
     async def ask(self, model="m", ground=None, **options):

@@ -2,8 +2,10 @@
 
 import msgspec
 
+from chassis.errors import Reason
 from launcher.cli.audit_record import describe_record
 from runestone.audit.v1.audit_pb2 import AuditRecord
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
 
@@ -29,6 +31,17 @@ def test_usage_says_whether_it_was_estimated():
     estimated = line(usage=Usage(input_tokens=1, is_estimated=True))["usage"]
     assert (counted["is_estimated"], estimated["is_estimated"]) == (None, True)
     assert (counted["input_tokens"], counted["output_tokens"]) == (1, None)
+
+
+def test_the_way_of_a_call_and_every_attempt_that_failed_are_told():
+    attempt = Attempt(provider="fake", model="m", why="weighted", reason=Reason.PROVIDER_TIMEOUT.number)
+    attempt.duration.FromMilliseconds(1500)
+    record = line(route="smart", why="failover", experiment="tone", arm="new", failed_attempts=[attempt, Attempt()])
+    assert [record[name] for name in ("route", "why", "experiment", "arm")] == ["smart", "failover", "tone", "new"]
+    assert record["failed_attempts"] == [
+        {"provider": "fake", "model": "m", "why": "weighted", "error_reason": "PROVIDER_TIMEOUT", "duration_ms": 1500},
+        {"provider": "", "model": "", "why": "", "error_reason": None, "duration_ms": None},
+    ]
 
 
 def test_members_that_were_dropped_are_listed():

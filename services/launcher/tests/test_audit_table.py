@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from launcher.cli.audit_table import GAP, LONGEST_CELL, TITLES, choose_columns, draw_records
+from launcher.cli.audit_table import GAP, LONGEST_CELL, SELDOM, TITLES, choose_columns, draw_records
 
 RECORD = {
     "started_at": "2026-01-31T12:00:00.500Z",
@@ -19,6 +19,7 @@ RECORD = {
     "cache": None,
     "error_reason": "PROVIDER_UNREACHABLE",
 }
+LED = {"route": "smart", "why": "failover", "experiment": "tone", "arm": "new", "failed_attempts": [{}, {}]}
 
 
 def draw(width: int, *, fits: int | None, **members: object) -> list[str]:
@@ -41,9 +42,21 @@ def test_eighty_columns_hold_when_which_and_how_it_ended():
 
 def test_what_is_no_terminal_gets_every_column():
     """A pipe has no width to fit."""
-    (titles, line) = draw(500, fits=None)
+    (titles, line) = draw(500, fits=None, **LED)
     assert all(title in titles for title in TITLES.values())
     assert "PROVIDER_UNREACHABLE" in line
+
+
+def test_where_a_call_was_led_and_what_failed_is_told_in_a_word():
+    assert {"smart", "tone=new", "failover", "2"} <= set(draw(500, fits=None, **LED)[1].split())
+
+
+@pytest.mark.parametrize(
+    "nothing", [{}, {"route": RECORD["model"], "why": "", "experiment": "", "arm": "", "failed_attempts": []}]
+)
+def test_a_column_of_what_seldom_happens_is_there_only_where_it_did(nothing):
+    titles = draw(500, fits=None, **nothing)[0]
+    assert not [name for name in SELDOM if TITLES[name] in titles.split()]
 
 
 def test_a_long_name_is_shortened_and_means_no_markup():
@@ -74,4 +87,4 @@ def test_a_column_goes_only_when_it_must(spare):
     widths = dict.fromkeys(TITLES, 10)
     whole = 10 * len(widths) + GAP * (len(widths) - 1)
     gone = set(widths) - set(choose_columns(widths, whole + spare))
-    assert gone == (set() if spare == 0 else {"cache"})
+    assert gone == (set() if spare == 0 else {"why"})

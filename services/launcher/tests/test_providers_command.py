@@ -102,6 +102,29 @@ async def test_a_provider_is_asked_for_its_models_with_its_key():
     assert all(KEY in str(headers) for headers in by_auth.values())
 
 
+async def test_a_provider_with_several_keys_is_asked_with_each():
+    async with server() as (url, asked):
+        keys = f"api_key: {KEY}, api_keys: [{{name: east, key: {KEY}-east}}, {{name: west, key: {KEY}-west}}]"
+        answers = await ask_all(providers(f"{{name: a, kind: openai, base_url: '{url}', {keys}}}"))
+    assert [(answer.name, answer.key) for answer in answers] == [("a", "1"), ("a", "east"), ("a", "west")]
+    sent = sorted(headers["authorization"] for _, headers in asked)
+    assert sent == [f"Bearer {KEY}", f"Bearer {KEY}-east", f"Bearer {KEY}-west"]
+    assert KEY not in repr(answers)
+
+
+def test_the_names_of_several_keys_are_listed_and_told_beside_what_each_was_answered(folder):
+    at = f"http://127.0.0.1:{free_port()}/v1"
+    keys = f"api_keys: [{{name: east, key: {KEY}-1}}, {{name: west, key: {KEY}-2}}]"
+    folder.write_text(f"providers: [{{name: a, kind: openai, base_url: '{at}', {keys}}}]")
+    listed = run("list")
+    assert "east, west" in listed.output
+    assert json.loads(run("list", "--json").stdout)["keys"] == ["east", "west"]
+    checked = run("check")
+    assert checked.exit_code == 1
+    assert all(name in checked.output for name in ("a (east)", "a (west)"))
+    assert KEY not in listed.output + checked.output
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
@@ -176,7 +199,17 @@ def test_tables_show_names_as_they_are():
         console.print(draw_answers([Answer("[red]a", Outcome.OK, "[bold]", 1.25)]))
         console.print(
             draw_providers(
-                [{"name": "[b]", "kind": "k", "preset": None, "address": None, "dialects": ("x",), "has_key": True}]
+                [
+                    {
+                        "name": "[b]",
+                        "kind": "k",
+                        "preset": None,
+                        "address": None,
+                        "dialects": ("x",),
+                        "has_key": True,
+                        "keys": ["[k]", "m"],
+                    }
+                ]
             )
         )
-    assert all(text in shown.get() for text in ("[red]a", "[bold]", "[b]"))
+    assert all(text in shown.get() for text in ("[red]a", "[bold]", "[b]", "[k], m"))

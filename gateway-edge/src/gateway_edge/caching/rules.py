@@ -96,6 +96,8 @@ ANSWERS: tuple[tuple[str, Callable[[Rules, Question, Outcome, Recording], bool]]
     ("kind", lambda _r, _q, _o, answer: answer.content_type not in KEPT),
     ("size", lambda rules, _q, _o, answer: not 0 < answer.size <= rules.max_answer),
     ("finish-reason", lambda rules, question, outcome, _a: _ends_otherwise(rules, question, outcome)),
+    # Half of one model's words and half of another's is the answer of neither.
+    ("continued", lambda _r, _q, outcome, _a: bool(outcome.parts)),
     ("other-target", lambda _r, question, outcome, _a: not question.is_target(outcome)),
 )
 

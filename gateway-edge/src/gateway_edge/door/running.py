@@ -55,6 +55,7 @@ class RunningCalls:
                 call.trace = context.current().trace
                 await self._answer(call, reply, answering)
                 if span is not None:
+                    _note_way(span, call)
                     _note_stages(span, call)
         finally:
             timer.cancel()
@@ -144,6 +145,13 @@ class RunningCalls:
 
     def __repr__(self) -> str:
         return f"RunningCalls({len(self._running)})"
+
+
+def _note_way(span: "Span", call: Call) -> None:
+    """The route that answered, and what the call was part of."""
+    outcome = call.outcome
+    said = {"runestone.route": outcome.route, "runestone.experiment": outcome.experiment, "runestone.arm": outcome.arm}
+    span.set_attributes({name: value for name, value in said.items() if value})
 
 
 def _note_stages(span: "Span", call: Call) -> None:

@@ -108,6 +108,7 @@ class InnerCalls:
             stopwatch=Stopwatch(),
             principal=principal,
             endpoint=of.endpoint if of else CHAT,
+            cause=of.id if of else "",
         )
         return call, reply
 

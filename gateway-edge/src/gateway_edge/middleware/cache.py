@@ -21,6 +21,7 @@ from gateway_edge.call import Call, Given, Question
 from gateway_edge.costs.headers import NOTHING
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.fingerprint import hash_parts
+from gateway_edge.question.telling import tell_route
 from gateway_edge.recording import Recording, RecordingReply
 from gateway_edge.reply import DROPPED
 from runestone.cache.v1.cache_pb2 import Answer, StoreRequest
@@ -137,6 +138,7 @@ class Cache:
         outcome.usage = answer.usage if answer.HasField("usage") else None
         outcome.cost = answer.cost if answer.HasField("cost") else None
         outcome.dropped = tuple(answer.dropped)
+        tell_route(call, call.asked.route.name)
         outcome.is_billed = "hit" in self._keeping.bills
         call.reply.headers.update(_provenance(answer, offer))
         self._uses.save(outcome.usage, outcome.cost, is_near=offer.is_near)

@@ -11,12 +11,14 @@ from gateway_edge.call import Call
 from gateway_edge.costs.headers import NOTHING, write_cost
 from gateway_edge.costs.tab import Tab
 from gateway_edge.middleware.base import Proceed
+from gateway_edge.question.telling import tell_route
 from gateway_edge.reply import DROPPED
 from gateway_edge.stored.places import Places
 from gateway_edge.stored.previous import find_previous
 from gateway_edge.stored.watch import watch_response
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
 
+ATTEMPTS = "x-runestone-attempts"
 PATIENCE = 2.0  # a provider-svc that was killed is back within this
 
 
@@ -74,6 +76,7 @@ def _request(call: Call) -> CallRequest:
         stream=question.is_stream,
         body=question.body,
         coalesce_key=call.coalesce_key,
+        route=question.led_to,
     )
     if question.form is not None:
         request.content_type = headers.get("content-type", "")
@@ -149,7 +152,8 @@ class _Relay:
         await self._call.reply.send(self._document)
 
     def _note_accepted(self, accepted: Accepted) -> None:
-        self._note_target(accepted)
+        self._note_target(accepted, accepted.why)
+        self._call.outcome.failed_attempts = tuple(accepted.failed_attempts)
         if accepted.coalesced:
             self._note_followed()
         if accepted.translated:
@@ -168,18 +172,19 @@ class _Relay:
         self._is_passed_on = True
         await self._call.reply.begin(content_type)
 
-    def _note_target(self, said: Accepted | Failed) -> None:
+    def _note_target(self, said: Accepted | Failed, why: str) -> None:
         outcome, headers = self._call.outcome, self._call.reply.headers
         outcome.provider, outcome.provider_model, outcome.attempts = said.provider, said.model, said.attempt
         headers["x-runestone-provider"] = said.provider
         headers["x-runestone-model"] = said.model
-        headers["x-runestone-attempts"] = str(said.attempt)
+        headers[ATTEMPTS] = str(said.attempt)
+        tell_route(self._call, said.route or self._call.asked.route.name, why)
 
     def _note_followed(self) -> None:
         """The call is somebody else's: nothing was attempted for this one."""
         outcome, headers = self._call.outcome, self._call.reply.headers
         outcome.cache = headers["x-cache"] = FOLLOWED
-        outcome.attempts, headers["x-runestone-attempts"] = 0, "0"
+        outcome.attempts, outcome.failed_attempts, headers[ATTEMPTS] = 0, (), "0"
         headers.update(NOTHING)
 
     def _complete(self, completed: Completed) -> None:
@@ -188,12 +193,19 @@ class _Relay:
         outcome.cost = completed.cost if completed.HasField("cost") else None
         outcome.finish_reason = completed.finish_reason
         outcome.is_keeper = completed.keeper
+        outcome.parts = tuple(completed.parts)
+        if completed.attempt and outcome.cache != FOLLOWED:
+            outcome.attempts = completed.attempt
+            self._call.reply.headers[ATTEMPTS] = str(completed.attempt)
         outcome.is_complete = self._is_over = True
 
     def _fail(self, failed: Failed) -> None:
         self._is_over = True
+        tried = tuple(failed.failed_attempts)
         if failed.attempt:
-            self._note_target(failed)
+            self._note_target(failed, tried[-1].why if tried else self._call.outcome.why)
+        if tried:
+            self._call.outcome.failed_attempts = tried
         if failed.HasField("usage"):
             self._call.outcome.usage = failed.usage
         if failed.HasField("cost"):

@@ -12,7 +12,7 @@ from gateway_edge.idempotency.claims import Claim, Claims
 from gateway_edge.idempotency.key import HEADER, CallKey, read_key
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.recording import Recording, RecordingReply
-from gateway_edge.reply import DROPPED
+from gateway_edge.reply import DROPPED, EXPERIMENT, ROUTE, WHY
 from runestone.state.v1.state_pb2 import KeptAnswer
 
 REPLAYED, ORIGINAL = "idempotency-replayed", "x-runestone-original-request-id"
@@ -21,6 +21,7 @@ RESERVE = 0.1  # seconds before the call's own deadline at which a wait ends
 PAUSE = 0.02  # seconds between two waits
 RETRY_AFTER = 1.0  # seconds
 
+OF_THE_WAY = (EXPERIMENT, ROUTE, WHY)
 # Headers that speak of the answer, not of the request that it was given to.
 KEPT_HEADERS = (
     "x-runestone-provider",
@@ -28,6 +29,7 @@ KEPT_HEADERS = (
     "x-runestone-attempts",
     *COST_HEADERS,
     DROPPED,
+    *OF_THE_WAY,
     "x-cache",
     "age",
 )
@@ -124,7 +126,11 @@ def _describe(call: Call, body: bytes, content_type: str) -> KeptAnswer:
 async def _replay(call: Call, answer: KeptAnswer) -> None:
     """Sends what was sent the first time. Nothing was used for it: that stands in the record of the call that was made."""
     reply, outcome = call.reply, call.outcome
+    for name in OF_THE_WAY:  # where this call would have gone is not where that one went
+        reply.headers.pop(name, None)
     reply.headers.update(answer.headers)
+    outcome.route, outcome.why = answer.headers.get(ROUTE, call.asked.public.name), answer.headers.get(WHY, "")
+    outcome.experiment, _, outcome.arm = answer.headers.get(EXPERIMENT, "").partition("=")
     reply.headers.update({REPLAYED: "true", ORIGINAL: answer.request_id})
     outcome.replay_of = answer.request_id
     outcome.provider = answer.headers.get("x-runestone-provider", "")

@@ -15,6 +15,7 @@ from gateway_edge.question.routing import require_route
 
 COLLECTION = "models"
 VERSION_HEADER = "anthropic-version"  # which Anthropic's clients send, and no others
+GATEWAY = "runestone"
 
 
 class ModelShape(Protocol):
@@ -34,8 +35,9 @@ class OpenAiModels:
         self._created = created
 
     def describe(self, name: str, route: Route) -> dict[str, Any]:
-        """Owned by the first provider that answers for it."""
-        return {"id": name, "object": "model", "created": self._created, "owned_by": route.targets[0].provider}
+        """Owned by the first provider that answers for it; one that an experiment answers for by the gateway."""
+        owner = route.targets[0].provider if route.targets else GATEWAY
+        return {"id": name, "object": "model", "created": self._created, "owned_by": owner}
 
     def list(self, models: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """All on one page."""

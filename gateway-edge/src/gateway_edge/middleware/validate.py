@@ -1,4 +1,4 @@
-"""What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route."""
+"""What is asked: the body read once, bounded; decoded once; checked; its model resolved to a route, its own or where that leads."""
 
 import msgspec
 
@@ -12,6 +12,7 @@ from gateway_edge.openapi.fault import check
 from gateway_edge.openapi.form_fields import read_fields
 from gateway_edge.openapi.shape import request_shape
 from gateway_edge.question.body import read_as
+from gateway_edge.question.leading import Leading
 from gateway_edge.question.routing import require_route
 from gateway_edge.question.seen import SeenQuestions
 
@@ -27,8 +28,9 @@ class Validate:
 
     name = "validate"
 
-    def __init__(self, catalog: Catalog, *, is_strict: bool) -> None:
+    def __init__(self, catalog: Catalog, *, is_strict: bool, leading: Leading | None = None) -> None:
         self._catalog = catalog
+        self._leading = leading
         self._shapes = {path: request_shape(path, is_strict=is_strict) for path in ENDPOINTS}
         self._seen = SeenQuestions()
 
@@ -45,6 +47,8 @@ class Validate:
         known = self._seen.find(caller, call.endpoint, body)
         if isinstance(known, Question):
             call.question = known
+            if self._leading is not None:
+                self._leading.lead(call)
             return
         await self.ask(call)
         if call.body is body:
@@ -63,6 +67,8 @@ class Validate:
         view = read_as(document, endpoint.view)
         route = require_route(self._catalog, call.principal, view.model)
         call.question = Question(call.body or b"", view, route, controls, document, endpoint=endpoint, form=call.form)
+        if self._leading is not None:
+            self._leading.lead(call)
 
 
 def _take_controls(call: Call, document: dict[str, object]) -> Controls:

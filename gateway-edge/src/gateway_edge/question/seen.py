@@ -1,6 +1,7 @@
 """Questions seen before: the same bytes from the same caller need no second reading."""
 
 import hashlib
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,7 +16,8 @@ LARGEST = 1 << 20  # bytes of a body; hashing a larger one takes longer than is 
 
 class SeenQuestions:
     """What was read of bodies, found by the SHA-256 of their bytes; noted when a body comes for the second time, as most never do.
-    Belongs to one snapshot, and to one way of reading: what a caller may ask, and what its question means, is the same every time."""
+    Belongs to one snapshot, and to one way of reading: what a caller may ask, and what its question means, is the same every time; where rules and experiments lead it is not, and is
+    not remembered."""
 
     def __init__(self) -> None:
         self._seen: dict[bytes, tuple[Principal, Question]] = {}
@@ -39,11 +41,10 @@ class SeenQuestions:
             return
         if len(self._seen) >= MOST:
             del self._seen[next(iter(self._seen))]
-        question.notes = {}
-        self._seen[unseen.key] = (
-            caller,
-            Question(b"", question.view, question.route, question.controls, None, question.notes, question.endpoint),
-        )
+        notes: dict[object, Any] = {}
+        question.notes = notes if question.resolution is None else notes.setdefault(question.resolution.model, {})
+        known = Question(b"", question.view, question.public, question.controls, None, notes, question.endpoint)
+        self._seen[unseen.key] = (caller, known)
 
     def _hear(self, key: bytes) -> "Unseen":
         if key in self._once:

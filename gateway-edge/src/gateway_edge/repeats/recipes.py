@@ -24,6 +24,7 @@ class Counts(Struct, frozen=True):
     seconds: Distribution
     first_byte: Distribution
     stage: Distribution
+    experiment: Count | None = None
 
     def note(self, seconds: float) -> None:
         """Counts one, answered in one go after `seconds`."""
@@ -32,6 +33,8 @@ class Counts(Struct, frozen=True):
         self.seconds.observe(seconds)
         self.first_byte.observe(seconds)
         self.stage.observe(seconds)
+        if self.experiment is not None:
+            self.experiment.inc()
 
 
 class Recipe(Struct, frozen=True, kw_only=True):

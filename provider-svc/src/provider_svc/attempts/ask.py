@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from provider_svc.dialects.weaving import Weaving
 from provider_svc.provider import Kept, UpstreamCall
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 
@@ -23,7 +24,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     kept: Kept | None = None
     deadline: float = math.inf
 
-    def of(self, model: str, *, is_strict: bool) -> UpstreamCall:
+    def of(self, model: str, *, is_strict: bool, weaving: Weaving | None = None) -> UpstreamCall:
         """The call to one target, by its own name for the model, with a meter of its own."""
         return UpstreamCall(
             call_id=self.call_id,
@@ -36,4 +37,5 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
             headers=self.headers,
             is_strict=is_strict,
             kept=self.kept,
+            weaving=weaving,
         )

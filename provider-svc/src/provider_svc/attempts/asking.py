@@ -25,7 +25,7 @@ class Landing(Protocol):
         """The span of the upstream call that runs."""
 
     def accept(self, attempt: Attempt) -> None:
-        """An answer has begun. Until a chunk has come another may take its place."""
+        """An answer has begun. Until a chunk has come another may take its place; behind one the next goes on with what broke off."""
 
     def add(self, chunk: Chunk) -> None:
         """The next events have come, of the answer that was accepted last."""

@@ -7,15 +7,16 @@ from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.leg import Leg, Step
 from provider_svc.attempts.stop import Stop
+from provider_svc.dialects.weaving import Weaving
 
 MOST = 16  # upstream calls for one call, whatever is configured
 
 
 class Journey:
     """`leg` is the route that is asked now; `more` makes those of its fallbacks as they are needed. `attempts` grows as upstream calls are
-    made; `step` is where the next goes, None for the first of the leg."""
+    made; `step` is where the next goes, None for the first of the leg; `weaving` is the stream that several may bring, where several may."""
 
-    __slots__ = ("_leave", "_more", "ask", "attempts", "leg", "step")
+    __slots__ = ("_leave", "_more", "ask", "attempts", "leg", "step", "weaving")
 
     def __init__(
         self, ask: Ask, attempts: list[Attempt], leg: Leg, more: Iterator[Leg], leave: Callable[[], None]
@@ -24,6 +25,7 @@ class Journey:
         self.attempts = attempts
         self.leg = leg
         self.step: Step | None = None
+        self.weaving: Weaving | None = None
         self._more = more
         self._leave = leave
 
@@ -48,12 +50,14 @@ class Journey:
         step, self.step = self.step or self.leg.begin(now), None
         if step is None:
             message = f"every target of {self.leg.route!r} failed too often and is left alone for a moment"
-            raise RunestoneError(Reason.PROVIDER_OVERLOADED, message, retry_after=self.leg.tell_when(now))
+            raise RunestoneError(
+                Reason.PROVIDER_OVERLOADED, message, retry_after=self.leg.tell_when(now), may_have_begun=False
+            )
         return self.visit(step.stop, step.why, now)
 
     def visit(self, stop: Stop, why: str, now: float) -> Attempt:
         """An upstream call to one of the leg's targets."""
-        call = self.ask.of(stop.target.model, is_strict=self.leg.is_strict)
+        call = self.ask.of(stop.target.model, is_strict=self.leg.is_strict, weaving=self.weaving)
         attempt = Attempt(stop, call, route=self.leg.route, why=why, started=now, number=len(self.attempts) + 1)
         self.attempts.append(attempt)
         return attempt

@@ -60,8 +60,8 @@ class Leg:
         if verdict is Verdict.STOP:
             return None
         last = self._attempts[-1].stop
-        if verdict is Verdict.PRESSURE and last.seat.has_other_key():
-            return Step(last, "retry")
+        if verdict is Verdict.PRESSURE and error.retry_after == 0.0:
+            return Step(last, "retry")  # with another of its keys
         if (other := self.find_other(now)) is not None:
             return Step(other, "failover")
         if (again := self._find_again(now)) is not None:
@@ -71,8 +71,8 @@ class Leg:
 
     def find_hint(self) -> float | None:
         """The soonest time, in seconds, at which one of the targets that were tried said to come back."""
-        failures = (attempt.failure for attempt in self._attempts)
-        return min((error.retry_after for error in failures if error is not None and error.retry_after), default=None)
+        failures = [attempt.failure for attempt in self._attempts if attempt.failure is not None]
+        return min((error.retry_after for error in failures if error.retry_after is not None), default=None)
 
     def tell_when(self, now: float) -> float:
         """In how many seconds one of the targets is tried again."""
@@ -103,7 +103,7 @@ class Leg:
         retries, verdict = stop.seat.configured.retries, judge(failure)
         if verdict not in {Verdict.AGAIN, Verdict.PRESSURE} or tries > retries.attempts:
             return None
-        if failure.retry_after:
+        if failure.retry_after is not None:
             return failure.retry_after if failure.retry_after <= retries.max_hint else None
         if verdict is Verdict.PRESSURE:
             return None  # it did not say when

@@ -7,7 +7,7 @@ from chassis.errors import RunestoneError
 from provider_svc.attempts.asking import Asking, Landing
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Step
-from provider_svc.attempts.verdict import was_sent
+from provider_svc.attempts.verdict import Verdict, judge, was_sent
 from provider_svc.health.budget import Budget
 from provider_svc.telemetry import Telemetry
 
@@ -28,7 +28,8 @@ class Retrying:
         while (failure := await self._try(journey, landing)) is not None:
             step = self._find_step(journey, failure)
             if step is None:
-                failure.retry_after = journey.leg.find_hint() or failure.retry_after
+                if judge(failure) is not Verdict.STOP:
+                    failure.retry_after = journey.leg.find_hint()
                 raise failure
             self._telemetry.note_extra(journey.leg.route, step.why, failure.reason)
             if step.pause:

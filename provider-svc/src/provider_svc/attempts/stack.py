@@ -21,6 +21,7 @@ What is the client's already is never asked again, except by the last.
 from chassis.clock import Clock
 from chassis.config.models import Model
 from provider_svc.attempts.asking import Asking
+from provider_svc.attempts.continuing import Continuing
 from provider_svc.attempts.falling_back import FallingBack
 from provider_svc.attempts.hedging import Hedging
 from provider_svc.attempts.retrying import Retrying
@@ -40,4 +41,6 @@ def stack(entry: Model, telemetry: Telemetry, clock: Clock) -> Asking:
     asking: Asking = Retrying(hedged, budget, telemetry, clock)
     if entry.fallbacks:
         asking = FallingBack(asking, budget, telemetry)
+    if entry.continue_streams:
+        asking = Continuing(asking, budget, telemetry, clock)
     return asking

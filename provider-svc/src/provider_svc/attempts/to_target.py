@@ -60,6 +60,8 @@ class ToTarget:
         with self._telemetry.span(attempt) as span:
             if span is not None:
                 landing.note_trace(current_call().trace)
+            if attempt.call.weaving is not None:
+                attempt.call.weaving.mark(f"continued by {attempt.provider}/{attempt.model}")
             try:
                 await attempt.stop.seat.provider.call(attempt.call, approach)
             finally:

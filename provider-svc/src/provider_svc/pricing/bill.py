@@ -1,9 +1,11 @@
 """What one upstream call has come to. Pure."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chassis.billing.estimate import Passed, fill_in
 from chassis.billing.price import FREE, cost_of
+from chassis.billing.total import add_up
 from provider_svc.pricing.prices import Prices
 from provider_svc.provider import UpstreamCall
 from runestone.common.v1.cost_pb2 import Cost, Rates
@@ -18,6 +20,19 @@ class Owed(NamedTuple):
 
 
 NOTHING = Owed()
+
+
+def add_owed(parts: Sequence[Owed]) -> Owed:
+    """What several upstream calls came to together, each at its own rates; no cost where one of theirs is not known."""
+    if len(parts) == 1:
+        return parts[0]
+    counted = [part.usage for part in parts if part.usage is not None]
+    costs = [part.cost for part in parts if part.cost is not None]
+    usage = add_up(*counted) if counted else None
+    if len(costs) < len(parts):
+        return Owed(usage)
+    is_estimated = any(cost.is_estimated for cost in costs)
+    return Owed(usage, Cost(nano_usd=sum(cost.nano_usd for cost in costs), is_estimated=is_estimated))
 
 
 class Bill:

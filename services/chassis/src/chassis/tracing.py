@@ -25,7 +25,7 @@ Attributes = Mapping[str, str | int | float | bool]
 # Version ff is forbidden, and so are ids of zeros. Later versions may add fields behind the flags; these four keep their
 # meaning.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_NO_SPAN: AbstractContextManager[None] = nullcontext()
+NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
 def parse_traceparent(header: str | None) -> TraceContext | None:
@@ -63,9 +63,13 @@ class Tracing:
         self, name: str, *, kind: Kind = "internal", attributes: Attributes | None = None
     ) -> "AbstractContextManager[Span | None]":
         """Records what happens inside as a span of the current call, when the call is sampled. Yields the span or None."""
-        if self._tracer is None or not context.current().trace.sampled:
-            return _NO_SPAN
+        if self._tracer is None or not self.is_sampling():
+            return NO_SPAN
         return self._recorded(self._tracer, name, kind, attributes)
+
+    def is_sampling(self) -> bool:
+        """Whether spans of the current call are recorded: who has much to say of one asks before."""
+        return self._tracer is not None and context.current().trace.sampled
 
     @contextmanager
     def _recorded(self, tracer: "Tracer", name: str, kind: Kind, attributes: Attributes | None) -> "Iterator[Span]":

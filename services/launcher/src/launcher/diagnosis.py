@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chassis.config import Settings
 from chassis.config.presets import find_key_variable
+from chassis.config.provider_keys import list_keys
 from launcher.errors import LaunchError
 from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, read_key
 from launcher.meshfile import MeshFile
@@ -95,8 +96,8 @@ def check_credentials(settings: Settings, environment: Mapping[str, str] = os.en
     for provider in settings.providers:
         name, what = f"provider {provider.name}", provider.preset or provider.kind
         variable = find_key_variable(provider)
-        if provider.api_key is not None and provider.api_key.reveal():
-            yield Finding(name, Verdict.OK, f"{what}, with a key")
+        if keys := list_keys(provider):
+            yield Finding(name, Verdict.OK, f"{what}, with {'a key' if len(keys) == 1 else f'{len(keys)} keys'}")
         elif variable:
             hint = f"; ${variable} is set" if environment.get(variable) else ""
             yield Finding(name, Verdict.FAIL, f"{what}, without api_key{hint}")

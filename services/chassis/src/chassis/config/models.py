@@ -9,6 +9,8 @@ from chassis.config.units import Duration
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=256)]
 
+MOST_LEADS = 16  # models that one call is led over by rules and an experiment
+
 # What a request may need of a model. `structured` is an answer by a JSON Schema.
 Feature = Literal["tools", "vision", "audio", "documents", "structured", "thinking"]
 

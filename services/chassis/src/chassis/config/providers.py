@@ -63,7 +63,7 @@ class Concurrency(Section, frozen=True, kw_only=True):
     longer than usual to begin. At most `queue` calls wait for their turn."""
 
     max: Count = 4_096
-    min: Count = 4
+    min: Count = 32
     queue: Annotated[int, Meta(ge=0, le=1_000_000)] = 8_192
     adaptive: bool = True
 

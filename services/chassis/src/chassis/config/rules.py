@@ -9,8 +9,10 @@ from chassis.config.document import Finding, KeyPath
 from chassis.config.doors import check_doors
 from chassis.config.encryption import check_encryption
 from chassis.config.idempotency import check_idempotency
+from chassis.config.leads import check_leads
 from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
+from chassis.config.provider_keys import check_keys
 from chassis.config.providers import Provider
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
@@ -37,6 +39,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         check_doors,
         _check_names,
         _check_models,
+        check_leads,
         _check_providers,
         _check_stores,
         _check_state_store,
@@ -86,7 +89,7 @@ def _check_models(settings: Settings) -> Iterator[Finding]:
         for number, target in enumerate(model.targets):
             if target.provider not in providers:
                 yield (*path, "targets", number, "provider"), f"there is no provider {target.provider!r}"
-        if not model.targets and model.name.partition("/")[0] not in providers:
+        if not model.targets and not model.experiment and model.name.partition("/")[0] not in providers:
             yield path, "has no targets, and its name does not begin with `<provider>/`"
         if model.targets and not any(target.weight for target in model.targets):
             yield (*path, "targets"), "every weight is 0"
@@ -119,6 +122,7 @@ def _check_provider(provider: Provider) -> Iterator[Finding]:
     for number, dialect in enumerate(provider.dialects):
         if dialect not in possible:
             yield ("dialects", number), f"kind {provider.kind} cannot speak {dialect!r}, but: {', '.join(possible)}"
+    yield from check_keys(provider)
 
 
 def _check_address(url: str, schemes: tuple[str, ...], path: KeyPath) -> Iterator[Finding]:

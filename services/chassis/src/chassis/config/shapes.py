@@ -26,16 +26,25 @@ def find_type_errors(value: Any, kind: Any, path: KeyPath = ()) -> Iterator[tupl
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct) and isinstance(value, dict):
         yield from _find_struct_errors(value, shape, path)
     elif get_origin(shape) is list and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from find_type_errors(item, get_args(shape)[0], (*path, index))
+        errors = [
+            error
+            for index, item in enumerate(value)
+            for error in find_type_errors(item, get_args(shape)[0], (*path, index))
+        ]
+        yield from errors or _find_leaf_error(value, kind, path)
     elif get_origin(shape) is dict and isinstance(value, dict):
         for key, item in value.items():
             yield from find_type_errors(item, get_args(shape)[1], (*path, key))
     else:
-        try:
-            convert(value, kind)
-        except msgspec.ValidationError as error:
-            yield path, str(error)
+        yield from _find_leaf_error(value, kind, path)
+
+
+def _find_leaf_error(value: Any, kind: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """What msgspec says of it; of a list whose items are right, of its length."""
+    try:
+        convert(value, kind)
+    except msgspec.ValidationError as error:
+        yield path, str(error)
 
 
 def _find_struct_errors(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from chassis.config import Settings, encode
+from chassis.config.provider_keys import hide_keys
 
 # Which sections each service is sent: the cache never sees a provider's credentials.
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -47,7 +48,7 @@ def document_for(service: str, settings: Settings) -> bytes:
     """The sections that `service` is sent, as JSON, with secrets. The edge gets no provider credentials, and no key that stored
     answers are encrypted with."""
     if service == "edge":
-        providers = [replace(provider, api_key=None) for provider in settings.providers]
+        providers = list(map(hide_keys, settings.providers))
         settings = replace(settings, providers=providers, cache=replace(settings.cache, encryption=None))
     sections = {name: getattr(settings, name) for name in SECTIONS[service]}
     return encode(Settings(**sections), reveal=True)

@@ -5,10 +5,21 @@ from google.protobuf.message import Message
 
 from chassis.errors import Reason
 from runestone.audit.v1.audit_pb2 import AuditRecord
+from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.usage_pb2 import Usage
 
 # Members that are written otherwise than they stand in the message.
-TRANSLATED = {"started_at", "duration", "time_to_first_byte", "error_reason", "usage", "question", "cost", "dropped"}
+TRANSLATED = {
+    "started_at",
+    "duration",
+    "time_to_first_byte",
+    "error_reason",
+    "usage",
+    "question",
+    "cost",
+    "dropped",
+    "failed_attempts",
+}
 
 
 def describe_record(record: AuditRecord) -> dict[str, object]:
@@ -30,14 +41,25 @@ def describe_record(record: AuditRecord) -> dict[str, object]:
         "cost_usd": record.cost.nano_usd / 1e9 if record.HasField("cost") else None,
         "cost_is_estimated": record.cost.is_estimated if record.HasField("cost") else None,
         "dropped": list(record.dropped),
+        "failed_attempts": [_describe_attempt(attempt) for attempt in record.failed_attempts],
         "question_bytes": len(record.question),
     }
 
 
-def _milliseconds(record: AuditRecord, name: str) -> float | None:
-    if not _has(record, name):
+def _describe_attempt(attempt: Attempt) -> dict[str, object]:
+    return {
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "why": attempt.why,
+        "error_reason": Reason.of_number(attempt.reason).value if attempt.reason else None,
+        "duration_ms": _milliseconds(attempt, "duration"),
+    }
+
+
+def _milliseconds(message: Message, name: str) -> float | None:
+    if not _has(message, name):
         return None
-    span: Duration = getattr(record, name)
+    span: Duration = getattr(message, name)
     return round(span.ToNanoseconds() / 1e6, 3)
 
 

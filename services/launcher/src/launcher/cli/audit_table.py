@@ -18,10 +18,28 @@ TITLES = {
     "duration_ms": "ms",
     "cost_usd": "cost ($)",
     "cache": "cache",
+    "route": "led to",
+    "arm": "experiment",
+    "why": "why",
+    "failed_attempts": "failed",
     "error_reason": "error",
 }
+SELDOM = frozenset({"route", "arm", "why", "failed_attempts"})  # shown where there is something to show
 # In the order in which they are left out; `request_id` stays, everything else of a call is found by it.
-DISPENSABLE = ("cache", "cost_usd", "duration_ms", "tenant", "error_reason", "model", "started_at", "status")
+DISPENSABLE = (
+    "why",
+    "failed_attempts",
+    "route",
+    "arm",
+    "cache",
+    "cost_usd",
+    "duration_ms",
+    "tenant",
+    "error_reason",
+    "model",
+    "started_at",
+    "status",
+)
 GAP = 2  # cells between two columns
 LONGEST_CELL = 32
 
@@ -29,6 +47,7 @@ LONGEST_CELL = 32
 def draw_records(records: Sequence[Record], width: int | None) -> Table:
     """As many columns as `width` cells hold; all of them without a width."""
     columns = {name: [_spell(name, record) for record in records] for name in TITLES}
+    columns = {name: cells for name, cells in columns.items() if name not in SELDOM or any(cells)}
     widths = {name: _width_of(name, cells) for name, cells in columns.items()}
     names = choose_columns(widths, width)
     table = Table(box=None, header_style="bold", pad_edge=False, width=_add_up(widths, names))
@@ -42,7 +61,7 @@ def draw_records(records: Sequence[Record], width: int | None) -> Table:
 def choose_columns(widths: Mapping[str, int], width: int | None) -> list[str]:
     """The columns to show, given the cells that each takes."""
     names = list(widths)
-    for dispensable in DISPENSABLE:
+    for dispensable in filter(widths.__contains__, DISPENSABLE):
         if width is None or _add_up(widths, names) <= width:
             break
         names.remove(dispensable)
@@ -59,8 +78,12 @@ def _width_of(name: str, cells: Sequence[str]) -> int:
 
 def _spell(name: str, record: Record) -> str:
     value = record.get(name)
-    if value is None:
+    if value is None or (name == "route" and value == record.get("model")):
         return ""
+    if isinstance(value, list):
+        return str(len(value) or "")
+    if name == "arm" and value:
+        value = f"{record.get('experiment')}={value}"
     if isinstance(value, float) and name == "cost_usd":
         return _spell_cost(value, is_estimated=bool(record.get("cost_is_estimated")))
     text = str(value)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from chassis.config import ConfigError
 from chassis.config.presets import find_address, list_dialects
+from chassis.config.provider_keys import list_keys
 from chassis.config.providers import Provider
 from launcher.configuration import find_config, find_data_dir, preview, read_text
 from launcher.errors import LaunchError
@@ -35,14 +36,16 @@ def check_providers(option: Path | None, data_dir: Path | None, *, as_json: bool
 
 
 def describe(provider: Provider) -> dict[str, object]:
-    """Every member always there."""
+    """Every member always there. `keys` are their names."""
+    keys = [key.name for key in list_keys(provider)]
     return {
         "name": provider.name,
         "kind": provider.kind,
         "preset": provider.preset or None,
         "address": hide_user(find_address(provider)) or None,
         "dialects": list_dialects(provider),
-        "has_key": provider.api_key is not None and bool(provider.api_key.reveal()),
+        "has_key": bool(keys),
+        "keys": keys,
     }
 
 
@@ -50,10 +53,12 @@ def draw_providers(providers: Sequence[dict[str, object]]) -> Table:
     """What stands in the objects, a line each."""
     table = Table("provider", "kind", "address", "speaks", "key", box=None, header_style="bold", pad_edge=False)
     for it in providers:
-        dialects = it["dialects"]
+        dialects, keys = it["dialects"], it["keys"]
         assert isinstance(dialects, Iterable)
+        assert isinstance(keys, Sequence)
         cells = (it["name"], it["preset"] or it["kind"], it["address"] or "-", ", ".join(dialects))
-        table.add_row(*(Text(str(cell)) for cell in cells), "set" if it["has_key"] else "-")
+        shown = ", ".join(keys) if len(keys) > 1 else "set" if keys else "-"
+        table.add_row(*(Text(str(cell)) for cell in (*cells, shown)))
     return table
 
 
@@ -62,7 +67,8 @@ def draw_answers(answers: Sequence[Answer]) -> Table:
     table = Table("", "provider", "detail", "ms", box=None, header_style="bold", pad_edge=False)
     for answer in answers:
         outcome = Text(answer.outcome, style=COLOURS.get(answer.outcome, "red"))
-        table.add_row(outcome, Text(answer.name), Text(answer.detail), f"{answer.milliseconds:.0f}")
+        name = f"{answer.name} ({answer.key})" if answer.key else answer.name
+        table.add_row(outcome, Text(name), Text(answer.detail), f"{answer.milliseconds:.0f}")
     return table
 
 

@@ -1,0 +1,113 @@
+"""Lets a stream that broke off in the middle go on at another target, where its route wants that and its words can be gone on with."""
+
+from chassis.billing.estimate import Passed
+from chassis.clock import Clock
+from chassis.context import TraceContext
+from chassis.errors import RunestoneError
+from provider_svc.attempts.asking import Asking, Landing
+from provider_svc.attempts.attempt import Attempt
+from provider_svc.attempts.journey import Journey
+from provider_svc.attempts.verdict import Verdict, judge
+from provider_svc.dialects.weaving import Weaving
+from provider_svc.health.budget import Budget
+from provider_svc.provider import Chunk
+from provider_svc.telemetry import Telemetry
+
+CONTINUE = "continue"
+
+
+class Continuing:
+    """Asks `inner` once for each part of a stream; what the parts have in common is the journey's weaving. Each further part is paid from
+    `budget`."""
+
+    def __init__(self, inner: Asking, budget: Budget, telemetry: Telemetry, clock: Clock) -> None:
+        self._inner = inner
+        self._budget = budget
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def ask(self, journey: Journey, landing: Landing) -> None:
+        """See `Asking.ask`. Raises the failure of the last part."""
+        weaving = self._open_weaving(journey)
+        if weaving is None:
+            await self._inner.ask(journey, landing)
+            return
+        stretch = Stretch(landing)
+        while (failure := await self._try(journey, stretch)) is not None:
+            weaving.break_off(journey.attempts[-1].owed.usage)
+            if not self._may_go_on(journey, weaving, failure):
+                raise failure
+            self._telemetry.note_extra(journey.leg.route, CONTINUE, failure.reason)
+            stretch = Stretch(landing, is_first=False)
+
+    async def _try(self, journey: Journey, stretch: "Stretch") -> RunestoneError | None:
+        """What broke a part off; None when the stream is whole. Raises what kept a part from beginning."""
+        try:
+            await self._inner.ask(journey, stretch)
+        except RunestoneError as failure:
+            if not stretch.has_begun:
+                raise
+            return failure
+        return None
+
+    def _open_weaving(self, journey: Journey) -> Weaving | None:
+        ask = journey.ask
+        if not ask.stream or ask.kept is not None:
+            return None
+        weaving = Weaving(ask.dialect, ask.members, int(self._clock.time()))
+        journey.weaving = weaving if weaving.is_possible else None
+        return journey.weaving
+
+    def _may_go_on(self, journey: Journey, weaving: Weaving, failure: RunestoneError) -> bool:
+        """Whether another part is asked for; then the journey knows where."""
+        now = self._clock.monotonic()
+        if judge(failure) is Verdict.STOP or not weaving.can_continue or journey.is_exhausted:
+            return False
+        if now >= journey.ask.deadline or not self._budget.spend():
+            return False
+        step = journey.leg.go_on(failure, now)
+        if step is None:
+            return journey.take_next_leg()
+        journey.step = step._replace(why=CONTINUE)
+        return True
+
+
+class Stretch:
+    """Where one part of a stream goes: to the landing, behind the parts before. Until its first chunk has come another may take its
+    place."""
+
+    def __init__(self, landing: Landing, *, is_first: bool = True) -> None:
+        self._landing = landing
+        self._is_first = is_first
+        self._attempt: Attempt | None = None
+        self._passed = Passed()
+        self.has_begun = False
+        self.has_room, self.wait_for_room = landing.has_room, landing.wait_for_room
+
+    @property
+    def stopped_by(self) -> RunestoneError | None:
+        """Why the whole call was stopped."""
+        return self._landing.stopped_by
+
+    def note_trace(self, trace: TraceContext) -> None:
+        """The span of the upstream call that runs."""
+        self._landing.note_trace(trace)
+
+    def accept(self, attempt: Attempt) -> None:
+        """Told of the first part only; the client is in the middle of the others."""
+        self._attempt = attempt
+        if self._is_first:
+            self._landing.accept(attempt)
+
+    def add(self, chunk: Chunk) -> None:
+        """Passes it on."""
+        if not self.has_begun:
+            self.has_begun = True
+            if not self._is_first and self._attempt is not None:
+                self._landing.accept(self._attempt)
+        self._passed.add(chunk.body)
+        self._landing.add(chunk)
+
+    def measure(self) -> Passed:
+        """What has come of this part."""
+        return self._passed
