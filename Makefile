@@ -71,6 +71,10 @@ profile: meters  ## Writes a flame graph of each process under load (ARGS="--cas
 guard: meters  ## Compares the CPU of a call with the last landed figure (UPDATE=1 lands today's)
 	.venv/bin/python -m bench.guard
 
+.PHONY: chaos
+chaos: meters  ## Breaks providers at random for five minutes under load, and counts lost calls (ARGS="--minutes 1 --seed 7")
+	PYTHONPATH=tests .venv/bin/python -m chaos.day_of_faults $(ARGS)
+
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,8 +27,8 @@ WISHES = "x-fake-wishes"
 
 class FakeProvider:
     """An async context manager: listens on a loopback port while it is entered. Speaks every dialect, each on its maker's paths
-    behind whatever prefix. `wishes` hold for all requests; their own come over them. `keys`: credentials that are taken; empty
-    takes any."""
+    behind whatever prefix. `wishes` hold for all requests, and may be changed at any time; their own come over them. `keys`: credentials
+    that are taken; empty takes any."""
 
     def __init__(self, port: int = 0, *, wishes: str = "", keys: frozenset[str] = frozenset()) -> None:
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
@@ -37,7 +37,7 @@ class FakeProvider:
         self.connections = Connections()
         self.memory = Memory()
         self.keys = keys
-        self._wishes = wishes
+        self.wishes = wishes
         self._script: deque[str | Callable[[Exchange], str]] = deque()
         self._port = port
         self._arrival = asyncio.Event()
@@ -64,6 +64,13 @@ class FakeProvider:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        await self._runner.cleanup()
+
+    async def crash(self) -> None:
+        """Ends as a killed process does: nobody listens any more, and all connections break at once."""
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
         await self._runner.cleanup()
 
     def script(self, *wishes: str | Callable[[Exchange], str]) -> None:
@@ -114,7 +121,7 @@ class FakeProvider:
         scripted = self._script.popleft() if self._script else ""
         said = scripted if isinstance(scripted, str) else scripted(exchange)
         try:
-            return read_wishes(self._wishes, exchange.model, said, exchange.headers.get(WISHES, ""))
+            return read_wishes(self.wishes, exchange.model, said, exchange.headers.get(WISHES, ""))
         except ValueError as error:
             raise Refusal(str(error)) from error
 

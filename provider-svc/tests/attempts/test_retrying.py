@@ -197,3 +197,30 @@ async def test_extra_calls_are_counted_by_route_and_reason():
     assert 'upstream_extra_calls_total{reason="PROVIDER_FAILED",route="m",why="failover"} 1.0' in text or (
         scene.extra("failover") == 1
     )
+
+
+async def test_a_target_that_is_asked_too_much_is_not_asked_first_for_as_long_as_it_says():
+    scene = failing(Scene(THREE), a=[RATE_LIMITED])
+    await scene.ask()
+    assert whys((await scene.ask())[0]) == [("b", "weighted")]
+    scene.clock.advance(1.5)
+    assert whys((await scene.ask())[0]) == [("a", "weighted")]
+
+
+async def test_the_only_target_is_asked_however_much_it_has_to_do():
+    """As many calls at once as come: it does not fail."""
+    scene = Scene(THREE.replace(", {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}", ""))
+    failing(scene, a=[RunestoneError(Reason.PROVIDER_OVERLOADED, "busy", upstream_status=529, retry_after=9.0)])
+    with pytest.raises(RunestoneError):
+        await scene.ask()
+    assert not scene.health("a").is_well(scene.clock.monotonic())
+    scene.health("a").running = 1_000
+    assert whys((await scene.ask())[0]) == [("a", "only")]
+
+
+async def test_what_was_not_sent_costs_nothing_of_the_budget():
+    """A provider whose keys all pause says so without an upstream call."""
+    unsent = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "paused", retry_after=0.0, may_have_begun=False)
+    scene = failing(Scene(THREE), a=[unsent] * 50)
+    bodies = [(await scene.ask())[1].body for _ in range(50)]
+    assert bodies == ["b"] * 50

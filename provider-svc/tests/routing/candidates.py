@@ -14,14 +14,21 @@ NOW = 100.0
 
 @dataclass
 class FakeHealth:
-    """Well, unless it is back `at` a later time."""
+    """Well, unless it is back `at` a later time, or has too much to do until it is `relaxed`."""
 
     running: int = 0
     seconds: float | None = None
     at: float = NOW
+    relaxed: float = NOW
 
     def admits(self, now):
         return self.at <= now
+
+    def is_well(self, now):
+        return self.well_at(now) <= now
+
+    def well_at(self, now):
+        return max(self.at, self.relaxed, now)
 
     def retry_at(self, now):
         return max(self.at, now)

@@ -98,3 +98,15 @@ def test_without_anything_that_sticks_stickiness_is_chance():
     route = route_of(candidates, strategy="sticky")
     assert rank(route, candidates, None, b"", lambda: 0.9, NOW).choices[0][1:] == ("weighted", False)
     assert names_of(candidates, 0.9, strategy="sticky") == ["b", "a"]
+
+
+def test_what_has_too_much_to_do_is_asked_behind_what_is_well_and_before_what_fails():
+    """Whatever its priority; of several the one that is relaxed the soonest."""
+    failing, busy = FakeHealth(at=NOW + 1), FakeHealth(relaxed=NOW + 9)
+    candidates = [
+        candidate("failing", health=failing),
+        candidate("busy", health=busy),
+        candidate("less busy", health=FakeHealth(relaxed=NOW + 3), priority=1),
+        candidate("well", priority=2),
+    ]
+    assert names_of(candidates) == ["well", "less busy", "busy", "failing"]

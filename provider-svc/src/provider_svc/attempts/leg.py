@@ -8,7 +8,7 @@ from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.attempts.verdict import Verdict, judge
 
-LAST_RESORTS = 32  # calls at once to a target that is left alone, for want of any other
+LAST_RESORTS = 32  # calls at once to a target that fails, for want of any other
 
 
 class Step(NamedTuple):
@@ -50,7 +50,7 @@ class Leg:
     def find_other(self, now: float) -> Stop | None:
         """The next target that is well and was not tried."""
         for stop in self._stops:
-            if stop.health.admits(now) and not self._list_tries(stop):
+            if stop.health.is_well(now) and not self._list_tries(stop):
                 return stop
         return None
 
@@ -83,8 +83,8 @@ class Leg:
 
     def _find_last_resort(self, now: float) -> Stop | None:
         for stop in self._stops:
-            is_well = stop.health.admits(now)
-            if not is_well and stop.health.running < LAST_RESORTS and not self._list_tries(stop):
+            may = stop.health.admits(now) or stop.health.running < LAST_RESORTS
+            if may and not self._list_tries(stop):
                 return stop
         return None
 

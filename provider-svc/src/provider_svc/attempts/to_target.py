@@ -8,6 +8,7 @@ from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.asking import Landing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
+from provider_svc.attempts.verdict import was_sent
 from provider_svc.health.outcome import Outcome, outcome_of
 from provider_svc.provider import Begun, Chunk
 from provider_svc.telemetry import COMPLETED, Telemetry, describe
@@ -36,6 +37,8 @@ class ToTarget:
         except RunestoneError as error:
             attempt.failure = error
             outcome, reason = outcome_of(error), error.reason
+            if outcome is Outcome.PRESSURE and was_sent(error):
+                health.note_pressure(error.retry_after, attempt.started, self._clock.monotonic())
             raise
         except asyncio.CancelledError:
             if landing.stopped_by is not None:

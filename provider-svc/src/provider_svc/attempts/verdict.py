@@ -42,4 +42,4 @@ def judge(error: RunestoneError) -> Verdict:
 
 def was_sent(error: RunestoneError) -> bool:
     """Whether it cost an upstream call to learn of it."""
-    return error.may_have_begun and error.reason is not Reason.INVALID_REQUEST
+    return error.may_have_begun and error.reason not in {Reason.INVALID_REQUEST, Reason.OVERLOADED}

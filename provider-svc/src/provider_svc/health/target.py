@@ -8,6 +8,7 @@ from provider_svc.health.breaker import Entry, State, TargetBreaker
 from provider_svc.health.ejector import Ejector
 from provider_svc.health.first_byte import FirstBytes
 from provider_svc.health.outcome import Outcome
+from provider_svc.health.pressure import Pressure
 
 Tell = Callable[[str, str, float], None]
 
@@ -23,6 +24,7 @@ class TargetHealth:
         "_breaker",
         "_documents",
         "_ejector",
+        "_pressure",
         "_streams",
         "_tell",
         "last_failure",
@@ -40,6 +42,7 @@ class TargetHealth:
         self.last_failure: Reason | None = None
         self._breaker = TargetBreaker(breaker)
         self._ejector = Ejector(ejection)
+        self._pressure = Pressure()
         self._streams, self._documents = FirstBytes(), FirstBytes()
         self._tell = tell
 
@@ -57,9 +60,17 @@ class TargetHealth:
         """Whether a call may go there now that is no last resort; changes nothing."""
         return now >= self._ejector.until and self._breaker.admits(now)
 
+    def is_well(self, now: float) -> bool:
+        """Whether it admits calls, and did not just say that it has too much to do."""
+        return now >= self._pressure.until and self.admits(now)
+
     def retry_at(self, now: float) -> float:
         """When it may be tried again; `now` while it admits."""
         return max(self._breaker.retry_at(now), self._ejector.until)
+
+    def well_at(self, now: float) -> float:
+        """When it is well again, if nothing else happens; `now` while it is."""
+        return max(self.retry_at(now), self._pressure.until)
 
     def enter(self, now: float) -> Entry:
         """A call begins there, also as a last resort. Gives what `leave` wants to know of it."""
@@ -69,6 +80,12 @@ class TargetHealth:
     def note_first_byte(self, seconds: float, now: float, *, stream: bool = True) -> None:
         """An answer began, `seconds` after its call; a document is whole then, which takes longer than to begin a stream."""
         (self._streams if stream else self._documents).add(seconds, now)
+        self._pressure.note_answer(now - seconds)
+
+    def note_pressure(self, hint: float | None, began: float, now: float) -> None:
+        """It refused a call that began at `began`, for it has too much to do: others are asked before it for `hint` seconds; None: for a
+        while."""
+        self._pressure.note_refusal(hint, began, now)
 
     def leave(self, outcome: Outcome, now: float, reason: Reason | None = None, entry: Entry | None = None) -> None:
         """A call that entered ends. Without its `entry` it is taken for one that began since the last opening."""

@@ -20,8 +20,14 @@ class Health(Protocol):
     def admits(self, now: float) -> bool:
         """Whether a call may go there now."""
 
+    def is_well(self, now: float) -> bool:
+        """Whether it does, and has not too much to do: others are asked after all that are well."""
+
     def retry_at(self, now: float) -> float:
         """When one may go there; `now` while one may."""
+
+    def well_at(self, now: float) -> float:
+        """When it is well; `now` while it is."""
 
     def first_byte(self, now: float) -> float | None:
         """How many seconds an answer takes to begin of late; None before the first."""
@@ -50,8 +56,8 @@ C = TypeVar("C", bound=Candidate)
 
 
 class Choice(NamedTuple, Generic[C]):
-    """A candidate in its place. `why`: the strategy that put it there, or "only". A last resort is left alone because it fails: it is asked
-    when nothing else is left."""
+    """A candidate in its place. `why`: the strategy that put it there, or "only". A last resort is left alone, because it fails or has too much
+    to do: it is asked when nothing else is left."""
 
     candidate: C
     why: str

@@ -50,6 +50,9 @@ def _why(candidate: Candidate, route: Route, strategy: Strategy, well: Group, oc
 
 def _why_last(candidate: Candidate, now: float) -> str:
     wait = max(0.0, candidate.health.retry_at(now) - now)
+    if not wait and candidate.health.admits(now):
+        wait = candidate.health.well_at(now) - now
+        return f"says that it has too much to do, first again in {wait:.1f} s: a last resort"
     return f"left alone after failures, opens again in {wait:.1f} s: a last resort"
 
 

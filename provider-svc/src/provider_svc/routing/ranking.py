@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from chassis.config.catalog import Route
 from chassis.config.models import Strategy
-from provider_svc.routing.candidate import C, Choice, Occasion, Ranking
+from provider_svc.routing.candidate import C, Candidate, Choice, Occasion, Ranking
 from provider_svc.routing.needs import Needs
 from provider_svc.routing.obstacles import Obstacle, find_obstacle, refusal
 from provider_svc.routing.strategies import STRATEGIES, Order
@@ -25,8 +25,8 @@ def rank(  # noqa: PLR0917  the route, the call and the world: two of each
     """The order of a route's candidates for a call. `needs`: None where they do not matter; `unit`: at most 64 bytes, empty for a call that
     sticks to nothing; `draw` gives numbers in [0, 1).
 
-    First those that are well, by priority, within one by the strategy; as last resorts the others, the soonest back first. Raises
-    INVALID_REQUEST when none can take such a request, MODEL_NOT_FOUND when none is ever asked.
+    First those that are well, by priority, within one by the strategy; as last resorts the others: what only has too much to do before
+    what fails, the soonest back first. Raises INVALID_REQUEST when none can take such a request, MODEL_NOT_FOUND when none is ever asked.
     """
     able, excluded = sort_out(candidates, needs)
     if not able:
@@ -34,7 +34,7 @@ def rank(  # noqa: PLR0917  the route, the call and the world: two of each
     barred = tuple([(candidate.target, obstacle.why) for candidate, obstacle in excluded])
     if len(able) == 1:
         only = able[0]
-        return Ranking((Choice(only, "only", not only.health.admits(now)),), barred)
+        return Ranking((Choice(only, "only", not only.health.is_well(now)),), barred)
     why = strategy_of(route, unit)
     well, unwell = order(able, STRATEGIES[why], Occasion(needs, unit, draw, now))
     choices = [Choice(candidate, why, False) for candidate in well]
@@ -65,9 +65,14 @@ def order(able: Sequence[C], strategy: Order, occasion: Occasion) -> tuple[list[
     well: list[C] = []
     unwell: list[C] = []
     for candidate in able:
-        (well if candidate.health.admits(occasion.now) else unwell).append(candidate)
-    unwell.sort(key=lambda candidate: (candidate.health.retry_at(occasion.now), candidate.target.priority))
+        (well if candidate.health.is_well(occasion.now) else unwell).append(candidate)
+    unwell.sort(key=lambda candidate: _measure_illness(candidate, occasion.now))
     return _order_well(well, strategy, occasion), unwell
+
+
+def _measure_illness(candidate: Candidate, now: float) -> tuple[float, float, int]:
+    health = candidate.health
+    return health.retry_at(now), health.well_at(now), candidate.target.priority
 
 
 def _order_well(well: list[C], strategy: Order, occasion: Occasion) -> list[C]:
