@@ -8,6 +8,7 @@ from itertools import count
 
 import orjson
 import pytest
+from authority import authority as authority  # noqa: PLC0414  a fixture of all folders
 from fake_provider import Exchange, FakeProvider
 
 from chassis.client import closing

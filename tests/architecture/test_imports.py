@@ -110,6 +110,10 @@ HEARTS = {
         "http1/origin.py",
         "http1/reply.py",
         "http1/request.py",
+        "http2/dialogue.py",
+        "http2/frames.py",
+        "http2/heads.py",
+        "http2/reply.py",
     ],
 }
 IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}

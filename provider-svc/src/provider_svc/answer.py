@@ -6,12 +6,12 @@ from typing import Self
 
 from chassis.config.providers import Timeouts
 from chassis.errors import Reason, RunestoneError
+from provider_svc.carrier import Carrier, Reply
 from provider_svc.http1.coding import is_coded
-from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import WireFault
-from provider_svc.http1.reply import Headers, Reply
+from provider_svc.http1.reply import Headers
 from provider_svc.inflated import Inflated
-from provider_svc.wire_faults import failure_within, timed_out
+from provider_svc.wire_faults import failure_within, fell_silent, timed_out
 
 MAX_ANSWER = 64 << 20  # bytes of a whole document; must fit in one gRPC message
 MAX_ERROR_BODY = 64 << 10
@@ -22,16 +22,18 @@ Take = Callable[[bytes], bool]  # takes a block of the body; whether it takes an
 
 class Answer:
     """A provider's answer from its headers on. Nothing is read from the socket while nobody asks for the next block,
-    but for a bounded read-ahead. `expires` is a time of the loop."""
+    but for a bounded read-ahead. `begun` is the loop time at which the call began."""
 
-    def __init__(self, name: str, connection: Connection, reply: Reply, timeouts: Timeouts, *, expires: float) -> None:
+    def __init__(self, name: str, carrier: Carrier, reply: Reply, timeouts: Timeouts, *, begun: float) -> None:
         self.status = reply.status
         self._name = name
-        self._connection = connection
+        self._carrier = carrier
         self._reply = reply
         self._timeouts = timeouts
-        self._expires = expires
-        self._time = connection.time
+        self._begins_by = begun + timeouts.first_byte
+        self._expires = begun + timeouts.total
+        self._has_begun = False
+        self._time = carrier.time
         self._body: AsyncIterator[bytes] | None = None
         self._take: Take | None = None
         self._wants_more = True
@@ -49,7 +51,7 @@ class Answer:
     def blocks(self) -> AsyncIterator[bytes]:
         """The body as it comes, in blocks of at most a few hundred KiB; may be left at any point, and asked for again.
 
-        Raises PROVIDER_TIMEOUT (idle or total), PROVIDER_STREAM_CUT when the connection breaks before the body's end,
+        Raises PROVIDER_TIMEOUT (first byte, idle or total), PROVIDER_STREAM_CUT when the connection breaks before the body's end,
         PROVIDER_INVALID_ANSWER when the body cannot be decoded.
         """
         if self._body is None:
@@ -79,10 +81,11 @@ class Answer:
         while self._wants_more:
             self._check_total()
             try:
-                block = self._connection.take()
+                block = self._carrier.take()
             except WireFault as exc:
                 raise failure_within(self._name, exc) from exc
             if block:
+                self._has_begun = True
                 return block
             if self._reply.is_whole:
                 break
@@ -134,14 +137,16 @@ class Answer:
             raise failure_within(self._name, exc) from exc
 
     async def _wait(self) -> None:
+        next_by = self._time() + self._timeouts.idle if self._has_begun else self._begins_by
+        deadline = min(next_by, self._expires)
         try:
             if self._take is None:
-                await self._connection.wait(min(self._time() + self._timeouts.idle, self._expires))
+                await self._carrier.wait(deadline)
             else:
-                await self._connection.wait_beside(self._hand_on, self._timeouts.idle, self._expires)
+                await self._carrier.wait_beside(self._hand_on, deadline, self._timeouts.idle, self._expires)
         except TimeoutError as exc:
             self._check_total()
-            raise timed_out(self._name, f"sent nothing for {self._timeouts.idle:g} s (idle timeout)") from exc
+            raise fell_silent(self._name, self._timeouts, has_begun=self._has_begun) from exc
         except WireFault as exc:
             raise failure_within(self._name, exc) from exc
         if self._failure is not None:
@@ -151,6 +156,7 @@ class Answer:
         """Hands a block on in the socket's callback; whether the next may come the same way. What goes wrong is the task's
         to hear."""
         assert self._take is not None
+        self._has_begun = True
         try:
             self._wants_more = self._take(block)
         except Exception as failure:  # noqa: BLE001  raised again where the task waits

@@ -1,6 +1,5 @@
 """From a provider's configuration to the thing that calls it: one table of kinds, and what is around each."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from weakref import WeakSet
@@ -11,8 +10,10 @@ from chassis.clock import Clock
 from chassis.config.presets import find_address
 from chassis.config.provider_keys import UNNAMED, list_keys
 from chassis.config.providers import Provider as Configured
+from chassis.metrics import Metrics
 from provider_svc.anthropic.provider import AnthropicProvider
 from provider_svc.batching.provider import Batching
+from provider_svc.connection_metrics import ConnectionMetrics
 from provider_svc.keys.keyed import Keyed, KeyState
 from provider_svc.keys.seat import KeySeat
 from provider_svc.keys.telemetry import KeyTelemetry
@@ -30,20 +31,21 @@ BY_KIND: dict[str, Callable[[str, Configured, Upstream, Clock], Provider]] = {
 
 
 class ProviderFactory:
-    """Opens providers inside a running loop, and counts the connections of those that live. `note_batch` is told the provider and how many
-    calls each time that several were answered by one, `keys` what becomes of keys."""
+    """Opens providers inside a running loop. `note_batch` is told the provider and how many calls each time that several were answered
+    by one, `keys` what becomes of keys; `connections` shows the connections of those that live."""
 
     def __init__(
         self,
         clock: Clock,
         note_batch: Callable[[str, int], None] = lambda _provider, _calls: None,
         keys: KeyTelemetry | None = None,
+        connections: ConnectionMetrics | None = None,
     ) -> None:
         self._clock = clock
         self._note_batch = note_batch
         self._keys = keys
-        self._upstreams: WeakSet[Upstream] = WeakSet()
         self._keyed: WeakSet[Keyed] = WeakSet()
+        self.connections = connections or ConnectionMetrics(Metrics())
 
     def open(self, configured: Configured) -> Provider:
         """The provider for `configured`: what translates, around what asks together where that is wanted, around what chooses a key, around
@@ -81,27 +83,17 @@ class ProviderFactory:
             configured.timeouts,
             ca=configured.ca,
             proxy=configured.proxy or "",
+            connections=configured.connections,
+            counts=self.connections.counts(configured.name),
         )
-        self._upstreams.add(upstream)
+        self.connections.watch(upstream)
         return lambda single: BY_KIND[single.kind](single.name, single, upstream, self._clock)
-
-    def count_connections(self) -> int:
-        """Open connections to providers, idle ones included."""
-        return sum(upstream.statistics()["connections"] for upstream in self._upstreams)
 
     def list_keys_of(self, provider: str) -> list[KeyState]:
         """The keys of one provider now, in the configuration's order. After a reload it may be open twice for a while: they are added up."""
         opened = [keyed.statistics() for keyed in self._keyed if keyed.name == provider]
         names = dict.fromkeys(key.name for keys in opened for key in keys)
         return [_add_up([key for keys in opened for key in keys if key.name == name]) for name in names]
-
-    def count_connections_of(self, provider: str) -> Counter[str]:
-        """What the connections to one provider do now, by what they do."""
-        numbers = Counter[str]()
-        for upstream in self._upstreams:
-            if upstream.name == provider:
-                numbers.update(upstream.statistics())
-        return numbers
 
 
 def _add_up(keys: Sequence[KeyState]) -> KeyState:

@@ -4,6 +4,7 @@ import random
 
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
+from provider_svc.connection_metrics import ConnectionMetrics
 from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
@@ -28,7 +29,12 @@ async def build(runtime: Runtime) -> None:
     """Wires the service."""
     settings = ProviderSettings()
     telemetry = Telemetry(runtime.metrics, runtime.tracing)
-    factory = ProviderFactory(runtime.clock, telemetry.note_batch, KeyTelemetry(runtime.metrics, runtime.log))
+    factory = ProviderFactory(
+        runtime.clock,
+        telemetry.note_batch,
+        KeyTelemetry(runtime.metrics, runtime.log),
+        ConnectionMetrics(runtime.metrics),
+    )
     library = Library(runtime.spawn)
 
     def open_prices(configured: Configured) -> ConfiguredPrices:
@@ -42,7 +48,7 @@ async def build(runtime: Runtime) -> None:
     pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
-    observe(runtime, flights, factory)
+    observe(runtime, flights)
     observe_targets(runtime.metrics, runtime.clock, lambda: list_targets(routes.current, book))
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
@@ -51,19 +57,17 @@ async def build(runtime: Runtime) -> None:
     )
     runtime.serve(
         target_pb2_grpc.add_TargetServiceServicer_to_server,
-        TargetServicer(routes, dispatch, book, runtime.clock, factory.list_keys_of, factory.count_connections_of),
+        TargetServicer(routes, dispatch, book, runtime.clock, factory.list_keys_of, factory.connections.statistics),
         target_pb2.DESCRIPTOR.services_by_name["TargetService"].full_name,
     )
 
 
-def observe(runtime: Runtime, flights: Flights, factory: ProviderFactory) -> None:
-    """Shows how many calls are running, how many share them, and how many connections are open."""
+def observe(runtime: Runtime, flights: Flights) -> None:
+    """Shows how many calls are running, and how many share them."""
     running = runtime.metrics.gauge("upstream_running", "Upstream calls running now")
     running.set_function(lambda: flights.running)
     followers = runtime.metrics.gauge("upstream_followers", "Calls that share a running upstream call begun by another")
     followers.set_function(flights.count_coalesced)
-    connections = runtime.metrics.gauge("upstream_connections", "Open connections to providers, idle ones included")
-    connections.set_function(factory.count_connections)
 
 
 SERVICE = Service("provider", build)

@@ -43,8 +43,23 @@ def timed_out(name: str, what: str) -> RunestoneError:
     return RunestoneError(Reason.PROVIDER_TIMEOUT, f"provider {name} {what}")
 
 
+def fell_silent(name: str, timeouts: Timeouts, *, has_begun: bool) -> RunestoneError:
+    """PROVIDER_TIMEOUT for an answer whose body did not begin in time, or did not go on."""
+    if has_begun:
+        return timed_out(name, f"sent nothing for {timeouts.idle:g} s (idle timeout)")
+    return timed_out(name, f"sent nothing of its answer's body within {timeouts.first_byte:g} s (first-byte timeout)")
+
+
+def patience_for_head(timeouts: Timeouts) -> tuple[float, str]:
+    """Seconds from a call's begin within which the answer's head must be there, and the name of what bounds them."""
+    bounds = [(timeouts.first_byte, "first-byte"), (timeouts.total, "total")]
+    if timeouts.header is not None:
+        bounds.insert(0, (timeouts.header, "header"))
+    return min(bounds, key=lambda bound: bound[0])
+
+
 def _too_slow_to_begin(name: str, fault: Exception, timeouts: Timeouts) -> RunestoneError:
-    patience = min(timeouts.first_byte, timeouts.total)
+    patience, which = patience_for_head(timeouts)
     if isinstance(fault, ConnectTimeout) and timeouts.connect <= patience:
         return timed_out(name, f"{fault} within {timeouts.connect:g} s (connect timeout)")
-    return timed_out(name, f"did not begin to answer within {patience:g} s (first-byte timeout)")
+    return timed_out(name, f"did not begin to answer within {patience:g} s ({which} timeout)")

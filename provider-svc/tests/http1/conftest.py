@@ -13,7 +13,8 @@ from hypothesis import settings
 from chassis.config.providers import Timeouts
 from chassis.config.units import Duration
 from provider_svc.http1.connection import Connection
-from provider_svc.http1.pool import Limits, Pool
+from provider_svc.http1.limits import Limits
+from provider_svc.http1.pool import Pool
 from provider_svc.upstream import Upstream
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
@@ -90,7 +91,7 @@ class Rig:
         self._tasks: list[asyncio.Task[None]] = []
         known = {name: Duration(value) for name, value in timeouts.items()}
         self.upstream = Upstream("rig", "http://provider.example/v1", Timeouts(**known))
-        self.upstream.pool = Pool(self._dial, limits or Limits())
+        self.upstream.pool = Pool(self._dial, limits or Limits(), self.upstream.counts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,7 +100,7 @@ class Rig:
         """Whatever happened: nothing runs, and no socket is left open."""
         await self.upstream.close()
         try:
-            assert self.upstream.statistics() == {"connections": 0, "running": 0}
+            assert (self.upstream.count_now()["open"], self.upstream.running) == (0, 0)
             for visit in self.visits:
                 if visit.socket.fileno() >= 0:
                     await visit.wait_closed()

@@ -6,7 +6,7 @@ import pytest
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.http1.connection import READ_AHEAD
-from provider_svc.http1.pool import Limits
+from provider_svc.http1.limits import Limits
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LARGE = b"x" * (8 << 20)  # more than a socket pair holds
@@ -42,7 +42,7 @@ async def test_exchanges_at_a_time_have_connections_of_their_own(rig):
         bodies = [b"question %d" % number for number in range(40)]
         answers = await asyncio.gather(*(it.ask(body) for body in bodies))
         assert [body for _, body in answers] == bodies
-        assert len(it.visits) == it.upstream.statistics()["connections"] == 40
+        assert len(it.visits) == it.upstream.statistics()["open"] == 40
 
 
 async def test_more_calls_than_connections_take_turns(rig):
@@ -78,7 +78,7 @@ async def test_an_answer_that_nobody_read_costs_its_connection(rig, size):
     async with rig(talk) as it:
         async with it.upstream.post("/chat", b"{}", {}):
             await it.until_played()
-        assert it.upstream.statistics()["connections"] == 0
+        assert it.upstream.statistics()["open"] == 0
 
 
 async def test_an_answer_without_a_body_keeps_its_connection(rig):
@@ -100,7 +100,7 @@ async def test_an_answer_until_the_end_of_the_connection_is_whole(rig):
 
     async with rig(talk) as it:
         assert await it.ask() == (200, b"hello")
-        assert it.upstream.statistics()["connections"] == 0
+        assert it.upstream.statistics()["open"] == 0
 
 
 async def test_interim_answers_pass_unseen(rig):
@@ -223,7 +223,7 @@ async def test_an_answer_before_the_request_is_out_counts_and_its_connection_doe
 
     async with rig(talk) as it:
         assert await it.ask(LARGE) == (413, b"no")
-        assert it.upstream.statistics()["connections"] == 0
+        assert it.upstream.statistics()["open"] == 0
 
 
 async def test_bytes_that_nobody_asked_for_never_become_an_answer(rig):
@@ -294,7 +294,7 @@ async def test_cancelling_closes_the_socket_at_once(rig, when):
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        assert it.upstream.statistics() == {"connections": 0, "running": 0}
+        assert (it.upstream.count_now()["open"], it.upstream.running) == (0, 0)
         await it.visits[0].wait_closed()
 
 

@@ -54,7 +54,7 @@ async def test_a_taker_that_has_enough_is_given_nothing_until_it_is_asked_again(
             assert not await answer.flow(take_one)
             assert await answer.flow(take_one)
         assert taken == [b"ab", b"cdef"]
-        assert it.upstream.statistics() == {"connections": 1, "running": 0}
+        assert (it.upstream.count_now()["open"], it.upstream.running) == (1, 0)
 
 
 async def test_an_end_that_was_said_early_leaves_the_rest_to_finish(rig):
@@ -127,3 +127,63 @@ async def test_a_provider_that_falls_silent_in_a_flow_is_an_idle_timeout(rig):
                 await answer.flow(lambda _: True)
     assert error.value.reason is Reason.PROVIDER_TIMEOUT
     assert "idle" in error.value.message
+
+
+def beginning(*pieces):
+    """A server that says its head, then `pieces`, then nothing more."""
+
+    async def script(visit):
+        await visit.request()
+        await visit.say(HEAD, *pieces)
+        await visit.request()
+
+    return script
+
+
+async def flow(answer) -> bool:
+    return await answer.flow(lambda _block: True)
+
+
+async def read(answer) -> bytes:
+    return await answer.read(100)
+
+
+@pytest.mark.parametrize("way", [flow, read])
+async def test_between_head_and_body_the_first_byte_timeout_holds_then_the_idle_one(rig, way):
+    """Neither the shorter idle timeout before the first byte, nor the longer first-byte timeout behind it."""
+    async with rig(beginning(), first_byte=0.1, idle=0.001) as it, asyncio.timeout(10):
+        with pytest.raises(RunestoneError, match=r"its answer's body within 0.1 s \(first-byte timeout\)"):
+            async with post(it) as answer:
+                await way(answer)
+    async with rig(beginning(b"ab"), first_byte=60, idle=0.05) as it, asyncio.timeout(10):
+        with pytest.raises(RunestoneError, match=r"for 0.05 s \(idle timeout\)"):
+            async with post(it) as answer:
+                await way(answer)
+
+
+async def test_the_total_timeout_bounds_the_first_byte_too(rig):
+    async with rig(beginning(), first_byte=60, total=0.05) as it, asyncio.timeout(10):
+        with pytest.raises(RunestoneError, match=r"\(total timeout\)"):
+            async with post(it) as answer:
+                await read(answer)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "message"),
+    [
+        ({"header": 0.05}, r"within 0.05 s \(header timeout\)"),
+        ({"header": 60, "first_byte": 0.05}, r"within 0.05 s \(first-byte timeout\)"),
+        ({"first_byte": 0.05}, r"within 0.05 s \(first-byte timeout\)"),
+        ({"header": 9, "total": 0.05}, r"within 0.05 s \(total timeout\)"),
+        ({"header": 0.05, "connect": 0.01}, r"within 0.05 s \(header timeout\)"),
+    ],
+)
+async def test_a_head_that_does_not_come_is_the_timeout_that_was_shortest(rig, timeouts, message):
+    async def say_nothing(visit):
+        await visit.request()
+        await visit.request()
+
+    async with rig(say_nothing, **timeouts) as it, asyncio.timeout(10):
+        with pytest.raises(RunestoneError, match=message) as caught:
+            await it.ask()
+    assert caught.value.reason is Reason.PROVIDER_TIMEOUT

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import ConnectTimeout, NotConnected, QueueFull
-from provider_svc.http1.pool import Limits, Pool
+from provider_svc.http1.limits import Limits
+from provider_svc.http1.pool import Pool
 from provider_svc.http1.reply import Reply
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -71,7 +72,7 @@ async def test_a_connection_is_used_again_only_when_its_answer_was_read_to_the_e
     assert again is connection
     await use(peers, again, answer=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
     pool.release(again)
-    assert repr(pool) == "Pool(0 open, 0 idle, 0 waiting)"
+    assert repr(pool) == "Pool(0 open, 0 idle, 0 dialing, 0 waiting, 1 dialed, 1 reused)"
     pool.close()
 
 
@@ -230,6 +231,22 @@ async def test_an_old_connection_is_not_used_again(peers):
     await use(peers, connection)
     pool.release(connection)
     assert pool.count_open() == 0
+
+
+async def test_what_leads_where_the_origin_is_no_longer_is_closed_when_idle_and_not_kept_after_use(peers):
+    leads = True
+    pool = Pool(peers.dial, Limits(), leads_to=lambda _peer: leads)
+    idle, busy = await pool.acquire(in_a_while()), None
+    await use(peers, idle)
+    busy = await pool.acquire(in_a_while())
+    await use(peers, busy)
+    pool.release(idle)
+    leads = False
+    pool.drop_moved()
+    assert (idle.is_open, busy.is_open) == (False, True)
+    pool.release(busy)
+    assert not busy.is_open
+    assert pool.statistics()["moved_away"] == 2
 
 
 class Life:

@@ -81,6 +81,17 @@ async def test_no_address_is_an_error():
         await connect_first([])
 
 
+async def test_addresses_that_failed_or_were_overtaken_are_told_of_and_no_others(listening):
+    refusing, avoided = at(free_port()), []
+    with unaccepting_port() as hanging, unaccepting_port() as never_tried:
+        addresses = [refusing, at(hanging), at(listening), at(never_tried)]
+        with await connect_first(addresses, 5 * SOON, avoided.append):
+            assert avoided == [refusing, at(hanging)]
+    with pytest.raises(ConnectionRefusedError):
+        await connect_first([refusing], SOON, avoided.append)
+    assert len(avoided) == 2  # there is no other to be tried first
+
+
 @pytest.mark.parametrize("count", [1, 3])
 async def test_cancelling_leaves_nothing(count):
     with unaccepting_port() as hanging:

@@ -9,6 +9,7 @@ import select
 from collections.abc import Callable
 from typing import cast
 
+from provider_svc.carrier import Tap
 from provider_svc.http1.faults import ClosedEarly, WireFault
 from provider_svc.http1.reply import Reply
 from provider_svc.http1.waiting import Waiting
@@ -16,23 +17,23 @@ from provider_svc.http1.waiting import Waiting
 READ_AHEAD = 64 << 10  # bytes of a body that wait for their reader before the socket is read no further
 PIECE = 256 << 10  # a larger request is written in pieces, so that it does not hold up the loop
 
-Tap = Callable[[bytes], bool]  # takes what of the body has come; whether it takes more now
-
 
 class Connection(asyncio.Protocol):
     """A connection that a pool keeps. `on_lost` is called once, when it is closed for whatever reason.
 
-    `idle_limit` is how many seconds the server says it keeps it idle, None when it does not say; `idle_until` is the loop
-    time up to which it may be used again, and the pool's to write.
+    `give_back` is what `release` calls, the pool's to write. `idle_limit` is how many seconds the server says it keeps it idle, None when it does not say; `idle_until` is the loop
+    time up to which it may be used again, and the pool's to write. `peer` is the address that it leads to.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: "Callable[[Connection], None]") -> None:
         self.is_open = False
+        self.peer: tuple[str, int] | None = None
         self.time = loop.time
         self.born = loop.time()
         self.idle_limit: float | None = None
         self.idle_until = 0.0
         self.exchanges = 0
+        self.give_back: Callable[[Connection], None] = Connection.abort
         self._on_lost = on_lost
         self._reply: Reply | None = None
         self._failure: WireFault | None = None
@@ -81,15 +82,16 @@ class Connection(asyncio.Protocol):
         while not reply.size and not reply.is_whole:
             await self._wait(deadline)
 
-    async def wait_beside(self, tap: Tap, idle: float, expires: float) -> None:
+    async def wait_beside(self, tap: Tap, deadline: float, idle: float, expires: float) -> None:
         """Lets `tap` take what comes in the callback that brings it, until it returns False. Returns then, and when anything
         else may have happened: the body's end, or nothing at all.
 
-        Raises as `wait`, TimeoutError when nothing came for `idle` seconds or at the loop time `expires`.
+        Raises as `wait`, TimeoutError at the loop time `deadline`, which each time that something comes moves `idle` seconds away
+        from then, `expires` at the latest.
         """
         self._tap, self._idle, self._expires = tap, idle, expires
         try:
-            await self._wait(min(self.time() + idle, expires))
+            await self._wait(deadline)
         finally:
             self._tap = None
 
@@ -100,6 +102,10 @@ class Connection(asyncio.Protocol):
         self.idle_limit = reply.idle_limit if reply is not None else None
         is_clean = reply is not None and reply.is_whole and reply.keeps_alive and not reply.size
         return is_clean and self.is_open and not self._is_unsent and not self._is_choked
+
+    def release(self) -> None:
+        """Gives the connection back, which ends the exchange."""
+        self.give_back(self)
 
     def is_quiet(self) -> bool:
         """Whether nothing waits in the socket: no end, and no bytes that nobody asked for. The kernel is asked, for the
@@ -119,6 +125,8 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=1, low=0)  # so that `_is_choked` means that something is not out
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[:2] if isinstance(peer, tuple) else None
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -158,7 +166,7 @@ class Connection(asyncio.Protocol):
         """Whether nobody has to be woken for what came: the tap took it and takes more, or it was nothing of the body."""
         if not reply.size:
             return True
-        self._waiting.deadline = min(self.time() + self._idle, self._expires)
+        self._waiting.move(min(self.time() + self._idle, self._expires))
         if tap(reply.take()):
             return True
         self._tap = None
@@ -197,7 +205,8 @@ class Connection(asyncio.Protocol):
 
     def _is_repeatable(self) -> bool:
         is_unsent = self._is_unsent or self._is_choked
-        return is_unsent and self.exchanges > 1 and self._reply is not None and not self._reply.has_begun
+        was_kept = self.exchanges > 1 or self.idle_until > 0
+        return is_unsent and was_kept and self._reply is not None and not self._reply.has_begun
 
     def _fail(self, fault: WireFault) -> None:
         self._failure = self._failure or fault

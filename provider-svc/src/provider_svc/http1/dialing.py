@@ -6,11 +6,15 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from typing import TypeVar
 
+from provider_svc.http1.addresses import AddressBook
 from provider_svc.http1.connection import Connection
 from provider_svc.http1.faults import ConnectTimeout, NotConnected
 from provider_svc.http1.origin import Origin
-from provider_svc.http1.race import connect_first, look_up
+from provider_svc.http1.race import connect_first
+
+Spoken = TypeVar("Spoken", bound=asyncio.Protocol)
 
 LONGEST_TUNNEL_HEAD = 16 << 10
 
@@ -19,11 +23,12 @@ _tunnel_status = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]").match
 
 class Dialer:
     """Opens connections to one origin. `ca` is the path of a PEM file with the authorities to trust instead of the
-    system's; `proxy` is asked for a tunnel to an origin with TLS, and connected to in place of one without."""
+    system's; `proxy` is asked for a tunnel to an origin with TLS, and connected to in place of one without. `book` has the addresses of
+    whichever is connected to."""
 
-    def __init__(self, origin: Origin, *, ca: str = "", proxy: Origin | None = None) -> None:
+    def __init__(self, origin: Origin, book: AddressBook, *, ca: str = "", proxy: Origin | None = None) -> None:
         self._origin = origin
-        self._next_hop = proxy or origin
+        self._book = book
         self._proxy = proxy if origin.is_tls else None
         self._ca = ca
         self._context: ssl.SSLContext | None = None
@@ -31,10 +36,16 @@ class Dialer:
     async def dial(self, on_lost: Callable[[Connection], None], deadline: float) -> Connection:
         """An open connection. Raises NotConnected, ConnectTimeout at the loop time `deadline`; leaves no socket open when it
         raises or is cancelled."""
+        loop = asyncio.get_running_loop()
+        return await self.open(lambda: Connection(loop, on_lost), ["http/1.1"], deadline)
+
+    async def open(self, make: Callable[[], Spoken], offered: list[str], deadline: float) -> Spoken:
+        """What `make` made, connected; where there is TLS the protocols `offered` are, those first that are preferred (RFC 7301).
+        Raises as `dial`."""
         timer = asyncio.timeout_at(deadline)
         try:
             async with timer:
-                return await self._dial(on_lost)
+                return await self._open(make, offered)
         except TimeoutError as exc:
             if timer.expired():
                 raise ConnectTimeout("did not accept a connection") from exc
@@ -42,26 +53,24 @@ class Dialer:
         except (OSError, ValueError) as exc:
             raise NotConnected(_reason_of(exc)) from exc
 
-    async def _dial(self, on_lost: Callable[[Connection], None]) -> Connection:
-        context = self._tls() if self._origin.is_tls else None
-        opened = await connect_first(await look_up(self._next_hop.host, self._next_hop.port))
+    async def _open(self, make: Callable[[], Spoken], offered: list[str]) -> Spoken:
+        context = self._tls(offered) if self._origin.is_tls else None
+        opened = await connect_first(await self._book.find(), avoid=self._book.avoid)
         if self._proxy is not None:
             await _open_tunnel(opened, self._origin, self._proxy)
-        loop = asyncio.get_running_loop()
         host = self._origin.host if context is not None else None
-        _, connection = await loop.create_connection(
-            lambda: Connection(loop, on_lost), sock=opened, ssl=context, server_hostname=host
-        )
-        return connection
+        loop = asyncio.get_running_loop()
+        _, spoken = await loop.create_connection(make, sock=opened, ssl=context, server_hostname=host)
+        return spoken
 
-    def _tls(self) -> ssl.SSLContext:
-        """Made when it is first needed, as reading the authorities takes a while."""
+    def _tls(self, offered: list[str]) -> ssl.SSLContext:
+        """Made when it is first needed, as reading the authorities takes a while. What is offered is read at the handshake's begin."""
         if self._context is None:
             try:
                 self._context = ssl.create_default_context(cafile=self._ca or None)
             except OSError as exc:
                 raise NotConnected("the file of authorities (ca) cannot be read") from exc
-            self._context.set_alpn_protocols(["http/1.1"])
+        self._context.set_alpn_protocols(offered)
         return self._context
 
 

@@ -5,7 +5,7 @@ uvloop's own `create_connection` tries one address after the other, each for as 
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -29,9 +29,14 @@ def take_turns(addresses: Sequence[Address]) -> list[Address]:
     return [each for each in turns if each is not None]
 
 
-async def connect_first(addresses: Sequence[Address], head_start: float = HEAD_START) -> socket.socket:
+async def connect_first(
+    addresses: Sequence[Address],
+    head_start: float = HEAD_START,
+    avoid: Callable[[Address], None] = lambda _address: None,
+) -> socket.socket:
     """A connected, non-blocking socket with TCP_NODELAY. Raises the first address's OSError when none answers; leaves no
-    socket open but the one that it returns, cancelled or not."""
+    socket open but the one that it returns, cancelled or not. `avoid` is told which addresses failed, or were overtaken by one that was
+    tried after them."""
     if len(addresses) == 1:
         return await _connect(addresses[0])
     attempts: list[Attempt] = []
@@ -45,6 +50,7 @@ async def connect_first(addresses: Sequence[Address], head_start: float = HEAD_S
             return winner.result()
         raise (attempts and attempts[0].exception()) or OSError("the host has no address")
     finally:
+        _report(addresses, attempts, winner, avoid)
         for attempt in attempts:
             if attempt is not winner:
                 attempt.cancel()
@@ -61,6 +67,15 @@ async def _wait_for_one(attempts: Sequence[Attempt], patience: float | None) -> 
         if patience is not None:
             return None
     return None
+
+
+def _report(
+    addresses: Sequence[Address], attempts: Sequence[Attempt], winner: Attempt | None, avoid: Callable[[Address], None]
+) -> None:
+    last = attempts.index(winner) if winner is not None else -1
+    for number, (address, attempt) in enumerate(zip(addresses, attempts, strict=False)):
+        if number < last or (attempt.done() and not _has_won(attempt)):
+            avoid(address)
 
 
 def _has_won(attempt: Attempt) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 
 
 class Waiting:
-    """One task waits, others wake it. `deadline` is a time of the loop, and may be moved away while the task waits.
+    """One task waits, others wake it; a time of the loop bounds each wait, and may be moved while the task waits.
 
     Deadlines nearly always move away, so the timer is left where it is and set anew only when it has gone off: a busy
     connection sets one timer a minute instead of several for each call.
@@ -13,19 +13,23 @@ class Waiting:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
-        self.deadline = 0.0
+        self._deadline = 0.0
         self._alarm: asyncio.TimerHandle | None = None
 
     async def wait(self, deadline: float) -> None:
         """Returns when somebody wakes. Raises TimeoutError at `deadline`."""
-        self.deadline = deadline
-        if self._alarm is None or self._alarm.when() > deadline:
-            self._set_alarm()
+        self.move(deadline)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
+
+    def move(self, deadline: float) -> None:
+        """From now on `deadline` bounds the wait."""
+        self._deadline = deadline
+        if self._alarm is None or self._alarm.when() > deadline:
+            self._set_alarm()
 
     def wake(self) -> None:
         """Lets the task go on; nothing when none waits."""
@@ -40,13 +44,13 @@ class Waiting:
 
     def _set_alarm(self) -> None:
         self.close()
-        self._alarm = self._loop.call_at(self.deadline, self._go_off)
+        self._alarm = self._loop.call_at(self._deadline, self._go_off)
 
     def _go_off(self) -> None:
         self._alarm = None
         if self._waiter is None or self._waiter.done():
             return
-        if self._loop.time() < self.deadline:
+        if self._loop.time() < self._deadline:
             self._set_alarm()
         else:
             self._waiter.set_exception(TimeoutError())
