@@ -12,7 +12,8 @@ from provider_svc.dispatch import Dispatch, Explained
 from provider_svc.envelope import read_members
 from provider_svc.health.book import HealthBook
 from provider_svc.health.breaker import State
-from provider_svc.inspection import Watched, list_targets
+from provider_svc.health.target import TargetHealth
+from provider_svc.inspection import Leads, list_targets
 from provider_svc.keys.keyed import KeyState
 from provider_svc.seats import Routes
 from runestone.common.v1.error_pb2 import ERROR_REASON_UNSPECIFIED
@@ -62,7 +63,8 @@ class TargetServicer(TargetServiceServicer):
     async def ListTargets(self, request: ListTargetsRequest, context: Context) -> ListTargetsResponse:  # noqa: N802, ARG002
         """All targets and providers of the configuration in force."""
         routes, now = self._routes.current, self._clock.monotonic()
-        targets = [write_target(target, now) for target in list_targets(routes, self._book)]
+        leads = Leads(routes.catalog)
+        targets = [write_target(health, leads, now) for health, _ in list_targets(routes, self._book)]
         return ListTargetsResponse(targets=targets, providers=map(self._write_provider, routes.seats))
 
     async def ExplainRoute(self, request: ExplainRouteRequest, context: Context) -> ExplainRouteResponse:  # noqa: N802, ARG002
@@ -80,15 +82,14 @@ class TargetServicer(TargetServiceServicer):
         return ProviderStatus(provider=name, keys=keys, connections=self._count_connections(name))
 
 
-def write_target(target: Watched, now: float) -> TargetStatus:
+def write_target(health: TargetHealth, leads: Leads, now: float) -> TargetStatus:
     """How a target is at `now`, of the clock by which its health was noted."""
-    health = target.health
     calls, failures = health.recent(now)
     usual = health.first_byte_p95(stream=True)
     return TargetStatus(
         provider=health.provider,
         model=health.model,
-        routes=target.routes,
+        routes=leads.find(health.provider, health.model),
         state=STATES[health.state(now)],
         retry_after=write_seconds(health.retry_at(now) - now or None),
         running=health.running,

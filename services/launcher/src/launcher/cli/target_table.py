@@ -10,6 +10,7 @@ from launcher.target_report import ConnectionLine, KeyLine, TargetLine
 
 COLOURS = {"CLOSED": "green", "HALF_OPEN": "yellow", "OPEN": "red", "EJECTED": "red"}
 NOTHING = "-"
+NUMBERS = ("open", "idle", "dialing", "waiting", "dialed", "dial_failures", "reused")  # what else there is has --json
 
 Line = TypeVar("Line", TargetLine, KeyLine, ConnectionLine)
 Columns = Mapping[str, Callable[[Line], Text | str]]
@@ -44,8 +45,9 @@ def draw_keys(lines: Sequence[KeyLine]) -> Table:
 
 
 def draw_connections(lines: Sequence[ConnectionLine]) -> Table:
-    """A line for each provider and replica, a column for each number that any of them has."""
-    names = sorted({name for line in lines for name in line.connections})
+    """A line for each provider and replica."""
+    known = {name for line in lines for name in line.connections}
+    names = [name for name in NUMBERS if name in known]
     columns: dict[str, Callable[[ConnectionLine], Text | str]] = {"provider": lambda line: line.provider}
     for name in names:
         columns[name.replace("_", " ")] = lambda line, name=name: f"{line.connections.get(name, 0):,}"  # type: ignore[misc]
