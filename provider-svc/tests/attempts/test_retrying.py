@@ -242,3 +242,21 @@ async def test_a_target_whose_probe_begins_to_answer_is_everybodys_again():
         assert (await scene.ask())[1].body == "a"
     over.set_result(None)
     assert (await probe)[1].body == "long"
+
+
+ONE = THREE.replace(", {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}", "")
+
+
+@pytest.mark.parametrize("failures", [[FAILED] * 5, [None, FAILED] * 10], ids=["open", "ejected"])
+async def test_a_busy_target_that_failed_a_few_times_is_asked_all_the_same_where_it_is_the_only_one(failures):
+    """Long streams that began when it was well are in nobody's way."""
+    scene = Scene(ONE.replace("attempts: 1", "attempts: 0"))
+    health = scene.health("a")
+    for _ in range(100):
+        health.enter(scene.clock.monotonic())
+    for failure in failures:
+        scene.played["a"].scripts.append([OK, said("a")] if failure is None else [failure])
+        with contextlib.suppress(RunestoneError):
+            await scene.ask()
+    assert not health.admits(scene.clock.monotonic())
+    assert (await scene.ask())[1].body == "a"

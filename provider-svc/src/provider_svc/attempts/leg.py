@@ -8,8 +8,6 @@ from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.attempts.verdict import Verdict, judge
 
-LAST_RESORTS = 32  # calls at once to a target that fails, for want of any other
-
 
 class Step(NamedTuple):
     """Where a call goes next, why, and after how many seconds."""
@@ -83,8 +81,7 @@ class Leg:
 
     def _find_last_resort(self, now: float) -> Stop | None:
         for stop in self._stops:
-            may = stop.health.admits(now) or stop.health.running < LAST_RESORTS
-            if may and not self._list_tries(stop):
+            if stop.health.admits_resort(now) and not self._list_tries(stop):
                 return stop
         return None
 
