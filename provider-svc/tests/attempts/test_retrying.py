@@ -260,3 +260,14 @@ async def test_a_busy_target_that_failed_a_few_times_is_asked_all_the_same_where
             await scene.ask()
     assert not health.admits(scene.clock.monotonic())
     assert (await scene.ask())[1].body == "a"
+
+
+async def test_calls_that_fail_together_open_a_breaker_and_are_tried_again_all_the_same():
+    """As when a provider restarts, or one batch of many calls fails: a retry may be all that it takes."""
+    scene = Scene(ONE)
+    reset = asyncio.get_running_loop().create_future()
+    scene.played["a"].scripts.extend([asyncio.shield(reset), FAILED] for _ in range(10))
+    asking = [asyncio.ensure_future(scene.ask()) for _ in range(10)]
+    await asyncio.sleep(0)
+    reset.set_result(None)
+    assert [(await one)[1].body for one in asking] == ["a"] * 10
