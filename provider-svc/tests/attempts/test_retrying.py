@@ -271,3 +271,15 @@ async def test_calls_that_fail_together_open_a_breaker_and_are_tried_again_all_t
     await asyncio.sleep(0)
     reset.set_result(None)
     assert [(await one)[1].body for one in asking] == ["a"] * 10
+
+
+async def test_what_has_two_routes_to_go_does_not_earn_twice():
+    """Of a thousand calls that all go on with a fallback at most 200 may."""
+    scene = Scene(
+        FALLBACKS.replace("attempts: 0}", "attempts: 0}, breaker: {failures: 100000}, ejection: {calls: 100000}")
+    )
+    scene.played["a"].scripts.extend([[FAILED]] * 1_000)
+    for _ in range(1_000):
+        with contextlib.suppress(RunestoneError):
+            await scene.ask()
+    assert 150 <= scene.extra("fallback") <= 200
