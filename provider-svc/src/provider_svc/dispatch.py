@@ -158,10 +158,11 @@ class Dispatch:
         )
 
     def _stack(self, routes: Routes, route: Route) -> Asking:
-        """What stands around a route, the same for all its calls under one snapshot."""
-        asking = routes.stacks.get(route.name)
+        """What stands around a route, the same for all its calls under one snapshot. What is kept is asked for as no entry says."""
+        name = (route.name, route.entry.name)
+        asking = routes.stacks.get(name)
         if asking is None:
-            asking = routes.stacks[route.name] = stack(route.entry, self._telemetry, self._clock)
+            asking = routes.stacks[name] = stack(route.entry, self._telemetry, self._clock)
         return asking
 
 
