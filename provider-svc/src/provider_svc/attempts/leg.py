@@ -68,9 +68,9 @@ class Leg:
             return Step(other, "failover")
         return self._find_again(now, is_last_resort=True)
 
-    def find_hint(self) -> float | None:
-        """The soonest time, in seconds, at which one of the targets that were tried said to come back."""
-        failures = [attempt.failure for attempt in self._attempts if attempt.failure is not None]
+    def find_hint(self, last: RunestoneError) -> float | None:
+        """The soonest time, in seconds, at which to come back as the `last` failure says, or one of the targets that were tried."""
+        failures = [last, *(attempt.failure for attempt in self._attempts if attempt.failure is not None)]
         return min((error.retry_after for error in failures if error.retry_after is not None), default=None)
 
     def tell_when(self, now: float) -> float:
