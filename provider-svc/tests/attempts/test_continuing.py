@@ -24,6 +24,10 @@ models:
   - {name: m, targets: [{provider: a, model: x}, {provider: b, model: y, priority: 1}], continue_streams: true}
   - {name: plain, targets: [{provider: a, model: x}, {provider: b, model: y, priority: 1}]}
 """
+ONE = """
+providers: [{name: a, kind: openai, retries: {attempts: 1}}]
+models: [{name: m, targets: [{provider: a, model: x}], continue_streams: true}]
+"""
 QUESTION = {"messages": [{"role": "user", "content": "count"}]}
 
 
@@ -138,3 +142,28 @@ async def test_what_the_part_that_broke_off_used_counts_also_where_another_ran_b
         _, ground = await stage.ask()
     assert words_of(ground) == "one two three"
     assert [usage.output_tokens for usage in told] == [2]
+
+
+async def test_a_target_that_broke_off_and_says_when_is_asked_then():
+    stage = Stage(ONE)
+    soon = RunestoneError(Reason.PROVIDER_OVERLOADED, "in a moment", upstream_status=503, retry_after=0.05)
+    stage.played["a"].scripts += [[OK, delta("one two "), soon], [OK, delta("three"), *END]]
+    begun = asyncio.get_running_loop().time()
+    _, ground = await stage.ask()
+    assert words_of(ground) == "one two three"
+    assert asyncio.get_running_loop().time() - begun >= 0.05
+
+
+async def test_where_nobody_can_go_on_nothing_is_paid():
+    """A budget that is spent on nothing fails the calls that it was for."""
+    stage = Stage(ONE.replace("attempts: 1", "attempts: 0"))
+    for _ in range(20):
+        stage.played["a"].scripts.append([OK, delta("one "), CUT])
+        with pytest.raises(RunestoneError):
+            await stage.ask()
+        stage.clock.advance(600)
+    stage.routes.seats["a"].keys = 2
+    refused = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "slowly", upstream_status=429, retry_after=0.0)
+    for _ in range(12):
+        stage.played["a"].scripts += [[refused], [OK, delta("one"), *END]]
+        assert words_of((await stage.ask())[1]) == "one"

@@ -1,5 +1,7 @@
 """Lets a stream that broke off in the middle go on at another target, where its route wants that and its words can be gone on with."""
 
+import asyncio
+
 from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.context import TraceContext
@@ -39,6 +41,8 @@ class Continuing:
             if not self._may_go_on(journey, weaving, failure):
                 raise failure
             self._telemetry.note_extra(journey.leg.route, CONTINUE, failure.reason)
+            if journey.step is not None and journey.step.pause:
+                await asyncio.sleep(journey.step.pause)
             stretch = Stretch(landing, is_first=False)
 
     async def _try(self, journey: Journey, stretch: "Stretch") -> RunestoneError | None:
@@ -64,13 +68,13 @@ class Continuing:
         now = self._clock.monotonic()
         if judge(failure) is Verdict.STOP or not weaving.can_continue or journey.is_exhausted:
             return False
-        if now >= journey.ask.deadline or not self._budget.spend():
-            return False
         step = journey.go_on(failure, now)
+        if now + (step.pause if step is not None else 0.0) >= journey.ask.deadline:
+            return False
         if step is None:
-            return journey.take_next_leg()
+            return journey.take_next_leg() and self._budget.spend()
         journey.step = step._replace(why=CONTINUE)
-        return True
+        return self._budget.spend()
 
 
 class Stretch:

@@ -88,8 +88,7 @@ class Leg:
 
     def _list_tries(self, stop: Stop) -> list[Attempt]:
         """The upstream calls that run there, or failed; of one that lost against another nothing is known."""
-        tries = (attempt for attempt in self._attempts if attempt.stop is stop)
-        return [attempt for attempt in tries if attempt.reason is not Reason.CANCELLED]
+        return [one for one in self._attempts if one.stop is stop and one.reason is not Reason.CANCELLED]
 
     def _find_last_resort(self, now: float) -> Stop | None:
         for stop in self._stops:
