@@ -87,7 +87,7 @@ class Dispatch:
         """Where `ask`, as a call of the public name `model`, would go now, and why: its route, then the fallbacks. Nothing is asked, and no
         health changes. Raises MODEL_NOT_FOUND."""
         route = find_route(routes.catalog, model)
-        return [self._explain(routes, ask, one) for one, _ in ((route, ""), *self._fallbacks(routes, route))]
+        return [self._explain(routes, ask, one) for one, _ in self._list_ways(routes, route)]
 
     def list_stops(self, routes: Routes, ask: Ask, route: Route) -> Sequence[Stop]:
         """The targets of a route, in the configuration's order. Those of a name of the configuration are found once."""
@@ -111,7 +111,7 @@ class Dispatch:
         none can what the first says."""
         refusal: RunestoneError | None = None
         is_first = True
-        for one, why in ((route, ""), *self._fallbacks(routes, route)):
+        for one, why in self._list_ways(routes, route):
             try:
                 leg = self._leg(routes, ask, one, attempts, why)
             except RunestoneError as error:
@@ -123,9 +123,12 @@ class Dispatch:
             raise refusal
 
     @staticmethod
-    def _fallbacks(routes: Routes, route: Route) -> list[tuple[Route, str]]:
-        found = (routes.catalog.find_route(name) for name in route.entry.fallbacks)
-        return [(one, FALLBACK) for one in found if one is not None]
+    def _list_ways(routes: Routes, route: Route) -> Iterator[tuple[Route, str]]:
+        """The route and its fallbacks; those are looked up where they are needed, which is seldom."""
+        yield route, ""
+        for name in route.entry.fallbacks:
+            if (found := routes.catalog.find_route(name)) is not None:
+                yield found, FALLBACK
 
     def _name(
         self, routes: Routes, ask: Ask, model: str, provider: str, attempts: Sequence[Attempt]
