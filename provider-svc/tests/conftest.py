@@ -28,6 +28,7 @@ from runestone.provider.v1.provider_pb2 import (
     Failed,
 )
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
+from runestone.target.v1.target_pb2_grpc import TargetServiceStub
 
 PAUSE, RESUME, CANCEL = ControlRequest.ACTION_PAUSE, ControlRequest.ACTION_RESUME, ControlRequest.ACTION_CANCEL
 
@@ -86,6 +87,7 @@ class Rig:
 
     runtime: Runtime
     stub: ProviderServiceStub
+    targets: TargetServiceStub
     fake: FakeProvider
     ids: count = field(default_factory=lambda: count(1))
 
@@ -176,7 +178,7 @@ def open_rig(fake: FakeProvider):
     async def open_with(settings: Settings | None = None, **timeouts: str) -> AsyncIterator[Rig]:
         before = asyncio.all_tasks()
         async with running(SERVICE, settings or settings_for(fake, **timeouts)) as (runtime, channel):
-            rig = Rig(runtime, ProviderServiceStub(channel), fake)
+            rig = Rig(runtime, ProviderServiceStub(channel), TargetServiceStub(channel), fake)
             yield rig
             await rig.until_idle()
             assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("flight ")]

@@ -61,10 +61,11 @@ HEARTS = {
         "transform/texts.py",
     ],
     "cache_svc": ["hints/topic.py"],
-    "launcher": ["keyring.py"],
+    "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
+        "inspection.py",
         "routing/",
         "ring.py",
         "dialects/",

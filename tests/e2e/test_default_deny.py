@@ -140,6 +140,7 @@ ADMIN: dict[tuple[str, str], Row] = {
     ("GET", "/admin/v1/cache"): ONLY_ADMIN,
     ("POST", "/admin/v1/cache/purge"): {**ONLY_ADMIN, "admin key": 400},  # `BODY` is not what it takes
     ("POST", "/admin/v1/cache/shred"): {**ONLY_ADMIN, "admin key": 400},
+    ("GET", "/admin/v1/targets"): ONLY_ADMIN,
 }
 REFUSED = {400, 401, 403, 404, 405}
 

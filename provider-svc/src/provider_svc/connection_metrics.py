@@ -1,7 +1,7 @@
 """What the metrics show of connections to providers. Labels: a provider's configured name, a state, an outcome, a reason to close."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from chassis.metrics import Metrics
@@ -59,14 +59,18 @@ class ConnectionMetrics:
         self._waiting.labels(upstream.name).set_function(self._sum(upstream.name, lambda now: now["waiting"]))
 
     def statistics(self, provider: str) -> dict[str, int]:
-        """What the provider's connections do now, and what was counted of them since the process began."""
+        """What the provider's connections do now, and what was counted of them since the process began; nothing of one that is reached
+        without."""
         now = Counter[str]()
-        for upstream in self._of(provider):
+        upstreams = self._of(provider)
+        if not upstreams:
+            return {}
+        for upstream in upstreams:
             now.update(upstream.count_now())
         return {**now, **self.counts(provider).statistics()}
 
     def _sum(self, provider: str, measure: Measure) -> Callable[[], float]:
         return lambda: sum(measure(upstream.count_now()) for upstream in self._of(provider))
 
-    def _of(self, provider: str) -> Iterable[Upstream]:
+    def _of(self, provider: str) -> Sequence[Upstream]:
         return [upstream for upstream in self.upstreams if upstream.name == provider]

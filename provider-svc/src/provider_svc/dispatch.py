@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from chassis.clock import Clock
 from chassis.config.catalog import Route
 from chassis.config.models import Target
+from chassis.config.providers import Provider as Configured
 from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.asking import Asking
@@ -15,12 +17,33 @@ from provider_svc.attempts.leg import Leg
 from provider_svc.attempts.stack import stack
 from provider_svc.attempts.stop import Stop
 from provider_svc.health.book import HealthBook
+from provider_svc.health.target import TargetHealth
 from provider_svc.roster import Roster
-from provider_svc.routing import Ranking, find_route, find_target_at, needs_matter, rank, read_needs, read_unit
+from provider_svc.routing import (
+    Explanation,
+    Needs,
+    Ranking,
+    explain,
+    find_route,
+    find_target_at,
+    needs_matter,
+    rank,
+    read_needs,
+    read_unit,
+)
 from provider_svc.seats import Routes
 from provider_svc.telemetry import Telemetry
 
 NAMED, FALLBACK = "named", "fallback"
+
+Find = Callable[[Configured, str], TargetHealth]
+
+
+class Explained(NamedTuple):
+    """One of the routes that a call may take, and its targets in their order, those last that would not be asked."""
+
+    route: Route
+    targets: Sequence[Explanation]
 
 
 class Dispatch:
@@ -57,17 +80,26 @@ class Dispatch:
 
     def rank(self, routes: Routes, ask: Ask, route: Route) -> Ranking[Stop]:
         """The targets of a route in the order in which they are asked now. Raises as `plan` does."""
-        needs = read_needs(ask.members) if needs_matter(route) else None
-        is_sticky = route.entry.strategy == "sticky"
-        unit = read_unit(ask.tenant, ask.members, route.entry.sticky_by) if is_sticky else b""
-        return rank(route, self.list_stops(routes, ask, route), needs, unit, self._draw, self._clock.monotonic())
+        stops, (needs, unit) = self.list_stops(routes, ask, route), _read(ask, route)
+        return rank(route, stops, needs, unit, self._draw, self._clock.monotonic())
+
+    def explain(self, routes: Routes, ask: Ask, model: str) -> list[Explained]:
+        """Where `ask`, as a call of the public name `model`, would go now, and why: its route, then the fallbacks. Nothing is asked, and no
+        health changes. Raises MODEL_NOT_FOUND."""
+        route = find_route(routes.catalog, model)
+        return [self._explain(routes, ask, one) for one, _ in ((route, ""), *self._fallbacks(routes, route))]
 
     def list_stops(self, routes: Routes, ask: Ask, route: Route) -> Sequence[Stop]:
         """The targets of a route, in the configuration's order. Those of a name of the configuration are found once."""
         if route.targets is not routes.stops.get((route.name, ask.dialect), ((), ()))[0]:
-            stops = [self._stop(routes, ask, route, target) for target in route.targets]
+            stops = [self._stop(routes, ask, route, target, self._book.of) for target in route.targets]
             routes.stops[route.name, ask.dialect] = (route.targets, stops)
         return routes.stops[route.name, ask.dialect][1]
+
+    def _explain(self, routes: Routes, ask: Ask, route: Route) -> Explained:
+        stops = [self._stop(routes, ask, route, target, self._book.look_at) for target in route.targets]
+        needs, unit = _read(ask, route)
+        return Explained(route, explain(route, stops, needs, unit, self._draw, self._clock.monotonic()))
 
     def _leg(self, routes: Routes, ask: Ask, route: Route, attempts: Sequence[Attempt], why: str = "") -> Leg:
         choices = self.rank(routes, ask, route).choices
@@ -107,17 +139,18 @@ class Dispatch:
         else:
             route = find_route(routes.catalog, model)
             target = find_target_at(route, model, provider)
-        stop = self._stop(routes, ask, route, target)
+        stop = self._stop(routes, ask, route, target, self._book.of)
         return route, Leg(route.name, [stop], NAMED, attempts, self._draw, is_strict=route.is_strict)
 
-    def _stop(self, routes: Routes, ask: Ask, route: Route, target: Target) -> Stop:
+    @staticmethod
+    def _stop(routes: Routes, ask: Ask, route: Route, target: Target, find: Find) -> Stop:
         seat = routes.seats.get(target.provider)
         if seat is None:
             message = f"the configuration has no provider {target.provider!r}"
             raise RunestoneError(Reason.MODEL_NOT_FOUND, message, param="model")
         return Stop(
             target=target,
-            health=self._book.of(seat.configured, target.model),
+            health=find(seat.configured, target.model),
             speaks=ask.dialect in seat.dialects,
             find_rates=partial(seat.prices.find, target.model),
             seat=seat,
@@ -130,6 +163,13 @@ class Dispatch:
         if asking is None:
             asking = routes.stacks[route.name] = stack(route.entry, self._telemetry, self._clock)
         return asking
+
+
+def _read(ask: Ask, route: Route) -> tuple[Needs | None, bytes]:
+    """What the call needs, where that matters, and what sticks of it."""
+    needs = read_needs(ask.members) if needs_matter(route) else None
+    is_sticky = route.entry.strategy == "sticky"
+    return needs, read_unit(ask.tenant, ask.members, route.entry.sticky_by) if is_sticky else b""
 
 
 def _label(route: Route, target: Target) -> str:

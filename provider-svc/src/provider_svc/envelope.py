@@ -62,8 +62,13 @@ def read_envelope(request: CallRequest) -> Envelope:
         return Envelope({}, headers=headers, kept=read_kept(request))
     if request.content_type and _names(request.content_type) != JSON:
         return _read_form(request, headers)
+    return Envelope(read_members(request.body), headers=headers)
+
+
+def read_members(body: bytes) -> Mapping[str, msgspec.Raw]:
+    """The top-level members of a JSON object. Raises INVALID_REQUEST for anything else."""
     try:
-        return Envelope(_decode_members(request.body), headers=headers)
+        return _decode_members(body)
     except UNREADABLE as exc:
         raise _refused(f"the body is not a JSON object: {exc}", "body") from exc
 

@@ -1,7 +1,8 @@
 """From a provider's configuration to the thing that calls it: one table of kinds, and what is around each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from weakref import WeakSet
 
 from msgspec.structs import replace
 
@@ -13,7 +14,7 @@ from chassis.metrics import Metrics
 from provider_svc.anthropic.provider import AnthropicProvider
 from provider_svc.batching.provider import Batching
 from provider_svc.connection_metrics import ConnectionMetrics
-from provider_svc.keys.keyed import Keyed
+from provider_svc.keys.keyed import Keyed, KeyState
 from provider_svc.keys.seat import KeySeat
 from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.openai.provider import OpenAIProvider
@@ -44,11 +45,12 @@ class ProviderFactory:
         self._note_batch = note_batch
         self._keys = keys
         self.connections = connections or ConnectionMetrics(Metrics())
+        self._keyed: WeakSet[Keyed] = WeakSet()
 
     def open(self, configured: Configured) -> Provider:
         """The provider for `configured`: what translates, around what asks together where that is wanted, around what chooses a key, around
         what calls with one. All keys share one connection pool."""
-        inner: Provider = Keyed(
+        keyed = Keyed(
             configured.name,
             list(self._open_keys(configured)),
             self._clock,
@@ -56,6 +58,8 @@ class ProviderFactory:
             patience=configured.timeouts.connect,
             observer=self._keys,
         )
+        self._keyed.add(keyed)
+        inner: Provider = keyed
         if configured.batching.window:
             inner = Batching(inner, configured.batching, partial(self._note_batch, configured.name))
         return Translating(inner, self._clock)
@@ -84,3 +88,20 @@ class ProviderFactory:
         )
         self.connections.watch(upstream)
         return lambda single: BY_KIND[single.kind](single.name, single, upstream, self._clock)
+
+    def list_keys_of(self, provider: str) -> list[KeyState]:
+        """The keys of one provider now, in the configuration's order. After a reload it may be open twice for a while: they are added up."""
+        opened = [keyed.statistics() for keyed in self._keyed if keyed.name == provider]
+        names = dict.fromkeys(key.name for keys in opened for key in keys)
+        return [_add_up([key for keys in opened for key in keys if key.name == name]) for name in names]
+
+
+def _add_up(keys: Sequence[KeyState]) -> KeyState:
+    """One key, as several that are open use it."""
+    return KeyState(
+        keys[0].name,
+        running=sum(key.running for key in keys),
+        limit=max(key.limit for key in keys),
+        waiting=sum(key.waiting for key in keys),
+        paused=max(key.paused for key in keys),
+    )

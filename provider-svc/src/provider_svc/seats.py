@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from chassis.config.catalog import Catalog
 from chassis.config.models import Target
+from chassis.config.provider_keys import list_keys
 from chassis.config.providers import Provider as Configured
 from provider_svc.pricing.prices import NoPrices, Prices
 from provider_svc.provider import Provider
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class Seat:
-    """One provider, what it speaks, what its models cost, and how many snapshots hold it."""
+    """One provider, what it speaks, how many keys it has, what its models cost, and how many snapshots hold it."""
 
-    __slots__ = ("configured", "dialects", "holders", "prices", "provider")
+    __slots__ = ("configured", "dialects", "holders", "keys", "prices", "provider")
 
     def __init__(self, configured: Configured, provider: Provider, prices: Prices | None = None) -> None:
         self.configured = configured
         self.provider = provider
         self.prices = prices or NoPrices()
         self.dialects = provider.dialects
+        self.keys = len(list_keys(configured)) or 1
         self.holders = 0
 
 

@@ -9,6 +9,7 @@ from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
 from provider_svc.hints.opening import open_hints
+from provider_svc.inspection import list_targets
 from provider_svc.keys.telemetry import KeyTelemetry
 from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
@@ -17,8 +18,11 @@ from provider_svc.providers import ProviderFactory
 from provider_svc.roster import Roster
 from provider_svc.servicer import ProviderServicer
 from provider_svc.settings import ProviderSettings
+from provider_svc.target_metrics import observe_targets
+from provider_svc.target_servicer import TargetServicer
 from provider_svc.telemetry import Telemetry
 from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
+from runestone.target.v1 import target_pb2, target_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
@@ -45,10 +49,16 @@ async def build(runtime: Runtime) -> None:
     flights = Flights(pilot, settings, runtime.clock)
     runtime.on_stop(flights.stop)
     observe(runtime, flights)
+    observe_targets(runtime.metrics, runtime.clock, lambda: list_targets(routes.current, book))
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
         ProviderServicer(flights, dispatch, routes, settings, runtime.clock),
         provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name,
+    )
+    runtime.serve(
+        target_pb2_grpc.add_TargetServiceServicer_to_server,
+        TargetServicer(routes, dispatch, book, runtime.clock, factory.list_keys_of, factory.connections.statistics),
+        target_pb2.DESCRIPTOR.services_by_name["TargetService"].full_name,
     )
 
 

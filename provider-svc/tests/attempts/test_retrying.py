@@ -224,3 +224,21 @@ async def test_what_was_not_sent_costs_nothing_of_the_budget():
     scene = failing(Scene(THREE), a=[unsent] * 50)
     bodies = [(await scene.ask())[1].body for _ in range(50)]
     assert bodies == ["b"] * 50
+
+
+async def test_a_target_whose_probe_begins_to_answer_is_everybodys_again():
+    """Nobody waits until a long stream is over."""
+    scene = failing(Scene(THREE), a=[FAILED] * 5)
+    for _ in range(5):
+        await scene.ask()
+    assert not scene.health("a").admits(scene.clock.monotonic())
+    scene.clock.advance(3)
+    over = asyncio.get_running_loop().create_future()
+    scene.played["a"].scripts.append([OK, said("long"), over])
+    probe = asyncio.ensure_future(scene.ask())
+    while not scene.health("a").running:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        assert (await scene.ask())[1].body == "a"
+    over.set_result(None)
+    assert (await probe)[1].body == "long"

@@ -252,3 +252,17 @@ def test_what_could_not_be_meant_is_refused(text, problem):
     problems = problems_of(text)
     assert len(problems) == 1
     assert problem in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("fallback", "fault"),
+    [("m", "is the model itself"), ("a/*", "'a/*' is many models; name one"), ("z", "there is no model 'z'")],
+)
+def test_a_model_falls_back_to_one_other_model(fallback, fault):
+    text = f"""
+providers: [{{name: a, kind: simulated}}]
+models: [{{name: m, targets: [{{provider: a, model: x}}], fallbacks: ["{fallback}"]}}, {{name: "a/*"}}]
+"""
+    with pytest.raises(ConfigError) as error:
+        parse_settings(text, environment={})
+    assert f"models[0].fallbacks[0]: {fault}" in str(error.value)

@@ -43,3 +43,15 @@ def test_a_histogram_counts_into_buckets() -> None:
 def test_missing_label_values_are_an_error() -> None:
     with pytest.raises(ValueError, match="has the labels"):
         Metrics().counter("calls", "Calls", ("path",)).labels()
+
+
+def test_a_survey_tells_what_is_there_when_it_is_asked() -> None:
+    """Label values that are gone are not told any more."""
+    metrics, there = Metrics(), {"a": 1.0, "b": 2.0}
+    metrics.survey("rooms", "Rooms", ("name",), lambda: [([name], number) for name, number in there.items()])
+    assert {key: value for key, value in read(metrics).items() if "rooms" in key[0]} == {
+        ("runestone_rooms", (("name", "a"),)): 1,
+        ("runestone_rooms", (("name", "b"),)): 2,
+    }
+    del there["a"]
+    assert [key for key in read(metrics) if "rooms" in key[0]] == [("runestone_rooms", (("name", "b"),))]

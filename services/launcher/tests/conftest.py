@@ -149,13 +149,13 @@ def start_mesh(data_dir: Path) -> Iterator[Callable[..., FakeMesh]]:
 
 
 @pytest.fixture(scope="module")
-def lasting_mesh() -> Iterator[Callable[[str], FakeMesh]]:
+def lasting_mesh() -> Iterator[Callable[..., FakeMesh]]:
     """Starts a fake mesh, in one process and with a configuration, that serves all tests of a file."""
     with short_directory() as directory, starting_meshes(directory) as start:
 
-        def configure_and_start(config: str) -> FakeMesh:
+        def configure_and_start(config: str, *options: str) -> FakeMesh:
             (directory / "runestone.yaml").write_text(config)
-            return start("--one-process").wait_ready()
+            return start("--one-process", *options).wait_ready()
 
         yield configure_and_start
 

@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from launcher.cache_desk import Asked
 from launcher.cache_report import COUNTS, STOCK, add_up, describe_cache, divide_hits, list_counts
 from launcher.cli.cache_commands import spell_counts
 from launcher.cli.cache_table import draw_cache, spell_size
+from launcher.replica_desk import Asked
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 

@@ -193,11 +193,19 @@ class _Relay:
         outcome.cost = completed.cost if completed.HasField("cost") else None
         outcome.finish_reason = completed.finish_reason
         outcome.is_keeper = completed.keeper
-        outcome.parts = tuple(completed.parts)
+        if completed.parts:
+            self._note_parts(completed)
         if completed.attempt and outcome.cache != FOLLOWED:
             outcome.attempts = completed.attempt
             self._call.reply.headers[ATTEMPTS] = str(completed.attempt)
         outcome.is_complete = self._is_over = True
+
+    def _note_parts(self, completed: Completed) -> None:
+        """The stream broke off, and another went on with it: the last one answered, the others did not."""
+        outcome = self._call.outcome
+        outcome.parts = tuple(completed.parts)
+        last = outcome.parts[-1]
+        outcome.provider, outcome.provider_model, outcome.why = last.provider, last.model, last.why
 
     def _fail(self, failed: Failed) -> None:
         self._is_over = True

@@ -60,7 +60,7 @@ class Leg:
         if verdict is Verdict.STOP:
             return None
         last = self._attempts[-1].stop
-        if verdict is Verdict.PRESSURE and error.retry_after == 0.0:
+        if verdict is Verdict.PRESSURE and error.retry_after == 0.0 and len(self._list_tries(last)) < last.seat.keys:
             return Step(last, "retry")  # with another of its keys
         if (other := self.find_other(now)) is not None:
             return Step(other, "failover")

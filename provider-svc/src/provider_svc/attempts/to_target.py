@@ -9,6 +9,7 @@ from provider_svc.attempts.asking import Landing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.verdict import was_sent
+from provider_svc.health.breaker import Entry
 from provider_svc.health.outcome import Outcome, outcome_of
 from provider_svc.provider import Begun, Chunk
 from provider_svc.telemetry import COMPLETED, Telemetry, describe
@@ -32,7 +33,7 @@ class ToTarget:
         outcome = Outcome.NEUTRAL
         reason: Reason | None = Reason.CANCELLED
         try:
-            await self._call(attempt, landing)
+            await self._call(attempt, entry, landing)
             outcome, reason = Outcome.ANSWERED, None
         except RunestoneError as error:
             attempt.failure = error
@@ -54,9 +55,9 @@ class ToTarget:
             health.leave(outcome, attempt.ended, reason, entry)
             self._telemetry.note_end(attempt, reason or COMPLETED)
 
-    async def _call(self, attempt: Attempt, landing: Landing) -> None:
+    async def _call(self, attempt: Attempt, entry: Entry, landing: Landing) -> None:
         """Inside its span. Only while prices are being read, at start, the end of a whole answer waits for them."""
-        approach = Approach(attempt, landing, self._telemetry, self._clock)
+        approach = Approach(attempt, entry, landing, self._telemetry, self._clock)
         with self._telemetry.span(attempt) as span:
             if span is not None:
                 landing.note_trace(current_call().trace)
@@ -79,6 +80,7 @@ class Approach:
         "_add",
         "_attempt",
         "_clock",
+        "_entry",
         "_has_come",
         "_is_held",
         "_landing",
@@ -87,8 +89,9 @@ class Approach:
         "wait_for_room",
     )
 
-    def __init__(self, attempt: Attempt, landing: Landing, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(self, attempt: Attempt, entry: Entry, landing: Landing, telemetry: Telemetry, clock: Clock) -> None:
         self._attempt = attempt
+        self._entry = entry
         self._landing = landing
         self._telemetry = telemetry
         self._clock = clock
@@ -114,7 +117,9 @@ class Approach:
             self._has_come = True
             now = self._clock.monotonic()
             attempt = self._attempt
-            attempt.stop.health.note_first_byte(now - attempt.started, now, stream=attempt.call.stream)
+            attempt.stop.health.note_first_byte(
+                now - attempt.started, now, stream=attempt.call.stream, entry=self._entry
+            )
             self.finish()
         self._add(chunk)
 

@@ -38,6 +38,15 @@ class HealthBook:
         """The health of a target that was used; None of one that is not known. Does not count as use."""
         return self._targets.get((provider, model[:LONGEST_NAME]))
 
+    def look_at(self, provider: Provider, model: str) -> TargetHealth:
+        """As `of`, for who only looks: a target that nobody has used is as it would be then, and stays unknown."""
+        health = self.find(provider.name, model)
+        if health is None:
+            health = TargetHealth(provider.name, model[:LONGEST_NAME], provider.breaker, provider.ejection)
+            if self.on_new is not None:
+                self.on_new(health)
+        return health
+
     def _add(self, provider: Provider, model: str) -> TargetHealth:
         health = TargetHealth(provider.name, model, provider.breaker, provider.ejection, self._tell)
         self._make_room()

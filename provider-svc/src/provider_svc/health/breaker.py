@@ -76,6 +76,10 @@ class TargetBreaker:
         self._probing -= entry & 1
         return True
 
+    def is_in_doubt(self, entry: Entry, now: float) -> bool:
+        """Whether this call's answer, were it there, would let all others go there again."""
+        return entry >> 1 == self._epoch and (self.is_open or now < self._suspected_until)
+
     def note_answer(self) -> bool:
         """A call of this epoch was answered. Whether that closed the breaker."""
         was_open = self.is_open

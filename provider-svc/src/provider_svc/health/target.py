@@ -77,9 +77,12 @@ class TargetHealth:
         self.running += 1
         return self._breaker.enter(now)
 
-    def note_first_byte(self, seconds: float, now: float, *, stream: bool = True) -> None:
-        """An answer began, `seconds` after its call; a document is whole then, which takes longer than to begin a stream."""
+    def note_first_byte(self, seconds: float, now: float, *, stream: bool = True, entry: Entry | None = None) -> None:
+        """An answer began, `seconds` after its call; a document is whole then, which takes longer than to begin a stream. Who begins to answer
+        is well again: others do not wait until a long stream is over."""
         (self._streams if stream else self._documents).add(seconds, now)
+        if entry is not None and self._breaker.is_in_doubt(entry, now) and self._breaker.note_answer():
+            self._ejector.forget()
         self._pressure.note_answer(now - seconds)
 
     def note_pressure(self, hint: float | None, began: float, now: float) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 Child = TypeVar("Child")
+Measured = Iterable[tuple[Sequence[str], float]]  # a value by those of the labels
 
 
 class Count:
@@ -108,4 +109,25 @@ class Histogram(_Family[Distribution]):
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         for values, child in self._each():
             family.add_metric(values, list(zip(names, accumulate(child.counts), strict=True)), child.total)
+        return [family]
+
+
+class Survey:
+    """A number that is measured when it is asked for, under label values that come and go."""
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str], measure: Callable[[], Measured]) -> None:
+        self._name = name
+        self._help = help_text
+        self._labels = tuple(labels)
+        self._measure = measure
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """For the registry: name without samples."""
+        return [GaugeMetricFamily(self._name, self._help, labels=self._labels)]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """For the registry: all samples."""
+        family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
+        for values, number in self._measure():
+            family.add_metric(values, number)
         return [family]

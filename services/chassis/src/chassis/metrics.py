@@ -4,13 +4,13 @@ Every service in a process has a registry of its own, so that one process or man
 bounded: a label never takes a value that a client can choose freely.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from chassis.metric_families import Counter, Histogram
+from chassis.metric_families import Counter, Histogram, Measured, Survey
 
 LATENCY_BUCKETS = (
     0.0005,
@@ -52,6 +52,10 @@ class Metrics:
     def gauge(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Gauge:
         """A number that is measured."""
         return Gauge(f"runestone_{name}", help_text, labels, registry=self._registry)
+
+    def survey(self, name: str, help_text: str, labels: Sequence[str], measure: Callable[[], Measured]) -> None:
+        """A number that `measure` gives, when it is asked for, by its label values: a gauge whose labels come and go."""
+        self._registry.register(Survey(f"runestone_{name}", help_text, labels, measure))
 
     def histogram(
         self, name: str, help_text: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS

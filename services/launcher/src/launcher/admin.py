@@ -20,6 +20,8 @@ from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
 from launcher.merge import LastWords, merge_expositions
 from launcher.meshfile import HttpAddress
+from launcher.target_api import TargetApi
+from launcher.target_desk import TargetDesk
 
 LAST_ANSWERS = 1.0  # seconds that answers on their way have when the port closes
 TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
@@ -28,7 +30,7 @@ TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 class AdminPort:
     """Serves `/health/*`, `/metrics`, `/docs` and `/openapi.json` to everybody, and `/admin` to who has the admin key, while its
     context is open. Every answer comes within the inspector's patience, that to a reload within the reloader's, what concerns the
-    cache within the desk's.
+    cache or targets within the desk's.
 
     `snapshot` gives the one in force; `metrics` are the launcher's own. Entering raises LaunchError when the port
     is taken. `address` is where it listens, known once entered.
@@ -40,6 +42,7 @@ class AdminPort:
         inspector: Inspector,
         reloader: Reloader | None,
         cache: CacheDesk,
+        targets: TargetDesk,
         *,
         snapshot: Callable[[], Snapshot],
         metrics: Metrics,
@@ -49,6 +52,7 @@ class AdminPort:
         self._snapshot = snapshot
         self._api = AdminApi(reloader, lambda: snapshot().version)
         self._cache = CacheApi(cache, get_logger("launcher"))
+        self._targets = TargetApi(targets)
         self._metrics = metrics
         self._answering = metrics.gauge("part_answers", "Whether the part gave its metrics when last asked", ("part",))
         self._last_words = LastWords()
@@ -73,6 +77,7 @@ class AdminPort:
         app = web.Application(middlewares=[AdminKey(self._snapshot), answer_in_json])
         self._api.add_to(app.router)
         self._cache.add_to(app.router)
+        self._targets.add_to(app.router)
         app.router.add_get("/health/liveness", self._show_liveness)
         app.router.add_get("/health/liveliness", self._show_liveness)
         app.router.add_get("/health/readiness", self._show_readiness)

@@ -1,7 +1,7 @@
 """`/admin`: what operators may do over HTTP, with the admin key. What is not named here is refused, with and without it."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -80,6 +80,15 @@ def refuse(status: int, kind: str, message: str) -> web.Response:
     """An error document."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return web.json_response({"error": {"message": message, "type": kind}}, status=status, headers=headers)
+
+
+def respond(done: Mapping[str, object], failures: Mapping[str, str]) -> web.Response:
+    """What was done; 503 where a replica could not be asked, which has to be asked again."""
+    if not failures:
+        return web.json_response(dict(done))
+    message = f"{', '.join(failures)} could not be asked: ask again"
+    error = {"type": "unavailable", "message": message, "parts": dict(failures)}
+    return web.json_response({**done, "error": error}, status=503)
 
 
 def describe_failure(error: ReloadError) -> dict[str, object]:

@@ -1,12 +1,12 @@
 """`/admin/v1/cache`: the cache's statistics, and forgetting, over HTTP. Who asks has shown the admin key."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from chassis.errors import RunestoneError
 from chassis.logs import Logger
-from launcher.admin_api import refuse
+from launcher.admin_api import refuse, respond
 from launcher.cache_desk import CacheDesk
 from launcher.cache_orders import describe_selection, read_purge, read_shred
 from launcher.cache_report import describe_cache
@@ -48,15 +48,6 @@ class CacheApi:
         }
         self._log.info("cache shredded", tenant=tenant, failures=dict(asked.failures), **done)
         return respond(done, asked.failures)
-
-
-def respond(done: Mapping[str, object], failures: Mapping[str, str]) -> web.Response:
-    """What was done; 503 where a replica could not be asked, which has to be asked again."""
-    if not failures:
-        return web.json_response(dict(done))
-    message = f"{', '.join(failures)} could not be asked: ask again"
-    error = {"type": "unavailable", "message": message, "parts": dict(failures)}
-    return web.json_response({**done, "error": error}, status=503)
 
 
 def saying_what_is_wrong(handler: Handler) -> Handler:

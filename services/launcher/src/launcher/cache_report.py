@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from launcher.cache_desk import Asked
+from launcher.replica_desk import Asked
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 FIELDS = GetStatisticsResponse.DESCRIPTOR.fields

@@ -38,6 +38,7 @@ from launcher.rollout import PATIENCE, Rollout
 from launcher.rundir import data_lock, run_directory
 from launcher.status import Board, describe_mesh
 from launcher.supervisor import Supervisor, Surroundings
+from launcher.target_desk import TargetDesk
 from launcher.topology import TOPOLOGY, Node
 
 
@@ -95,7 +96,13 @@ async def launch(order: Launch, board: Board) -> None:
         reloader = _make_reloader(order, Rollout(publisher, plan.parts, patience=order.reload_patience), metrics)
         services = plan.addresses | {part.name: part.address for part in plan.parts}
         admin = AdminPort(
-            edge.admin, inspector, reloader, CacheDesk(services), snapshot=lambda: publisher.current, metrics=metrics
+            edge.admin,
+            inspector,
+            reloader,
+            CacheDesk(services),
+            TargetDesk(services),
+            snapshot=lambda: publisher.current,
+            metrics=metrics,
         )
         await stack.enter_async_context(admin)
         ground = _Ground(plan=plan, control=control, doors=doors, metrics=metrics, inspector=inspector)

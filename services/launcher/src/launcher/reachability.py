@@ -1,4 +1,4 @@
-"""What `runestone doctor` asks others: Redis, the collector of traces, the running mesh. Every wait is bounded."""
+"""What `runestone doctor` asks others: Redis, the collector of traces, the running mesh and its targets. Every wait is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,8 @@ from redis.exceptions import RedisError
 from chassis.config import Settings
 from launcher.diagnosis import PATIENCE, Finding, Verdict, can_connect
 from launcher.meshfile import MeshFile
+from launcher.target_desk import TargetDesk
+from launcher.target_report import list_left_alone, list_targets
 
 OTLP_PORT = 4317
 
@@ -26,6 +28,8 @@ async def check_neighbours(settings: Settings, mesh: MeshFile | None) -> AsyncIt
         yield Finding("mesh", Verdict.WARN, "not running; start it with `runestone up`")
         return
     async for finding in check_mesh(mesh):
+        yield finding
+    async for finding in check_targets(mesh):
         yield finding
 
 
@@ -68,6 +72,19 @@ async def check_mesh(mesh: MeshFile) -> AsyncIterator[Finding]:
         missing = [f"{fact} ({it['detail']})" for fact, it in part["facts"].items() if not it["holds"]]
         detail = part.get("error") or ", ".join(missing) or f"ready (pid {part['pid']})"
         yield Finding(name, Verdict.OK if part["ready"] else Verdict.FAIL, detail)
+
+
+async def check_targets(mesh: MeshFile) -> AsyncIterator[Finding]:
+    """Calls go to all targets, as far as replicas of provider-svc can be asked. Where they do not, others may answer: a warning."""
+    asked = await TargetDesk(mesh.services).list_targets()
+    left_alone = list_left_alone(asked.answers)
+    for line in left_alone:
+        detail = (
+            f"{line.state.lower()} on {line.replica}: {line.last_failure}, tried again in {line.retry_after or 0:.1f} s"
+        )
+        yield Finding(f"target {line.name}", Verdict.WARN, detail)
+    if asked.answers and not left_alone:
+        yield Finding("targets", Verdict.OK, f"calls go to all {len(list_targets(asked.answers))}")
 
 
 def hide_user(url: str) -> str:

@@ -25,6 +25,7 @@ from launcher.inspection import Inspector
 from launcher.one_process import load_service
 from launcher.plan import DEFAULT_PORTS, Part, join_endpoints, socket_address, with_port
 from launcher.rundir import run_directory
+from launcher.target_desk import TargetDesk
 from launcher.topology import TOPOLOGY, Node
 
 LOOPBACK = "127.0.0.1"
@@ -130,6 +131,7 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
                 inspector,
                 reloader,
                 CacheDesk(runtime.place.peers),
+                TargetDesk(runtime.place.peers),
                 snapshot=lambda: runtime.snapshots.current,
                 metrics=metrics,
             )

@@ -1,7 +1,7 @@
 """What types cannot say: names that must exist or differ, and values that could not work together."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from chassis.config.credentials import check_authentication
@@ -94,8 +94,17 @@ def _check_models(settings: Settings) -> Iterator[Finding]:
         if model.targets and not any(target.weight for target in model.targets):
             yield (*path, "targets"), "every weight is 0"
         for number, fallback in enumerate(model.fallbacks):
-            if fallback not in models:
-                yield (*path, "fallbacks", number), f"there is no model {fallback!r}"
+            if (fault := _find_fault(fallback, model.name, models)) is not None:
+                yield (*path, "fallbacks", number), fault
+
+
+def _find_fault(fallback: str, model: str, models: Collection[str]) -> str | None:
+    """Why `model` cannot fall back to it."""
+    if fallback == model:
+        return "is the model itself"
+    if fallback.endswith("*"):
+        return f"{fallback!r} is many models; name one"
+    return None if fallback in models else f"there is no model {fallback!r}"
 
 
 def _check_providers(settings: Settings) -> Iterator[Finding]:

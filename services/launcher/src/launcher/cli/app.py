@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, keys, providers, reload, serve, up
+from launcher.cli import audit, cache, chat, config, doctor, keys, providers, reload, routes, serve, targets, up
 from launcher.errors import LaunchError
 
 
@@ -53,9 +53,11 @@ app.command("serve")(serve.serve)
 app.command("reload")(reload.reload)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
+app.command("targets")(targets.targets)
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
+app.add_typer(routes.app, name="routes")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cache.app, name="cache")
 

@@ -10,13 +10,14 @@ import typer
 from rich.console import Console
 
 from chassis.errors import RunestoneError
-from launcher.cache_desk import Asked, CacheDesk
+from launcher.cache_desk import CacheDesk
 from launcher.cache_orders import select
 from launcher.cache_report import add_up, describe_cache
 from launcher.cli.cache_table import draw_cache
 from launcher.configuration import find_data_dir
 from launcher.errors import LaunchError
 from launcher.meshfile import find_mesh
+from launcher.replica_desk import Asked
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
 WHOLE_KEY = 64  # hex digits

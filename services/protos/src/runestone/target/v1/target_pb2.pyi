@@ -236,7 +236,7 @@ class KeyStatus(_message.Message):
     WAITING_FIELD_NUMBER: _builtins.int
     PAUSED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name in the configuration; empty for the only one. Never the key."""
+    """Its name in the configuration; "1" for the one that has none there. Never the key."""
     running: _builtins.int
     """Calls that run with it now."""
     limit: _builtins.int

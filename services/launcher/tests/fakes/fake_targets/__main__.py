@@ -1,0 +1,4 @@
+from chassis.main import main
+from fake_targets.service import SERVICE
+
+main(SERVICE)
