@@ -1,6 +1,7 @@
 """Two targets at once, where the first takes too long to begin."""
 
 import asyncio
+import contextlib
 
 import pytest
 from attempts.scene import FAILED, OK, Ground, Scene, said, whys
@@ -107,3 +108,26 @@ async def test_nobody_is_hedged_while_nobody_knows_what_is_usual():
         scene.played["a"].scripts.append([asyncio.sleep(0.005), OK, said("a")])
         await scene.ask()
     assert scene.extra("hedge") == 0
+
+
+class Slowly:
+    """Takes a moment, when it is waited for."""
+
+    def __await__(self):
+        return asyncio.sleep(0.002).__await__()
+
+
+async def test_what_is_tried_again_does_not_earn_another_hedge():
+    scene = Scene(
+        TWO.replace("5ms", "0.1ms").replace(
+            "attempts: 0}", "attempts: 1, backoff: 0.01ms}, breaker: {failures: 100000}, ejection: {calls: 100000}"
+        )
+    )
+    for _ in range(400):
+        scene.played["a"].scripts.extend([[Slowly(), FAILED], [Slowly(), OK, said("a")]])
+        scene.played["b"].scripts.append([FAILED])
+        with contextlib.suppress(RunestoneError):
+            await scene.ask()
+        for played in scene.played.values():
+            played.scripts.clear()
+    assert 0 < scene.extra("hedge") <= 21

@@ -242,3 +242,44 @@ async def test_a_target_whose_probe_begins_to_answer_is_everybodys_again():
         assert (await scene.ask())[1].body == "a"
     over.set_result(None)
     assert (await probe)[1].body == "long"
+
+
+ONE = THREE.replace(", {provider: b, model: x, priority: 1}, {provider: c, model: x, priority: 2}", "")
+
+
+@pytest.mark.parametrize("failures", [[FAILED] * 5, [None, FAILED] * 10], ids=["open", "ejected"])
+async def test_a_busy_target_that_failed_a_few_times_is_asked_all_the_same_where_it_is_the_only_one(failures):
+    """Long streams that began when it was well are in nobody's way."""
+    scene = Scene(ONE.replace("attempts: 1", "attempts: 0"))
+    health = scene.health("a")
+    for _ in range(100):
+        health.enter(scene.clock.monotonic())
+    for failure in failures:
+        scene.played["a"].scripts.append([OK, said("a")] if failure is None else [failure])
+        with contextlib.suppress(RunestoneError):
+            await scene.ask()
+    assert not health.admits(scene.clock.monotonic())
+    assert (await scene.ask())[1].body == "a"
+
+
+async def test_calls_that_fail_together_open_a_breaker_and_are_tried_again_all_the_same():
+    """As when a provider restarts, or one batch of many calls fails: a retry may be all that it takes."""
+    scene = Scene(ONE)
+    reset = asyncio.get_running_loop().create_future()
+    scene.played["a"].scripts.extend([asyncio.shield(reset), FAILED] for _ in range(10))
+    asking = [asyncio.ensure_future(scene.ask()) for _ in range(10)]
+    await asyncio.sleep(0)
+    reset.set_result(None)
+    assert [(await one)[1].body for one in asking] == ["a"] * 10
+
+
+async def test_what_has_two_routes_to_go_does_not_earn_twice():
+    """Of a thousand calls that all go on with a fallback at most 200 may."""
+    scene = Scene(
+        FALLBACKS.replace("attempts: 0}", "attempts: 0}, breaker: {failures: 100000}, ejection: {calls: 100000}")
+    )
+    scene.played["a"].scripts.extend([[FAILED]] * 1_000)
+    for _ in range(1_000):
+        with contextlib.suppress(RunestoneError):
+            await scene.ask()
+    assert 150 <= scene.extra("fallback") <= 200

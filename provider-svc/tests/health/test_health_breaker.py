@@ -2,7 +2,7 @@ import pytest
 
 from chassis.config.providers import Breaker
 from chassis.errors import Reason
-from provider_svc.health.breaker import State
+from provider_svc.health.breaker import LAST_RESORTS, State
 from provider_svc.health.outcome import Outcome
 
 ANSWERED, FAILED, PRESSURE, NEUTRAL = Outcome.ANSWERED, Outcome.FAILED, Outcome.PRESSURE, Outcome.NEUTRAL
@@ -146,3 +146,23 @@ def test_it_shows_its_numbers(open_target):
         "TargetHealth(p/m, 1 running, TargetBreaker(open, 3 failures in a row, 1 probes, epoch 1), "
         "Ejector(3/3 failed, 0 ejections in a row))"
     )
+
+
+def test_last_resorts_are_bounded_whatever_ran_before_it_opened(target):
+    """Streams that go on are nobody's last resort; those that are give their places back, whenever they end."""
+    for _ in range(100):
+        target.enter(100.0)
+    target.call(Outcome.FAILED, 100.0, times=3)
+    entries = []
+    while target.admits_resort(101.0):
+        entries.append(target.enter(101.0))
+    assert len(entries) == LAST_RESORTS
+    target.leave(Outcome.FAILED, 101.0, entry=entries.pop())
+    assert target.admits_resort(101.0)
+    target.call(Outcome.FAILED, 102.0)  # a probe: a new epoch
+    for entry in entries:
+        target.leave(Outcome.NEUTRAL, 103.0, entry=entry)
+    for _ in range(LAST_RESORTS):
+        assert target.admits_resort(103.0)
+        target.enter(103.0)
+    assert not target.admits_resort(103.0)

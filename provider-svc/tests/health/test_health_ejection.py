@@ -146,3 +146,13 @@ def test_a_window_counts_nothing_old_and_all_that_is_new(ends, idle):
         (window.failures, [moment for moment, failed in moments if failed]),
     ):
         assert sum(moment > now - 9.0 for moment in ended) <= counted <= sum(moment >= now - 10.0 for moment in ended)
+
+
+def test_an_ejected_target_takes_whatever_nothing_else_can_answer(target):
+    """It answers now and then: however much runs there."""
+    for _ in range(100):
+        target.enter(100.0)
+    target.call(Outcome.ANSWERED, 100.0, times=2)
+    target.call(Outcome.FAILED, 100.0, times=2)
+    assert not target.admits(100.0)
+    assert target.admits_resort(100.0)

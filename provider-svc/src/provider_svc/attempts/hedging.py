@@ -33,7 +33,8 @@ class Hedging:
 
     async def ask(self, journey: Journey, landing: Landing) -> None:
         """See `Asking.ask`. Raises the failure that came last."""
-        self._budget.earn()
+        if journey.is_new:
+            self._budget.earn()
         first = journey.depart(self._clock.monotonic())
         patience = self._find_patience(first)
         if patience is None or journey.is_exhausted:

@@ -14,15 +14,16 @@ MOST = 16  # upstream calls for one call, whatever is configured
 
 class Journey:
     """`leg` is the route that is asked now; `more` makes those of its fallbacks as they are needed. `attempts` grows as upstream calls are
-    made; `step` is where the next goes, None for the first of the leg; `weaving` is the stream that several may bring, where several may."""
+    made, and `is_new` until the first is chosen; `step` is where the next goes, None for the first of the leg; `weaving` is the stream that several may bring, where several may."""
 
-    __slots__ = ("_leave", "_more", "ask", "attempts", "leg", "step", "weaving")
+    __slots__ = ("_leave", "_more", "ask", "attempts", "is_new", "leg", "step", "weaving")
 
     def __init__(
         self, ask: Ask, attempts: list[Attempt], leg: Leg, more: Iterator[Leg], leave: Callable[[], None]
     ) -> None:
         self.ask = ask
         self.attempts = attempts
+        self.is_new = True
         self.leg = leg
         self.step: Step | None = None
         self.weaving: Weaving | None = None
@@ -47,6 +48,7 @@ class Journey:
 
         Raises PROVIDER_OVERLOADED, with the time until one is tried again, when all targets are left alone.
         """
+        self.is_new = False
         step, self.step = self.step or self.leg.begin(now), None
         if step is None:
             message = f"every target of {self.leg.route!r} failed too often and is left alone for a moment"

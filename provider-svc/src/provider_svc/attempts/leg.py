@@ -8,8 +8,6 @@ from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.attempts.verdict import Verdict, judge
 
-LAST_RESORTS = 32  # calls at once to a target that fails, for want of any other
-
 
 class Step(NamedTuple):
     """Where a call goes next, why, and after how many seconds."""
@@ -66,8 +64,9 @@ class Leg:
             return Step(other, "failover")
         if (again := self._find_again(now)) is not None:
             return again
-        other = self._find_last_resort(now)
-        return Step(other, "failover") if other is not None else None
+        if (other := self._find_last_resort(now)) is not None:
+            return Step(other, "failover")
+        return self._find_again(now, is_last_resort=True)
 
     def find_hint(self) -> float | None:
         """The soonest time, in seconds, at which one of the targets that were tried said to come back."""
@@ -83,16 +82,17 @@ class Leg:
 
     def _find_last_resort(self, now: float) -> Stop | None:
         for stop in self._stops:
-            may = stop.health.admits(now) or stop.health.running < LAST_RESORTS
-            if may and not self._list_tries(stop):
+            if stop.health.admits_resort(now) and not self._list_tries(stop):
                 return stop
         return None
 
-    def _find_again(self, now: float) -> Step | None:
-        """The target that was tried least, where trying it once more may help."""
+    def _find_again(self, now: float, *, is_last_resort: bool = False) -> Step | None:
+        """The target that was tried least, where trying it once more may help; as a last resort also one whose breaker others have opened
+        meanwhile, for what fails at once may come back at once."""
         for stop in sorted(self._stops, key=lambda stop: len(self._list_tries(stop))):
             tries = self._list_tries(stop)
-            if tries and (failure := tries[-1].failure) is not None and stop.health.admits(now):
+            may = stop.health.admits_resort(now) if is_last_resort else stop.health.admits(now)
+            if may and tries and (failure := tries[-1].failure) is not None:
                 pause = self._find_pause(stop, len(tries), failure)
                 if pause is not None:
                     return Step(stop, "retry", pause)

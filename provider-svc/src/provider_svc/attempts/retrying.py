@@ -24,7 +24,8 @@ class Retrying:
 
     async def ask(self, journey: Journey, landing: Landing) -> None:
         """See `Asking.ask`. Raises the last failure; of those before it the soonest hint when to come back."""
-        self._budget.earn()
+        if journey.is_new:
+            self._budget.earn()
         while (failure := await self._try(journey, landing)) is not None:
             step = self._find_step(journey, failure)
             if step is None:

@@ -5,7 +5,10 @@ from typing import NewType
 
 from chassis.config.providers import Breaker
 
-Entry = NewType("Entry", int)  # in which epoch a call began, and whether as a probe
+Entry = NewType("Entry", int)  # in which epoch a call began, and as what
+
+PROBE, LAST_RESORT, EPOCH = 1, 2, 2  # bits of an entry, and where its epoch begins
+LAST_RESORTS = 32  # calls at once, for want of any other target
 
 
 class State(Enum):
@@ -25,7 +28,17 @@ class TargetBreaker:
     resort: its answer closes the breaker, its failure changes nothing.
     """
 
-    __slots__ = ("_epoch", "_failures", "_pause", "_probing", "_retry_at", "_suspected_until", "is_open", "settings")
+    __slots__ = (
+        "_epoch",
+        "_failures",
+        "_pause",
+        "_probing",
+        "_resorts",
+        "_retry_at",
+        "_suspected_until",
+        "is_open",
+        "settings",
+    )
 
     def __init__(self, settings: Breaker) -> None:
         self.settings = settings
@@ -34,6 +47,7 @@ class TargetBreaker:
         self._failures = 0
         self._pause = 0.0
         self._probing = 0
+        self._resorts = 0
         self._retry_at = 0.0
         self._suspected_until = 0.0
 
@@ -49,6 +63,10 @@ class TargetBreaker:
             return now >= self._retry_at and self._probing < self.settings.probes
         return now >= self._suspected_until or self._probing < self.settings.probes
 
+    def admits_resort(self, now: float) -> bool:
+        """Whether a call may go there that nothing else can answer. What went there before it failed takes nobody's place."""
+        return self._resorts < LAST_RESORTS or self.admits(now)
+
     def retry_at(self, now: float) -> float:
         """When calls may go there again. Where probes are under way nobody knows: a pause from now."""
         if self.admits(now):
@@ -58,27 +76,33 @@ class TargetBreaker:
         return min(self._suspected_until, now + self.settings.pause)
 
     def enter(self, now: float) -> Entry:
-        """A call begins: as a probe where only those may."""
-        entry = self._epoch << 1
-        if (self.is_open or now < self._suspected_until) and self.admits(now):
-            self._probing += 1
-            entry |= 1
+        """A call begins: as a probe where only those may, as a last resort where none may."""
+        entry = self._epoch << EPOCH
+        if self.is_open or now < self._suspected_until:
+            if self.admits(now):
+                self._probing += 1
+                entry |= PROBE
+            else:
+                self._resorts += 1
+                entry |= LAST_RESORT
         return Entry(entry)
 
     def guess_entry(self) -> Entry:
         """What a call may have got that did not keep it: it began in this epoch, as a probe if there is any."""
-        return Entry(self._epoch << 1 | (self._probing > 0))
+        return Entry(self._epoch << EPOCH | (PROBE if self._probing else 0))
 
     def leave(self, entry: Entry) -> bool:
-        """A call ends, and a probe gives its place back. Whether what it says counts: not where it began in an earlier epoch."""
-        if entry >> 1 != self._epoch:
+        """A call ends, and gives its place back. Whether what it says counts: not where it began in an earlier epoch."""
+        if entry & LAST_RESORT:
+            self._resorts -= 1
+        if entry >> EPOCH != self._epoch:
             return False
-        self._probing -= entry & 1
+        self._probing -= entry & PROBE
         return True
 
     def is_in_doubt(self, entry: Entry, now: float) -> bool:
         """Whether this call's answer, were it there, would let all others go there again."""
-        return entry >> 1 == self._epoch and (self.is_open or now < self._suspected_until)
+        return entry >> EPOCH == self._epoch and (self.is_open or now < self._suspected_until)
 
     def note_answer(self) -> bool:
         """A call of this epoch was answered. Whether that closed the breaker."""
@@ -90,7 +114,7 @@ class TargetBreaker:
 
     def note_failure(self, entry: Entry, now: float) -> float:
         """A call of this epoch failed. For how many seconds that opened the breaker; 0 where it did not."""
-        is_probe = entry & 1
+        is_probe = entry & PROBE
         if self.is_open:
             return self._open(self._pause * 2, now) if is_probe else 0.0
         self._failures += 1

@@ -60,6 +60,11 @@ class TargetHealth:
         """Whether a call may go there now that is no last resort; changes nothing."""
         return now >= self._ejector.until and self._breaker.admits(now)
 
+    def admits_resort(self, now: float) -> bool:
+        """Whether a call may go there that nothing else can answer: some at once where its breaker is open, any number where it is only
+        ejected, for who answers now and then is better than nobody."""
+        return self._breaker.admits_resort(now)
+
     def is_well(self, now: float) -> bool:
         """Whether it admits calls, and did not just say that it has too much to do."""
         return now >= self._pressure.until and self.admits(now)
