@@ -110,6 +110,7 @@ class Dispatch:
         """The route's, then its fallbacks', each made when it is needed; those that cannot answer such a call are passed over. Raises when
         none can what the first says."""
         refusal: RunestoneError | None = None
+        is_first = True
         for one, why in ((route, ""), *self._fallbacks(routes, route)):
             try:
                 leg = self._leg(routes, ask, one, attempts, why)
@@ -117,8 +118,8 @@ class Dispatch:
                 refusal = refusal or error
                 continue
             yield leg
-            refusal = None
-        if refusal is not None and not attempts:
+            is_first = False
+        if refusal is not None and is_first:
             raise refusal
 
     @staticmethod
@@ -158,10 +159,11 @@ class Dispatch:
         )
 
     def _stack(self, routes: Routes, route: Route) -> Asking:
-        """What stands around a route, the same for all its calls under one snapshot."""
-        asking = routes.stacks.get(route.name)
+        """What stands around a route, the same for all its calls under one snapshot. What is kept is asked for as no entry says."""
+        name = (route.name, route.entry.name)
+        asking = routes.stacks.get(name)
         if asking is None:
-            asking = routes.stacks[route.name] = stack(route.entry, self._telemetry, self._clock)
+            asking = routes.stacks[name] = stack(route.entry, self._telemetry, self._clock)
         return asking
 
 

@@ -39,7 +39,7 @@ class Routes:
     def __init__(self, catalog: Catalog, seats: Mapping[str, Seat]) -> None:
         self.catalog = catalog
         self.seats = seats
-        self.stacks: dict[str, Asking] = {}
+        self.stacks: dict[tuple[str, str], Asking] = {}
         self.stops: dict[tuple[str, Dialect.ValueType], tuple[tuple[Target, ...], Sequence[Stop]]] = {}
         self.calls = 0
         self.is_dropped = False

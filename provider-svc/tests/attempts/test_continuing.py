@@ -1,11 +1,14 @@
 """A stream that breaks off in the middle, and goes on at another target."""
 
+import asyncio
+
 import orjson
 import pytest
 from attempts.scene import OK, Ground, Scene, said, whys
 
 from chassis.clock import SystemClock
 from chassis.errors import Reason, RunestoneError
+from provider_svc.dialects.weaving import Weaving
 from provider_svc.pricing.bill import Owed, add_owed
 from provider_svc.translating import Translating
 from runestone.common.v1.cost_pb2 import Cost
@@ -118,3 +121,20 @@ def test_parts_are_paid_together_and_what_is_not_known_is_not_guessed():
     assert (both.usage.input_tokens, both.usage.output_tokens, both.usage.is_estimated) == (7, 3, True)
     assert both.cost == Cost(nano_usd=12, is_estimated=True)
     assert add_owed([one, Owed(Usage(input_tokens=1))]).cost is None
+
+
+async def test_what_the_part_that_broke_off_used_counts_also_where_another_ran_beside_it():
+    """The last upstream call that was begun need not be the one that was told: its hedge lost."""
+    stage = Stage(TWO.replace("continue_streams: true", "continue_streams: true, hedging: {after: 1ms}"))
+    stage.played["a"].scripts.append([asyncio.sleep(0.02), OK, delta("one two "), CUT])
+    stage.played["b"].scripts += [[asyncio.Event().wait()], [OK, delta("three"), *END]]
+    told = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Weaving,
+            "break_off",
+            lambda weaving, usage, inner=Weaving.break_off: (told.append(usage), inner(weaving, usage)),
+        )
+        _, ground = await stage.ask()
+    assert words_of(ground) == "one two three"
+    assert [usage.output_tokens for usage in told] == [2]

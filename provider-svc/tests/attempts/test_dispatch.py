@@ -1,5 +1,5 @@
 import pytest
-from attempts.scene import Scene, whys
+from attempts.scene import FAILED, Scene, whys
 
 from chassis.errors import Reason, RunestoneError
 from provider_svc.provider import Kept
@@ -76,3 +76,18 @@ async def test_metrics_name_models_as_the_configuration_does():
     rows = [row for row in scene.metrics.exposition().decode().splitlines() if "target_calls_total{" in row]
     assert {'model="x"' in row or 'model="*"' in row for row in rows} == {True}
     assert len(rows) == 2
+
+
+async def test_what_a_provider_keeps_is_asked_for_without_changing_how_its_models_are():
+    """Both are of routes of one name."""
+    scene = Scene(
+        """
+providers: [{name: a, kind: openai, retries: {attempts: 0}}, {name: b, kind: openai}]
+models:
+  - {name: a/*, targets: [{provider: a, model: '*'}], fallbacks: [z]}
+  - {name: z, targets: [{provider: b, model: z}]}
+"""
+    )
+    await scene.ask("x", provider="a", kept=Kept(Resource.ACTION_GET, "resp_1"))
+    scene.played["a"].scripts.append([FAILED])
+    assert (await scene.ask("a/x"))[1].body == "b"

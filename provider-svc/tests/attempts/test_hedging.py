@@ -7,6 +7,12 @@ import pytest
 from attempts.scene import FAILED, OK, Ground, Scene, said, whys
 
 from chassis.errors import Reason, RunestoneError
+from chassis.metrics import Metrics
+from chassis.tracing import Tracing
+from provider_svc.attempts.hedging import Race
+from provider_svc.attempts.to_target import ToTarget
+from provider_svc.provider import Begun
+from provider_svc.telemetry import Telemetry
 
 TWO = """
 providers: [{name: a, kind: openai, retries: {attempts: 0}}, {name: b, kind: openai, retries: {attempts: 0}}]
@@ -131,3 +137,23 @@ async def test_what_is_tried_again_does_not_earn_another_hedge():
         for played in scene.played.values():
             played.scripts.clear()
     assert 0 < scene.extra("hedge") <= 21
+
+
+async def test_an_answer_without_a_byte_wins_as_any_other():
+    """As of speech that is silent: it is whole, and whoever runs beside it is cancelled."""
+    scene = Scene(TWO)
+    scene.played["a"].scripts.append([never()])
+    scene.played["b"].scripts.append([Begun(200, content_type="audio/mpeg")])
+    journey, ground = await asyncio.wait_for(scene.ask(stream=False), 5)
+    assert [attempt.provider for attempt in ground.accepted] == ["b"]
+    assert [one.reason for one in journey.attempts] == [Reason.CANCELLED, None]
+
+
+async def test_a_second_that_lost_before_its_first_step_was_not_made():
+    """The first may begin in the very step in which the second is chosen."""
+    scene = Scene(TWO)
+    (_, journey), race = scene.plan(), Race(Ground())
+    late = journey.visit(journey.leg.find_other(0.0), "hedge", 0.0)
+    race.enter(ToTarget(Telemetry(Metrics(), Tracing("test")), scene.clock), late)
+    await race.close()
+    assert (late.reason, scene.played["a"].calls, scene.health("a").running) == (Reason.CANCELLED, [], 0)

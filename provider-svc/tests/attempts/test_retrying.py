@@ -7,6 +7,9 @@ import pytest
 from attempts.scene import FAILED, OK, Ground, Scene, said, whys
 
 from chassis.errors import Reason, RunestoneError
+from provider_svc.health.breaker import LAST_RESORTS
+from provider_svc.health.outcome import Outcome
+from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_EMBEDDINGS
 
 RATE_LIMITED = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "slowly", upstream_status=429, retry_after=1.5)
 SOON = RunestoneError(Reason.PROVIDER_OVERLOADED, "in a moment", upstream_status=503, retry_after=0.02)
@@ -283,3 +286,31 @@ async def test_what_has_two_routes_to_go_does_not_earn_twice():
         with contextlib.suppress(RunestoneError):
             await scene.ask()
     assert 150 <= scene.extra("fallback") <= 200
+
+
+def leave_alone(scene, *names):
+    """Their breakers are open, and all last resorts taken."""
+    now = scene.clock.monotonic()
+    for name, model in names:
+        health = scene.health(name, model)
+        for _ in range(5):
+            health.leave(Outcome.FAILED, now, Reason.PROVIDER_FAILED, health.enter(now))
+        for _ in range(LAST_RESORTS):
+            health.enter(now)
+
+
+async def test_who_is_not_asked_at_all_hears_when_it_may_be():
+    scene = Scene(ONE)
+    leave_alone(scene, ("a", "x"))
+    with pytest.raises(RunestoneError) as error:
+        await scene.ask()
+    assert (error.value.reason, error.value.retry_after) == (Reason.PROVIDER_OVERLOADED, pytest.approx(2.0))
+
+
+async def test_a_fallback_that_cannot_answer_does_not_hide_why_the_route_did_not():
+    scene = Scene(FALLBACKS.replace("[n, o]", "[n]"))
+    scene.routes.seats["b"].dialects = frozenset({DIALECT_OPENAI_EMBEDDINGS})
+    leave_alone(scene, ("a", "x"))
+    with pytest.raises(RunestoneError) as error:
+        await scene.ask()
+    assert (error.value.reason, error.value.retry_after) == (Reason.PROVIDER_OVERLOADED, pytest.approx(2.0))

@@ -56,6 +56,10 @@ class Attempt:
         """What it has come to so far, when `passed` is what came of it: nothing before its answer has begun."""
         return self.bill.estimate(passed) if self.bill is not None and self.begun is not None else NOTHING
 
+    def give_up(self) -> None:
+        """It is not made after all."""
+        self.ended, self.reason = self.started, Reason.CANCELLED
+
     def write(self, message: AttemptMessage) -> None:
         """Fills in what is told of it."""
         message.provider, message.model, message.why = self.provider, self.model, self.why

@@ -10,6 +10,7 @@ from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.verdict import Verdict, judge
 from provider_svc.dialects.weaving import Weaving
 from provider_svc.health.budget import Budget
+from provider_svc.pricing.bill import NOTHING, Owed
 from provider_svc.provider import Chunk
 from provider_svc.telemetry import Telemetry
 
@@ -34,7 +35,7 @@ class Continuing:
             return
         stretch = Stretch(landing)
         while (failure := await self._try(journey, stretch)) is not None:
-            weaving.break_off(journey.attempts[-1].owed.usage)
+            weaving.break_off(stretch.owed.usage)
             if not self._may_go_on(journey, weaving, failure):
                 raise failure
             self._telemetry.note_extra(journey.leg.route, CONTINUE, failure.reason)
@@ -83,6 +84,11 @@ class Stretch:
         self._passed = Passed()
         self.has_begun = False
         self.has_room, self.wait_for_room = landing.has_room, landing.wait_for_room
+
+    @property
+    def owed(self) -> Owed:
+        """What this part came to; there may be later upstream calls, which lost against its own."""
+        return self._attempt.owed if self._attempt is not None else NOTHING
 
     @property
     def stopped_by(self) -> RunestoneError | None:

@@ -67,11 +67,12 @@ class Hedging:
 
 
 class Race:
-    """Upstream calls that run at once. The first that brings a chunk wins; the others are cancelled in the same step."""
+    """Upstream calls that run at once. The first that brings a chunk, or is whole without, wins; the others are cancelled in the same step."""
 
     def __init__(self, landing: Landing) -> None:
         self.landing = landing
         self.winner: Lane | None = None
+        self._attempts: list[Attempt] = []
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
 
     @property
@@ -82,7 +83,8 @@ class Race:
     def enter(self, maker: ToTarget, attempt: Attempt) -> None:
         """Begins an upstream call."""
         lane = Lane(self)
-        making = maker.make(attempt, lane)
+        self._attempts.append(attempt)
+        making = self._make(maker, attempt, lane)
         self._tasks[lane] = asyncio.get_running_loop().create_task(making, name=f"attempt {attempt.number}")
 
     def win(self, lane: "Lane") -> None:
@@ -113,6 +115,14 @@ class Race:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for attempt in self._attempts:
+            if not attempt.ended:  # cancelled before its first step
+                attempt.give_up()
+
+    @staticmethod
+    async def _make(maker: ToTarget, attempt: Attempt, lane: "Lane") -> None:
+        await maker.make(attempt, lane)
+        lane.end()
 
 
 class Lane:
@@ -145,13 +155,15 @@ class Lane:
 
     def add(self, chunk: Chunk) -> None:
         """Wins, if nobody has."""
-        race = self._race
-        if race.winner is None:
-            race.win(self)
-            if self._accepted is not None:
-                self._landing.accept(self._accepted)
-        if race.winner is self:
+        if self._race.winner is None:
+            self._win()
+        if self._race.winner is self:
             self._landing.add(chunk)
+
+    def end(self) -> None:
+        """It is whole: that wins, too, where nothing has to be brought."""
+        if self._race.winner is None:
+            self._win()
 
     def has_room(self) -> bool:
         """Whether reading may go on: until the first chunk it may."""
@@ -165,3 +177,8 @@ class Lane:
     def measure(self) -> Passed:
         """What has come of this one."""
         return self._landing.measure() if self._race.winner is self else Passed()
+
+    def _win(self) -> None:
+        self._race.win(self)
+        if self._accepted is not None:
+            self._landing.accept(self._accepted)

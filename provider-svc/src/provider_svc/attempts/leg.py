@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from chassis.errors import RunestoneError
+from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.attempts.verdict import Verdict, judge
@@ -68,9 +68,9 @@ class Leg:
             return Step(other, "failover")
         return self._find_again(now, is_last_resort=True)
 
-    def find_hint(self) -> float | None:
-        """The soonest time, in seconds, at which one of the targets that were tried said to come back."""
-        failures = [attempt.failure for attempt in self._attempts if attempt.failure is not None]
+    def find_hint(self, last: RunestoneError) -> float | None:
+        """The soonest time, in seconds, at which to come back as the `last` failure says, or one of the targets that were tried."""
+        failures = [last, *(attempt.failure for attempt in self._attempts if attempt.failure is not None)]
         return min((error.retry_after for error in failures if error.retry_after is not None), default=None)
 
     def tell_when(self, now: float) -> float:
@@ -78,7 +78,9 @@ class Leg:
         return max(0.0, min(stop.health.retry_at(now) for stop in self._stops) - now)
 
     def _list_tries(self, stop: Stop) -> list[Attempt]:
-        return [attempt for attempt in self._attempts if attempt.stop is stop]
+        """The upstream calls that run there, or failed; of one that lost against another nothing is known."""
+        tries = (attempt for attempt in self._attempts if attempt.stop is stop)
+        return [attempt for attempt in tries if attempt.reason is not Reason.CANCELLED]
 
     def _find_last_resort(self, now: float) -> Stop | None:
         for stop in self._stops:

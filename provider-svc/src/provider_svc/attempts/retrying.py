@@ -30,7 +30,7 @@ class Retrying:
             step = self._find_step(journey, failure)
             if step is None:
                 if judge(failure) is not Verdict.STOP:
-                    failure.retry_after = journey.leg.find_hint()
+                    failure.retry_after = journey.leg.find_hint(failure)
                 raise failure
             self._telemetry.note_extra(journey.leg.route, step.why, failure.reason)
             if step.pause:
