@@ -227,6 +227,7 @@ async def test_what_was_not_sent_costs_nothing_of_the_budget():
     scene = failing(Scene(THREE), a=[unsent] * 50)
     bodies = [(await scene.ask())[1].body for _ in range(50)]
     assert bodies == ["b"] * 50
+    assert [attempt.is_sent for attempt in scene.last.attempts] == [False, True]
 
 
 async def test_a_target_whose_probe_begins_to_answer_is_everybodys_again():
