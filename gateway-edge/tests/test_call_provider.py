@@ -146,6 +146,14 @@ async def test_what_was_dropped_is_told_to_the_client_and_stands_on_record(make_
     assert list(describe_call(call, 1.0).dropped) == ["top_k", "messages[2].cache_control"]
 
 
+async def test_of_two_targets_that_took_a_call_the_one_that_answered_is_told_of(make_call: Callable[..., Call]) -> None:
+    """The first was asked in another language, and brought nothing."""
+    call = make_call()
+    await run(call, accepted(dropped=["top_k"], translated=True), accepted(), *data(b"{}"), WHOLE)
+    assert "x-runestone-dropped" not in call.reply.headers
+    assert list(describe_call(call, 1.0).dropped) == []
+
+
 LED = Route("smart", (Target(provider="fake", model="m"),))
 
 

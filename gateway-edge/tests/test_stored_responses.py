@@ -163,6 +163,14 @@ async def test_where_no_more_can_be_noted_what_was_is_found(make_call: MakeCall,
     assert await places.find("acme", "resp_0") == HERE
 
 
+async def test_a_target_that_brought_nothing_does_not_keep_what_the_next_stored_from_being_noted(
+    make_call: MakeCall, places: Places, notes: Any
+) -> None:
+    call = make_call(body(), endpoint=RESPONSES)
+    await run(call, places, [accepted(translated=True), accepted(), data(DOCUMENT), whole()])
+    assert len(notes.notes) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "members", "said"),
     [

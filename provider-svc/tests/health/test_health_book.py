@@ -120,3 +120,15 @@ def test_it_shows_its_numbers():
     book = HealthBook(capacity=9)
     book.of(PROVIDER, "a").enter(100.0)
     assert repr(book) == "HealthBook(1/9 targets, 1 calls)"
+
+
+def test_what_a_route_still_holds_is_one_health_however_many_names_came_since():
+    """Routes find their targets once: what is forgotten here must not be another target there."""
+    book = HealthBook(capacity=10)
+    held = book.of(PROVIDER, "configured")
+    for number in range(100):
+        book.of(PROVIDER, f"a client's {number}")
+    assert len(book) == 10
+    assert book.find("p", "configured") is held
+    assert book.of(PROVIDER, "configured") is held
+    assert held in list(book)

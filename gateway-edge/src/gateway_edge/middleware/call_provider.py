@@ -99,7 +99,7 @@ class _Relay:
 
     def __init__(self, call: Call, places: Places) -> None:
         self._call = call
-        self._watch = watch_response(places, call)
+        self._watch = self._own_watch = watch_response(places, call)
         self._is_passed_on = call.asked.is_stream
         self._document = b""
         self._tab = Tab(call.asked.body)
@@ -156,12 +156,16 @@ class _Relay:
         self._call.outcome.failed_attempts = tuple(accepted.failed_attempts)
         if accepted.coalesced:
             self._note_followed()
-        if accepted.translated:
-            self._watch = None
+        self._watch = None if accepted.translated else self._own_watch
         if self._call.resource is not None:
             self._call.reply.headers.update(NOTHING)
+        self._note_dropped(accepted)
+
+    def _note_dropped(self, accepted: Accepted) -> None:
+        """What was left out for a target that then brought nothing, nobody misses in another's answer."""
+        self._call.outcome.dropped = tuple(accepted.dropped)
+        self._call.reply.headers.pop(DROPPED, None)
         if accepted.dropped:
-            self._call.outcome.dropped = tuple(accepted.dropped)
             self._call.reply.headers[DROPPED] = ", ".join(accepted.dropped)
 
     async def _begin(self, content_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from chassis.config.providers import Provider
 from provider_svc.health.target import TargetHealth, Tell
@@ -13,7 +14,7 @@ LOOKED_AT = 16
 
 class HealthBook:
     """Keeps a `TargetHealth` for each provider's name and model, across reloads. Of more than `capacity` it forgets the longest unused, but none
-    that runs something. `on_open` is told provider, model and seconds when a breaker opens or a target is ejected, `on_new` of each target
+    that runs something; what a route still holds comes back when it is asked for again. `on_open` is told provider, model and seconds when a breaker opens or a target is ejected, `on_new` of each target
     that is first used."""
 
     def __init__(self, on_open: Tell | None = None, *, capacity: int = CAPACITY) -> None:
@@ -21,6 +22,7 @@ class HealthBook:
         self.on_new: Callable[[TargetHealth], None] | None = None
         self._capacity = capacity
         self._targets: OrderedDict[tuple[str, str], TargetHealth] = OrderedDict()
+        self._held: WeakValueDictionary[tuple[str, str], TargetHealth] = WeakValueDictionary()
         self._configured: dict[str, Provider] = {}
 
     def of(self, provider: Provider, model: str) -> TargetHealth:
@@ -36,7 +38,7 @@ class HealthBook:
 
     def find(self, provider: str, model: str) -> TargetHealth | None:
         """The health of a target that was used; None of one that is not known. Does not count as use."""
-        return self._targets.get((provider, model[:LONGEST_NAME]))
+        return self._held.get((provider, model[:LONGEST_NAME]))
 
     def look_at(self, provider: Provider, model: str) -> TargetHealth:
         """As `of`, for who only looks: a target that nobody has used is as it would be then, and stays unknown."""
@@ -48,10 +50,12 @@ class HealthBook:
         return health
 
     def _add(self, provider: Provider, model: str) -> TargetHealth:
-        health = TargetHealth(provider.name, model, provider.breaker, provider.ejection, self._tell)
+        key = (provider.name, model)
+        held = self._held.get(key)
+        health = held or TargetHealth(*key, provider.breaker, provider.ejection, self._tell)
         self._make_room()
-        self._targets[provider.name, model] = health
-        if self.on_new is not None:
+        self._targets[key] = self._held[key] = health
+        if held is None and self.on_new is not None:
             self.on_new(health)
         return health
 
@@ -72,7 +76,7 @@ class HealthBook:
         self._configured[provider.name] = provider
         if before is None or (before.breaker, before.ejection) == (provider.breaker, provider.ejection):
             return
-        for health in self:
+        for health in list(self._held.values()):
             if health.provider == provider.name:
                 health.configure(provider.breaker, provider.ejection)
 

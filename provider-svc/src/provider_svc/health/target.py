@@ -21,6 +21,7 @@ class TargetHealth:
     """
 
     __slots__ = (
+        "__weakref__",
         "_breaker",
         "_documents",
         "_ejector",
