@@ -315,3 +315,23 @@ async def test_a_fallback_that_cannot_answer_does_not_hide_why_the_route_did_not
     with pytest.raises(RunestoneError) as error:
         await scene.ask()
     assert (error.value.reason, error.value.retry_after) == (Reason.PROVIDER_OVERLOADED, pytest.approx(2.0))
+
+
+async def test_a_healthy_fallback_is_asked_before_the_last_resorts_of_a_route_that_fails():
+    """And as nothing is asked in vain before it, that costs nothing of the budget: no call is lost while a provider is down."""
+    scene = Scene(FALLBACKS)
+    scene.played["a"].scripts.extend([[FAILED]] * 1_000)
+    bodies = [(await scene.ask())[1].body for _ in range(200)]
+    assert bodies == ["b"] * 200
+    assert len(scene.played["a"].calls) == 5
+
+
+async def test_where_no_fallback_can_answer_a_last_resort_is_asked_all_the_same():
+    scene = Scene(FALLBACKS)
+    scene.routes.seats["b"].dialects = frozenset({DIALECT_OPENAI_EMBEDDINGS})
+    failing(scene, a=[FAILED] * 5)
+    for _ in range(5):
+        with pytest.raises(RunestoneError):
+            await scene.ask()
+    assert not scene.health("a").admits(scene.clock.monotonic())
+    assert (await scene.ask())[1].body == "a"

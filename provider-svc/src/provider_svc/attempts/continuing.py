@@ -66,7 +66,7 @@ class Continuing:
             return False
         if now >= journey.ask.deadline or not self._budget.spend():
             return False
-        step = journey.leg.go_on(failure, now)
+        step = journey.go_on(failure, now)
         if step is None:
             return journey.take_next_leg()
         journey.step = step._replace(why=CONTINUE)

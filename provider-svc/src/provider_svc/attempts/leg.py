@@ -41,8 +41,13 @@ class Leg:
         self._draw = draw
 
     def begin(self, now: float) -> Step | None:
-        """Where the call goes first; None when every target is left alone and has its last resorts already."""
-        stop = self.find_other(now) or self._find_last_resort(now)
+        """Where the call goes first; None when no target is well."""
+        stop = self.find_other(now)
+        return Step(stop, self._why) if stop is not None else None
+
+    def begin_anyhow(self, now: float) -> Step | None:
+        """The same where no other route is left; None when every target is left alone and has its last resorts already."""
+        stop = self._find_last_resort(now)
         return Step(stop, self._why) if stop is not None else None
 
     def find_other(self, now: float) -> Stop | None:
@@ -53,7 +58,7 @@ class Leg:
         return None
 
     def go_on(self, error: RunestoneError, now: float) -> Step | None:
-        """Where the call goes behind its last failure; None when nothing is left that might help."""
+        """Where the call goes behind its last failure; None when nothing is left that is well and might help."""
         verdict = judge(error)
         if verdict is Verdict.STOP:
             return None
@@ -62,8 +67,12 @@ class Leg:
             return Step(last, "retry")  # with another of its keys
         if (other := self.find_other(now)) is not None:
             return Step(other, "failover")
-        if (again := self._find_again(now)) is not None:
-            return again
+        return self._find_again(now)
+
+    def go_on_anyhow(self, error: RunestoneError, now: float) -> Step | None:
+        """The same where no other route is left: as a last resort."""
+        if judge(error) is Verdict.STOP:
+            return None
         if (other := self._find_last_resort(now)) is not None:
             return Step(other, "failover")
         return self._find_again(now, is_last_resort=True)

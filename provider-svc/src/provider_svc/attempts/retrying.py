@@ -52,7 +52,7 @@ class Retrying:
         now = self._clock.monotonic()
         if journey.is_exhausted or not journey.attempts:
             return None
-        step = journey.leg.go_on(error, now)
+        step = journey.go_on(error, now)
         if step is None or now + step.pause >= journey.ask.deadline:
             return None
         return step if not was_sent(error) or self._budget.spend() else None
