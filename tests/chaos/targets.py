@@ -10,6 +10,11 @@ TEXT = "the day was long and stormy but whoever asked was told all of it word by
 WELL = f"say={TEXT},pace=10ms"
 
 
+def tells_all(text: str) -> bool:
+    """Whether it is the whole text, at last: the fakes do not know when they go on with another's answer, and begin anew."""
+    return text.endswith(TEXT)
+
+
 class Target:
     """A fake provider at `port` that can be broken and mended; entered, it is well."""
 

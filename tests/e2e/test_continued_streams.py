@@ -49,7 +49,10 @@ async def makers(ports: tuple[int, int]) -> AsyncIterator[list[FakeProvider]]:
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_stream_goes_on_as_one_answer(mesh: Mesh, makers: list[FakeProvider], client: str) -> None:
     sdk = CLIENTS[client](mesh.url, ACME)
-    got = await sdk.ask(sdk.begin("woven", "text"), stream=True)
+    try:
+        got = await sdk.ask(sdk.begin("woven", "text"), stream=True)
+    finally:
+        await sdk.close()
     begun, _, rest = got.text.partition("eta theta")
     assert rest == " iota kappa"
     assert begun.strip()

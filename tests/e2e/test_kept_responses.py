@@ -335,7 +335,7 @@ async def test_a_parameter_that_is_unknown_is_refused(
     ("wish", "kind"),
     [
         ("status=500", openai.InternalServerError),
-        ("status=429,retry_after=1", openai.RateLimitError),
+        ("status=429,retry_after_ms=10", openai.RateLimitError),
         ("hang=headers", openai.InternalServerError),
         ("cut=20", openai.InternalServerError),
         ("status=401", openai.InternalServerError),

@@ -22,7 +22,7 @@ def accepted(attempt: Attempt, attempts: Sequence[Attempt]) -> CallEvent:
     event, begun, bill = CallEvent(), attempt.begun, attempt.bill
     assert begun is not None, "it is accepted when it has begun"
     step = event.accepted
-    step.provider, step.model, step.attempt = attempt.provider, attempt.model, len(attempts)
+    step.provider, step.model, step.attempt = attempt.provider, attempt.model, _count(attempts)
     step.route, step.why = attempt.route, attempt.why
     step.upstream_status, step.upstream_request_id = begun.upstream_status, begun.upstream_request_id
     if bill is not None and bill.is_stream and bill.rates is not None:
@@ -73,7 +73,7 @@ def completed(flight: Whole, started: float, now: float) -> CallEvent:
     """The answer is whole. Times are those of one clock, in seconds."""
     event, attempt, owed = CallEvent(), flight.answering or flight.attempts[-1], flight.add_up()
     step, first = event.completed, next(iter(flight.broken), attempt)
-    step.finish_reason, step.attempt = attempt.call.meter.finish_reason, len(flight.attempts)
+    step.finish_reason, step.attempt = attempt.call.meter.finish_reason, _count(flight.attempts)
     if owed.usage is not None:
         step.usage.CopyFrom(owed.usage)
     if owed.cost is not None:
@@ -95,7 +95,7 @@ def for_keeper(completed: CallEvent) -> CallEvent:
 
 def failed(error: RunestoneError, attempts: Sequence[Attempt], *, last_seq: int, owed: Owed = NOTHING) -> CallEvent:
     """The answer is not whole and ends here, with what is `owed` all the same, behind the upstream calls that were made."""
-    step = Failed(error=to_message(error), last_seq=last_seq, attempt=len(attempts))
+    step = Failed(error=to_message(error), last_seq=last_seq, attempt=_count(attempts))
     if attempts:
         last = attempts[-1]
         step.provider, step.model, step.route = last.provider, last.model, last.route
@@ -105,6 +105,11 @@ def failed(error: RunestoneError, attempts: Sequence[Attempt], *, last_seq: int,
     if owed.cost is not None:
         step.cost.CopyFrom(owed.cost)
     return CallEvent(failed=step)
+
+
+def _count(attempts: Sequence[Attempt]) -> int:
+    """Those that a provider heard of."""
+    return sum(attempt.is_sent for attempt in attempts)
 
 
 def _write_attempts(field: "RepeatedCompositeFieldContainer[AttemptMessage]", attempts: Iterable[Attempt]) -> None:

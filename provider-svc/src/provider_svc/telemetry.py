@@ -127,7 +127,7 @@ class Telemetry:
         tally = self._tallies.get(name)
         if tally is None:
             tally = self._tallies[name] = self._open_tally(*name)
-        tally.calls.value += 1
+        tally.calls.value += attempt.is_sent
         tally.target.value += 1
         tally.seconds.observe(attempt.ended - attempt.started)
         if owed.usage is None:

@@ -223,10 +223,11 @@ async def test_the_only_target_is_asked_however_much_it_has_to_do():
 
 async def test_what_was_not_sent_costs_nothing_of_the_budget():
     """A provider whose keys all pause says so without an upstream call."""
-    unsent = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "paused", retry_after=0.0, may_have_begun=False)
+    unsent = RunestoneError(Reason.PROVIDER_RATE_LIMITED, "paused", retry_after=9.0, may_have_begun=False)
     scene = failing(Scene(THREE), a=[unsent] * 50)
     bodies = [(await scene.ask())[1].body for _ in range(50)]
     assert bodies == ["b"] * 50
+    assert [attempt.is_sent for attempt in scene.last.attempts] == [False, True]
 
 
 async def test_a_target_whose_probe_begins_to_answer_is_everybodys_again():

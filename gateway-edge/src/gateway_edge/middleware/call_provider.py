@@ -214,7 +214,7 @@ class _Relay:
     def _fail(self, failed: Failed) -> None:
         self._is_over = True
         tried = tuple(failed.failed_attempts)
-        if failed.attempt:
+        if failed.provider:
             self._note_target(failed, tried[-1].why if tried else self._call.outcome.why)
         if tried:
             self._call.outcome.failed_attempts = tried

@@ -10,7 +10,8 @@ from runestone.common.v1.attempt_pb2 import Attempt as AttemptMessage
 
 class Attempt:
     """The `number`-th upstream call of a flight. `started` and `ended` are `Clock.monotonic` times, `first_byte` is in seconds behind the
-    first, 0 before there is one; `reason` is why it failed, `failure` what is known of that when its target said it, `owed` what it came to when it is over."""
+    first, 0 before there is one; `reason` is why it failed, `failure` what is known of that when its target said it; one that no
+    provider was asked, for want of a key or of room, was not sent (`is_sent`); `owed` what it came to when it is over."""
 
     __slots__ = (
         "begun",
@@ -19,6 +20,7 @@ class Attempt:
         "ended",
         "failure",
         "first_byte",
+        "is_sent",
         "number",
         "owed",
         "reason",
@@ -40,6 +42,7 @@ class Attempt:
         self.ended = self.first_byte = 0.0
         self.reason: Reason | None = None
         self.failure: RunestoneError | None = None
+        self.is_sent = True
         self.owed = NOTHING
 
     @property

@@ -36,7 +36,7 @@ class ToTarget:
             await self._call(attempt, entry, landing)
             outcome, reason = Outcome.ANSWERED, None
         except RunestoneError as error:
-            attempt.failure = error
+            attempt.failure, attempt.is_sent = error, error.may_have_begun
             outcome, reason = outcome_of(error), error.reason
             if outcome is Outcome.PRESSURE and was_sent(error):
                 health.note_pressure(error.retry_after, attempt.started, self._clock.monotonic())
