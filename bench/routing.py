@@ -64,7 +64,7 @@ class Prompt:
 class Nowhere:
     """Where answers go that nobody reads."""
 
-    has_begun, stopped_by = False, None
+    has_begun, stopped_by, deadline = False, None, float("inf")
 
     def note_trace(self, trace: TraceContext) -> None:
         """Nothing is traced."""

@@ -147,3 +147,10 @@ async def test_a_failure_says_how_much_was_delivered():
     flight = new_flight(chunks=2)
     flight.fail(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
     assert flight.end.failed.last_seq == 2
+
+
+async def test_it_is_worth_trying_again_as_long_as_any_of_those_wait_whom_it_answers():
+    flight = new_flight()
+    for number, deadline in enumerate((5.0, 9.0, 7.0)):
+        follow(flight, Call(f"c{number}", "t", deadline))
+    assert flight.deadline == 9.0

@@ -100,6 +100,11 @@ class Flight:
         """Whether events have come: then no other answer can take the place of this one."""
         return bool(self.ring.last_seq)
 
+    @property
+    def deadline(self) -> float:
+        """The latest of those whom it answers."""
+        return max((call.deadline for call in self.audience.calls), default=0.0)
+
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""
         call.flight = self

@@ -49,7 +49,7 @@ class ProviderServicer(ProviderServiceServicer):
         self._flights.check_new(request.call_id)
         call = Call(request.call_id, request.tenant, self._deadline())
         if question is None or not self._flights.join(call, question):
-            self._flights.begin(call, partial(self._plan, request, envelope, call.deadline), question)
+            self._flights.begin(call, partial(self._plan, request, envelope), question)
         return follow(self._flights, call, CallResponse, 0, context)
 
     def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
@@ -71,7 +71,7 @@ class ProviderServicer(ProviderServiceServicer):
                 )
         return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
 
-    def _plan(self, request: CallRequest, envelope: Envelope, deadline: float) -> tuple[Asking, Journey]:
+    def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[Asking, Journey]:
         """How to answer, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has the
         endpoint, or UNAVAILABLE for lack of the snapshot."""
         ask = Ask(
@@ -84,7 +84,6 @@ class ProviderServicer(ProviderServiceServicer):
             content_type=envelope.content_type,
             headers=envelope.headers,
             kept=envelope.kept,
-            deadline=deadline,
         )
         return self._dispatch.plan(self._routes.of_call(), ask, request.route or request.model, request.provider)
 

@@ -1,6 +1,7 @@
 """Routes over providers that a test plays, and what a call finds on its way."""
 
 import asyncio
+import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Ground:
     """Where answers land: a flight without followers."""
 
     def __init__(self):
-        self.accepted, self.chunks, self.stopped_by = [], [], None
+        self.accepted, self.chunks, self.stopped_by, self.deadline = [], [], None, math.inf
 
     @property
     def has_begun(self):

@@ -117,8 +117,10 @@ async def test_an_answer_that_was_accepted_and_brought_nothing_gives_way_to_anot
 async def test_nothing_is_tried_that_would_come_too_late():
     scene = Scene(THREE.replace("backoff: 1ms", "backoff: 50s, max_backoff: 50s"), seed=3)
     failing(scene, a=[FAILED] * 9, b=[FAILED] * 9, c=[FAILED] * 9)
+    ground = Ground()
+    ground.deadline = scene.clock.monotonic() + 0.5
     with pytest.raises(RunestoneError):
-        await scene.ask(deadline=scene.clock.monotonic() + 0.5)
+        await scene.ask(ground=ground)
     assert len(scene.last.attempts) == 3
 
 

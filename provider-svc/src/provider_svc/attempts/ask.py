@@ -1,6 +1,5 @@
 """What a call asks, of whichever target."""
 
-import math
 from collections.abc import Mapping
 
 import msgspec
@@ -11,7 +10,7 @@ from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT, Dialect
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """As `UpstreamCall`, but for what is a target's own. Nobody waits for the answer after `deadline`, a `Clock.monotonic` time."""
+    """As `UpstreamCall`, but for what is a target's own."""
 
     call_id: str
     tenant: str
@@ -22,7 +21,6 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     kept: Kept | None = None
-    deadline: float = math.inf
 
     def of(self, model: str, *, is_strict: bool, weaving: Weaving | None = None) -> UpstreamCall:
         """The call to one target, by its own name for the model, with a meter of its own."""

@@ -18,6 +18,10 @@ class Landing(Protocol):
         """Whether a part of an answer is the client's already, so that no other can take its place."""
 
     @property
+    def deadline(self) -> float:
+        """The `Clock.monotonic` time from which on nobody waits any more."""
+
+    @property
     def stopped_by(self) -> RunestoneError | None:
         """Why the whole call was stopped, when it was."""
 

@@ -38,7 +38,7 @@ class Continuing:
         stretch = Stretch(landing)
         while (failure := await self._try(journey, stretch)) is not None:
             weaving.break_off(stretch.owed.usage)
-            if not self._may_go_on(journey, weaving, failure):
+            if not self._may_go_on(journey, stretch, weaving, failure):
                 raise failure
             self._telemetry.note_extra(journey.leg.route, CONTINUE, failure.reason)
             if journey.step is not None and journey.step.pause:
@@ -63,13 +63,13 @@ class Continuing:
         journey.weaving = weaving if weaving.is_possible else None
         return journey.weaving
 
-    def _may_go_on(self, journey: Journey, weaving: Weaving, failure: RunestoneError) -> bool:
+    def _may_go_on(self, journey: Journey, stretch: "Stretch", weaving: Weaving, failure: RunestoneError) -> bool:
         """Whether another part is asked for; then the journey knows where."""
         now = self._clock.monotonic()
         if judge(failure) is Verdict.STOP or not weaving.can_continue or journey.is_exhausted:
             return False
         step = journey.go_on(failure, now)
-        if now + (step.pause if step is not None else 0.0) >= journey.ask.deadline:
+        if now + (step.pause if step is not None else 0.0) >= stretch.deadline:
             return False
         if step is None:
             return journey.take_next_leg() and self._budget.spend()
@@ -93,6 +93,11 @@ class Stretch:
     def owed(self) -> Owed:
         """What this part came to; there may be later upstream calls, which lost against its own."""
         return self._attempt.owed if self._attempt is not None else NOTHING
+
+    @property
+    def deadline(self) -> float:
+        """From when on nobody waits."""
+        return self._landing.deadline
 
     @property
     def stopped_by(self) -> RunestoneError | None:

@@ -139,6 +139,11 @@ class Lane:
         return self._race.winner is self and self._landing.has_begun
 
     @property
+    def deadline(self) -> float:
+        """From when on nobody waits."""
+        return self._landing.deadline
+
+    @property
     def stopped_by(self) -> RunestoneError | None:
         """Why all were stopped."""
         return self._landing.stopped_by

@@ -27,7 +27,7 @@ class Retrying:
         if journey.is_new:
             self._budget.earn()
         while (failure := await self._try(journey, landing)) is not None:
-            step = self._find_step(journey, failure)
+            step = self._find_step(journey, landing, failure)
             if step is None:
                 if judge(failure) is not Verdict.STOP:
                     failure.retry_after = journey.leg.find_hint(failure)
@@ -47,12 +47,12 @@ class Retrying:
             return failure
         return None
 
-    def _find_step(self, journey: Journey, error: RunestoneError) -> Step | None:
+    def _find_step(self, journey: Journey, landing: Landing, error: RunestoneError) -> Step | None:
         """What follows `error`, when it may: within the deadline, the bound of one call and the budget of all."""
         now = self._clock.monotonic()
         if journey.is_exhausted or not journey.attempts:
             return None
         step = journey.go_on(error, now)
-        if step is None or now + step.pause >= journey.ask.deadline:
+        if step is None or now + step.pause >= landing.deadline:
             return None
         return step if not was_sent(error) or self._budget.spend() else None
