@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chassis.config import Route
 from chassis.config.models import Model, Target
-from gateway_edge.question.fingerprint import DENIED, fingerprint, hash_parts, is_ambiguous
+from chassis.hashing import hash_parts
+from gateway_edge.question.fingerprint import DENIED, fingerprint, is_ambiguous
 
 ROUTE = Route("fast", (Target(provider="sim", model="simulated"),))
 BASE = {"model": "fast", "messages": [{"role": "user", "content": "hi"}], "temperature": 0}

@@ -21,6 +21,7 @@ HEARTS = {
         "gcra.py",
         "deadline.py",
         "features.py",
+        "hashing.py",
         "globs.py",
         "billing/price.py",
         "billing/estimate.py",

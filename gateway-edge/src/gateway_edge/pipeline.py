@@ -17,6 +17,7 @@ from chassis.config.schema import PipelineStep
 from chassis.config.shapes import convert
 from chassis.config.shared_state import is_state_shared
 from chassis.config.transform import TransformOptions
+from chassis.hashing import hash_parts
 from gateway_edge.auth.table import lay_credentials
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.containment.plugins import Plugins
@@ -44,7 +45,6 @@ from gateway_edge.middleware.validate import Validate
 from gateway_edge.openapi.document import published
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
-from gateway_edge.question.fingerprint import hash_parts
 from gateway_edge.question.leading import Leading, RuleFailures
 
 BUILT_IN: dict[str, list[PipelineStep]] = {

@@ -49,7 +49,7 @@ async def test_a_warm_connection_that_breaks_is_replaced_and_one_in_use_is_let_b
     peers.sockets[0].close()
     await until(lambda: len(peers.sockets) == 3 and pool.count_now()["idle"] == 1)
     assert taken.is_open
-    assert pool.count_open() == 2
+    assert pool.count_now()["open"] == 2
     pool.close()
 
 

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_svc.keys.pauses import LONGEST_HINTED, MOST, Pauses
+from provider_svc.health.pressure import LONGEST_HINTED
+from provider_svc.keys.pauses import MOST, Pauses
 
 
 def test_a_hint_is_kept_to_the_moment_and_for_its_model_alone():

@@ -1,11 +1,11 @@
 """What the service needs of a place that remembers what edges share for a while: nonces, and calls under a key."""
 
 import enum
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
 from chassis.errors import Reason, RunestoneError
+from chassis.hashing import hash_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,7 @@ class StateStore(Protocol):
 def digest(kind: str, *parts: str) -> bytes:
     """The 32 bytes that a thing is remembered under: SHA-256 over the parts, each after its length, so that no choice of
     parts makes two things one."""
-    encoded = [part.encode() for part in (kind, *parts)]
-    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in encoded)).digest()
+    return hash_parts(part.encode() for part in (kind, *parts))
 
 
 def lost_claim() -> RunestoneError:

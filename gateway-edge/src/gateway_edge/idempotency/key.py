@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import orjson
 
 from chassis.errors import Reason, RunestoneError
+from chassis.hashing import hash_parts
 from gateway_edge.call import Call, Question
-from gateway_edge.question.fingerprint import hash_parts
 
 HEADER = "idempotency-key"
 SCHEMA_VERSION = b"1"

@@ -6,6 +6,7 @@ from chassis.clock import Clock
 from chassis.config.pipelines import CacheOptions
 from chassis.config.schema import Cache as CacheSettings
 from chassis.errors import Reason, RunestoneError, from_message
+from chassis.hashing import hash_parts
 from gateway_edge.caching.answers import write_answer, write_lifetime, write_refusal
 from gateway_edge.caching.forms import Form, Shown
 from gateway_edge.caching.freshness import Verdict, age_of, judge
@@ -20,7 +21,6 @@ from gateway_edge.caching.wishes import Wish, Wishes
 from gateway_edge.call import Call, Given, Question
 from gateway_edge.costs.headers import NOTHING
 from gateway_edge.middleware.base import Proceed
-from gateway_edge.question.fingerprint import hash_parts
 from gateway_edge.question.telling import tell_route
 from gateway_edge.recording import Recording, RecordingReply
 from gateway_edge.reply import DROPPED

@@ -6,7 +6,6 @@ length-prefixed: no choice of names makes two questions collide. The canonical f
 whole number is written as one (`0.0` is `0`).
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import orjson
 
 from chassis.config import Route
+from chassis.hashing import hash_parts
 from gateway_edge.question.body import is_compact
 
 SCHEMA_VERSION = b"3"
@@ -116,11 +116,6 @@ def _count_keys(value: object, depth: int) -> int:
     if isinstance(value, list):
         return sum(_count_keys(inner, depth + 1) for inner in value if isinstance(inner, (dict, list)))
     return 0
-
-
-def hash_parts(parts: Iterable[bytes]) -> bytes:
-    """SHA-256 over `parts`, each after its length in eight bytes."""
-    return hashlib.sha256(b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])).digest()
 
 
 def _route_parts(route: Route) -> Iterable[bytes]:

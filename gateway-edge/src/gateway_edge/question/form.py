@@ -10,7 +10,7 @@ from msgspec import Struct
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.question.fingerprint import hash_parts
+from chassis.hashing import hash_parts
 
 MEDIA_TYPE = "multipart/form-data"
 MOST_PARTS = 256

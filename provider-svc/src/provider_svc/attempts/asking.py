@@ -44,9 +44,39 @@ class Landing(Protocol):
         """See `Sink`."""
 
 
+class Passing:
+    """What stands before a landing; what it does not say otherwise is that one's."""
+
+    def __init__(self, landing: Landing) -> None:
+        self._landing = landing
+
+    @property
+    def deadline(self) -> float:
+        """From when on nobody waits."""
+        return self._landing.deadline
+
+    @property
+    def stopped_by(self) -> RunestoneError | None:
+        """Why the whole call was stopped."""
+        return self._landing.stopped_by
+
+    def note_trace(self, trace: TraceContext) -> None:
+        """The span of the upstream call that began last."""
+        self._landing.note_trace(trace)
+
+
 class Asking(Protocol):
     """Finds the answer of a call, or says why there is none."""
 
     async def ask(self, journey: Journey, landing: Landing) -> None:
         """Brings a whole answer. Raises RunestoneError when there is none, or only a part; what was brought stays delivered.
         Cancelling closes every upstream socket before it passes on."""
+
+
+async def find_failure(asking: Asking, journey: Journey, landing: Landing) -> RunestoneError | None:
+    """What kept `asking` from a whole answer; None when it brought one. Nothing else is caught."""
+    try:
+        await asking.ask(journey, landing)
+    except RunestoneError as failure:
+        return failure
+    return None

@@ -4,9 +4,8 @@ import asyncio
 
 from chassis.billing.estimate import Passed
 from chassis.clock import Clock
-from chassis.context import TraceContext
 from chassis.errors import RunestoneError
-from provider_svc.attempts.asking import Asking, Landing
+from provider_svc.attempts.asking import Asking, Landing, Passing, find_failure
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.verdict import Verdict, judge
@@ -36,7 +35,9 @@ class Continuing:
             await self._inner.ask(journey, landing)
             return
         stretch = Stretch(landing)
-        while (failure := await self._try(journey, stretch)) is not None:
+        while (failure := await find_failure(self._inner, journey, stretch)) is not None:
+            if not stretch.has_begun:
+                raise failure
             weaving.break_off(stretch.owed.usage)
             if not self._may_go_on(journey, stretch, weaving, failure):
                 raise failure
@@ -44,16 +45,6 @@ class Continuing:
             if journey.step is not None and journey.step.pause:
                 await asyncio.sleep(journey.step.pause)
             stretch = Stretch(landing, is_first=False)
-
-    async def _try(self, journey: Journey, stretch: "Stretch") -> RunestoneError | None:
-        """What broke a part off; None when the stream is whole. Raises what kept a part from beginning."""
-        try:
-            await self._inner.ask(journey, stretch)
-        except RunestoneError as failure:
-            if not stretch.has_begun:
-                raise
-            return failure
-        return None
 
     def _open_weaving(self, journey: Journey) -> Weaving | None:
         ask = journey.ask
@@ -77,12 +68,12 @@ class Continuing:
         return self._budget.spend()
 
 
-class Stretch:
+class Stretch(Passing):
     """Where one part of a stream goes: to the landing, behind the parts before. Until its first chunk has come another may take its
     place."""
 
     def __init__(self, landing: Landing, *, is_first: bool = True) -> None:
-        self._landing = landing
+        super().__init__(landing)
         self._is_first = is_first
         self._attempt: Attempt | None = None
         self._passed = Passed()
@@ -93,20 +84,6 @@ class Stretch:
     def owed(self) -> Owed:
         """What this part came to; there may be later upstream calls, which lost against its own."""
         return self._attempt.owed if self._attempt is not None else NOTHING
-
-    @property
-    def deadline(self) -> float:
-        """From when on nobody waits."""
-        return self._landing.deadline
-
-    @property
-    def stopped_by(self) -> RunestoneError | None:
-        """Why the whole call was stopped."""
-        return self._landing.stopped_by
-
-    def note_trace(self, trace: TraceContext) -> None:
-        """The span of the upstream call that runs."""
-        self._landing.note_trace(trace)
 
     def accept(self, attempt: Attempt) -> None:
         """Told of the first part only; the client is in the middle of the others."""

@@ -1,7 +1,6 @@
 """Goes on with the routes that the configuration names as fallbacks, when a route's own targets could not answer."""
 
-from chassis.errors import RunestoneError
-from provider_svc.attempts.asking import Asking, Landing
+from provider_svc.attempts.asking import Asking, Landing, find_failure
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.verdict import Verdict, judge, was_sent
 from provider_svc.health.budget import Budget
@@ -18,17 +17,9 @@ class FallingBack:
 
     async def ask(self, journey: Journey, landing: Landing) -> None:
         """See `Asking.ask`. Raises the last failure."""
-        while (failure := await self._try(journey, landing)) is not None:
+        while (failure := await find_failure(self._inner, journey, landing)) is not None:
+            if landing.has_begun or judge(failure) is Verdict.STOP or journey.is_exhausted:
+                raise failure
             if not journey.take_next_leg() or (was_sent(failure) and not self._budget.spend()):
                 raise failure
             self._telemetry.note_extra(journey.leg.route, "fallback", failure.reason)
-
-    async def _try(self, journey: Journey, landing: Landing) -> RunestoneError | None:
-        """What kept a route from answering; None when it answered. Raises what no other route would mend."""
-        try:
-            await self._inner.ask(journey, landing)
-        except RunestoneError as failure:
-            if landing.has_begun or judge(failure) is Verdict.STOP or journey.is_exhausted:
-                raise
-            return failure
-        return None

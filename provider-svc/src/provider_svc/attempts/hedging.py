@@ -8,9 +8,7 @@ import asyncio
 from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.config.models import Hedging as Settings
-from chassis.context import TraceContext
-from chassis.errors import RunestoneError
-from provider_svc.attempts.asking import Landing
+from provider_svc.attempts.asking import Landing, Passing
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.to_target import ToTarget
@@ -125,32 +123,18 @@ class Race:
         lane.end()
 
 
-class Lane:
+class Lane(Passing):
     """Where the answer of one of several goes: nowhere, until it is the first."""
 
     def __init__(self, race: Race) -> None:
+        super().__init__(race.landing)
         self._race = race
         self._accepted: Attempt | None = None
-        self._landing = race.landing
 
     @property
     def has_begun(self) -> bool:
         """Of this one's answer."""
         return self._race.winner is self and self._landing.has_begun
-
-    @property
-    def deadline(self) -> float:
-        """From when on nobody waits."""
-        return self._landing.deadline
-
-    @property
-    def stopped_by(self) -> RunestoneError | None:
-        """Why all were stopped."""
-        return self._landing.stopped_by
-
-    def note_trace(self, trace: TraceContext) -> None:
-        """The span of whichever began last."""
-        self._landing.note_trace(trace)
 
     def accept(self, attempt: Attempt) -> None:
         """Told when it has won."""

@@ -4,7 +4,7 @@ import asyncio
 
 from chassis.clock import Clock
 from chassis.errors import RunestoneError
-from provider_svc.attempts.asking import Asking, Landing
+from provider_svc.attempts.asking import Asking, Landing, find_failure
 from provider_svc.attempts.journey import Journey
 from provider_svc.attempts.leg import Step
 from provider_svc.attempts.verdict import Verdict, judge, was_sent
@@ -26,7 +26,9 @@ class Retrying:
         """See `Asking.ask`. Raises the last failure; of those before it the soonest hint when to come back."""
         if journey.is_new:
             self._budget.earn()
-        while (failure := await self._try(journey, landing)) is not None:
+        while (failure := await find_failure(self._inner, journey, landing)) is not None:
+            if landing.has_begun:
+                raise failure
             step = self._find_step(journey, landing, failure)
             if step is None:
                 if judge(failure) is not Verdict.STOP:
@@ -36,16 +38,6 @@ class Retrying:
             if step.pause:
                 await asyncio.sleep(step.pause)
             journey.step = step
-
-    async def _try(self, journey: Journey, landing: Landing) -> RunestoneError | None:
-        """What kept the next from answering; None when it answered. Raises what came behind the answer's begin."""
-        try:
-            await self._inner.ask(journey, landing)
-        except RunestoneError as failure:
-            if landing.has_begun:
-                raise
-            return failure
-        return None
 
     def _find_step(self, journey: Journey, landing: Landing, error: RunestoneError) -> Step | None:
         """What follows `error`, when it may: within the deadline, the bound of one call and the budget of all."""

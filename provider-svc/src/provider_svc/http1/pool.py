@@ -105,10 +105,6 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
 
-    def count_open(self) -> int:
-        """Open connections, idle ones included."""
-        return len(self._open)
-
     def count_now(self) -> dict[str, int]:
         """How many connections are open, idle and being dialed, and how many calls wait for one."""
         return {

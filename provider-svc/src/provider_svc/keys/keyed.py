@@ -86,11 +86,6 @@ class Keyed:
         finally:
             self._desk.leave(key)
 
-    def can_take(self, call: UpstreamCall) -> bool:
-        """Whether `call` would begin at once."""
-        keys, model = (self.keys, call.model) if call.kept is None else (self._first, KEPT)
-        return self._desk.find(keys, model) is not None
-
     async def close(self) -> None:
         """Closes the provider of each key."""
         self._desk.close()

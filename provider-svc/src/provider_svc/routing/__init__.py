@@ -8,11 +8,11 @@ from provider_svc.routing.candidate import Candidate, Choice, Health, Occasion, 
 from provider_svc.routing.explanation import Explanation, explain
 from provider_svc.routing.needs import Needs, needs_matter, read_needs
 from provider_svc.routing.ranking import rank
-from provider_svc.routing.routes import choose_target, find_route, find_target, find_target_at, unspoken
+from provider_svc.routing.routes import find_route, find_target_at, unspoken
 from provider_svc.routing.unit import read_unit
 
 __all__ = [
     "Candidate", "Choice", "Explanation", "Health", "Needs", "Occasion", "Ranking",
-    "choose_target", "explain", "find_route", "find_target", "find_target_at", "needs_matter", "rank", "read_needs", "read_unit",
+    "explain", "find_route", "find_target_at", "needs_matter", "rank", "read_needs", "read_unit",
     "unspoken",
 ]  # fmt: skip

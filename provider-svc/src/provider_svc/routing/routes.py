@@ -1,8 +1,5 @@
 """Which target answers a public model name: the configuration's catalog, what the targets can do, then their weights."""
 
-from collections.abc import Callable
-from itertools import accumulate
-
 from chassis.config.catalog import Catalog, Route
 from chassis.config.models import Target
 from chassis.errors import Reason, RunestoneError
@@ -14,17 +11,6 @@ def find_route(catalog: Catalog, model: str) -> Route:
     if route is None or not route.targets:
         raise RunestoneError(Reason.MODEL_NOT_FOUND, f"no route answers for the model {model[:200]!r}", param="model")
     return route
-
-
-def find_target(route: Route, model: str, draw: float, can: Callable[[Target], bool]) -> Target:
-    """The target of those that `can` on which `draw`, a number in [0, 1), falls. Raises INVALID_REQUEST when none can, and
-    MODEL_NOT_FOUND when all weigh nothing."""
-    targets = tuple(filter(can, route.targets))
-    if len(targets) == len(route.targets):
-        return choose_target(route, draw)
-    if not any(target.weight for target in targets):
-        raise unspoken(model)
-    return choose_target(Route(route.name, targets), draw)
 
 
 def find_target_at(route: Route, model: str, provider: str) -> Target:
@@ -40,15 +26,3 @@ def unspoken(model: str) -> RunestoneError:
     """INVALID_REQUEST for an endpoint that a target has not."""
     message = f"the target of {model[:200]!r} does not have this endpoint, and it cannot be translated"
     return RunestoneError(Reason.INVALID_REQUEST, message, param="model", code="unsupported_endpoint")
-
-
-def choose_target(route: Route, draw: float) -> Target:
-    """The target on which `draw` falls when each has its weight's share of [0, 1); weight 0 is never chosen."""
-    if len(route.targets) == 1 and route.targets[0].weight > 0:
-        return route.targets[0]
-    bounds = list(accumulate(target.weight for target in route.targets))
-    point = draw * bounds[-1]
-    for target, bound in zip(route.targets, bounds, strict=True):
-        if point < bound:
-            return target
-    raise RunestoneError(Reason.MODEL_NOT_FOUND, f"every target of {route.name!r} has weight 0", param="model")

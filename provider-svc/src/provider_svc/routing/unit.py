@@ -4,12 +4,13 @@ A conversation is known by how it begins, which each of its calls says again; th
 prompt cache.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+
+from chassis.hashing import hash_parts
 
 # Where Anthropic's cache ends: it moves on with each turn.
 _CACHE_MARK = re.compile(rb',?\s*"cache_control"\s*:\s*(?:null|\{[^{}]*\})')
@@ -43,7 +44,7 @@ def read_unit(tenant: str, members: Mapping[str, msgspec.Raw], by: Literal["user
         parts = _read_user(members) if by == "user" else _read_conversation(members)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return b""
-    return _hash([tenant.encode(), by.encode(), *parts]) if parts else b""
+    return hash_parts([tenant.encode(), by.encode(), *parts]) if parts else b""
 
 
 def _read_user(members: Mapping[str, msgspec.Raw]) -> list[bytes]:
@@ -83,8 +84,3 @@ def _spell(content: msgspec.Raw) -> bytes:
 def _spell_part(part: msgspec.Raw) -> bytes:
     text = _read_part(part).text
     return text.encode() if text is not None else _CACHE_MARK.sub(b"", bytes(part))
-
-
-def _hash(parts: Iterable[bytes]) -> bytes:
-    """SHA-256 over `parts`, each after its length: no choice of names makes two units one."""
-    return hashlib.sha256(b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])).digest()

@@ -1,9 +1,9 @@
 """Which arm of an experiment a unit is in: a hash decides, so that it is the same everywhere and nothing has to be remembered. Pure."""
 
-import hashlib
 from collections.abc import Sequence
 
 from chassis.config.models import Arm, Experiment
+from chassis.hashing import hash_parts
 
 
 def choose_arm(experiment: Experiment, unit: Sequence[str]) -> Arm:
@@ -22,6 +22,5 @@ def choose_arm(experiment: Experiment, unit: Sequence[str]) -> Arm:
 def draw(experiment: str, unit: Sequence[str]) -> float:
     """A number from 0 up to 1, exclusive, evenly distributed over units. Parts count with their lengths: no choice of names makes two
     units one."""
-    parts = [text.encode("utf-8", "surrogatepass") for text in (experiment, *unit)]
-    digest = hashlib.sha256(b"".join([piece for part in parts for piece in (len(part).to_bytes(8), part)])).digest()
+    digest = hash_parts([text.encode("utf-8", "surrogatepass") for text in (experiment, *unit)])
     return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)
