@@ -46,7 +46,7 @@ def configure(place: Place) -> dict[str, object]:
     """The configuration; YAML reads JSON."""
     base_url = f"http://127.0.0.1:{place.upstream}/v1"
     return {
-        "edge": {"http": {"port": place.port}, "admin": {"port": 0}},
+        "edge": {"http": {"port": place.port}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}},
         "providers": [{"name": "up", "kind": "openai_compatible", "base_url": base_url, "api_key": "k"}],
         "models": [{"name": name, "targets": [{"provider": "up", "model": name}]} for name in ("burst", "paced")],
         "tenants": [

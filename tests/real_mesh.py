@@ -74,7 +74,12 @@ def configuration(fake_port: int, **sections: Any) -> dict[str, Any]:
     fake = f"http://127.0.0.1:{fake_port}"
     timeouts = {"connect": "2s", "first_byte": "2s", "idle": "2s", "total": "20s"}
     return {
-        "edge": {"http": {"port": 0, "max_body": "1MiB"}, "admin": {"port": 0}},
+        "edge": {
+            "http": {"port": 0, "max_body": "1MiB"},
+            "admin": {"port": 0},
+            "websocket": {"port": 0},
+            "grpc": {"port": 0},
+        },
         "providers": [
             {"name": "sim", "kind": "simulated"},
             {

@@ -8,12 +8,12 @@ import pytest
 
 from chassis.config.models import Target
 from chassis.config.providers import Provider as Configured
+from chassis.sse import read_event
 from provider_svc import events
 from provider_svc.attempts.attempt import Attempt
 from provider_svc.attempts.stop import Stop
 from provider_svc.provider import Begun, UpstreamCall
 from provider_svc.seats import Seat
-from provider_svc.sse import read_event
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.provider.v1.provider_pb2 import CallRequest
 

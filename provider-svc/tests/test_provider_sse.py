@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
-from provider_svc.sse import Event, Splitter, read_event
+from chassis.sse import Event, read_event
+from provider_svc.sse import Splitter
 
 ENDINGS = (b"\n", b"\r\n", b"\r")
 LINES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\ufeff"), max_size=12).map(str.encode)

@@ -22,6 +22,7 @@ HEARTS = {
         "deadline.py",
         "features.py",
         "hashing.py",
+        "sse.py",
         "globs.py",
         "billing/price.py",
         "billing/estimate.py",

@@ -178,7 +178,7 @@ def shared() -> Iterator[Mesh]:
     ]
     steps = ["authenticate", "validate"]
     with mesh_running(
-        edge={"workers": 2, "http": {"port": 0}, "admin": {"port": 0}},
+        edge={"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}},
         mesh={"cache": {"replicas": 2}},
         tenants=[*tenants, {"name": "acme", "pipeline": SHORT, "keys": [{"name": "ci", "secret": ACME}]}],
         pipelines={SHORT: [*steps, {"cache": {"ttl": "3s"}}], "apart": [*steps, {"cache": {"scope": "key"}}]},

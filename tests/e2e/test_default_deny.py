@@ -212,7 +212,12 @@ class Client:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Mesh]:
-    edge = {"http": {"port": 0}, "admin": {"port": 0, "key": KEYS["admin key"]}}
+    edge = {
+        "http": {"port": 0},
+        "websocket": {"port": 0},
+        "grpc": {"port": 0},
+        "admin": {"port": 0, "key": KEYS["admin key"]},
+    }
     with mesh_running("--one-process", edge=edge, tenants=TENANTS) as mesh:
         yield mesh
 

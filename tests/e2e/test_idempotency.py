@@ -43,7 +43,7 @@ class Place:
 
 @contextmanager
 def two_workers() -> Iterator[Place]:
-    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}}
+    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
     with mesh_running(edge=edge, **SECTIONS) as mesh:
         yield Place([mesh], mesh.fake_port)
 

@@ -81,7 +81,7 @@ class Place:
 @contextmanager
 def two_workers() -> Iterator[Place]:
     ports = [free_port(), free_port()]
-    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}}
+    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
     with mesh_running(**configure(ports, edge=edge)) as mesh:
         yield Place([mesh], ports)
 

@@ -22,7 +22,7 @@ LIMIT = 50  # a minute
 
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[Mesh]:
-    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}}
+    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
     tenants = [
         {"name": name, "keys": [{"name": "ci", "secret": secret}], "limits": {"requests_per_minute": limit}}
         for name, secret, limit in (("crowded", CROWDED, LIMIT), ("killed", KILLED, LIMIT), ("roomy", ROOMY, 60_000))

@@ -31,6 +31,8 @@ def mesh() -> Iterator[Mesh]:
     edge = {
         "http": {"port": 0, "trusted_proxies": ["127.0.0.2/32"], "cors": {"origins": [ORIGIN]}},
         "admin": {"port": 0},
+        "websocket": {"port": 0},
+        "grpc": {"port": 0},
         "protection": PROTECTION,
     }
     tenants = [
@@ -205,7 +207,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_sdk_and_curl_call_over_tls(certificate: dict[str, str]) -> None:
-    edge = {"workers": 2, "http": {"port": 0, "tls": certificate}, "admin": {"port": 0}}
+    edge = {
+        "workers": 2,
+        "http": {"port": 0, "tls": certificate},
+        "admin": {"port": 0},
+        "websocket": {"port": 0},
+        "grpc": {"port": 0},
+    }
     tenants = [{"name": "acme", "keys": [{"name": "ci", "secret": PAYING}]}]
     with mesh_running(edge=edge, tenants=tenants) as mesh:
         assert mesh.url.startswith("https://")

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from real_mesh import ACME, OTHER, Mesh, mesh_running
 
-PORTS = {"http": {"port": 0}, "admin": {"port": 0}}
+PORTS = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
 RELOADS = 100
 OVERLAP = 20  # rotations that a key outlives: more than come within one call
 PATIENCE = 20.0

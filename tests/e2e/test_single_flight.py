@@ -37,7 +37,7 @@ class Answer:
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}}
+    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
     with mesh_running(edge=edge) as running:
         yield running
 

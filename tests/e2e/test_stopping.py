@@ -26,7 +26,13 @@ async def ask(mesh: Mesh, wish: str, began: asyncio.Event, *, stream: bool) -> t
 @pytest.mark.parametrize("options", [[], ["--one-process"]], ids=["processes", "one-process"])
 async def test_calls_that_outlive_the_grace_are_ended_honestly(options: list[str]) -> None:
     """A stream by an error event without `[DONE]`, a unary call by 503; a call that fits into the grace is answered."""
-    edge = {"http": {"port": 0}, "admin": {"port": 0}, "drain": {"grace": "1s"}}
+    edge = {
+        "http": {"port": 0},
+        "admin": {"port": 0},
+        "websocket": {"port": 0},
+        "grpc": {"port": 0},
+        "drain": {"grace": "1s"},
+    }
     with mesh_running(*options, edge=edge) as mesh:
         began = [asyncio.Event() for _ in range(3)]
         asked = [

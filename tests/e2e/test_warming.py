@@ -30,7 +30,7 @@ def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     lines = [json.dumps(AT_START[0]), "no question", json.dumps({"request": AT_START[1]})]
     file.write_text("\n".join(lines))
     cache = {"warm_on_startup": True, "warm": {"file": str(file), "tenant": "acme", "key": "ci", "rate": 50}}
-    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}}
+    edge = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
     with mesh_running(cache=cache, edge=edge, audit={"capture": "questions"}) as mesh:
         wait_until(lambda: counted(mesh, "bad_line") == 1 and counted(mesh, "miss") == len(AT_START))
         yield mesh

@@ -20,6 +20,7 @@ from chassis.billing.estimate import Passed
 from chassis.config.shapes import convert
 from chassis.config.transform import TransformOptions
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from chassis.testing import FakeClock
 from gateway_edge.caching.forms_chat_fold import fold
 from gateway_edge.caching.forms_chat_usage import fit_usage
@@ -32,7 +33,6 @@ from provider_svc.dialects.table import DIALECTS
 from provider_svc.openai.endpoints import ENDPOINTS as OPENAIS
 from provider_svc.provider import Begun, Chunk, Gathered, Sink, UpstreamCall
 from provider_svc.relay import Relay
-from provider_svc.sse import read_event
 from provider_svc.translating import Translating
 from runestone.common.v1 import dialect_pb2 as dialects
 from runestone.common.v1.usage_pb2 import Usage

@@ -102,6 +102,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     stored = Pipeline([standing.record, standing.settle, identify, standing.admit, find, choose_without])
     inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
+    inner_stored = Pipeline([standing.record, standing.settle, standing.admit, find, choose_without])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
@@ -114,7 +115,8 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
         ("GET", "/v1/openapi.json"): openapi,
         ("*", "*"): refusal,
     }
-    return Ways(policy, preflight | paths, inner)
+    messages = {**{("POST", path): inner for path in ENDPOINTS}, **dict.fromkeys(STORED, inner_stored)}
+    return Ways(policy, preflight | paths, inner, messages)
 
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:

@@ -7,8 +7,9 @@ from itertools import accumulate
 from typing import Protocol
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.provider import Chunk
-from provider_svc.sse import Splitter, read_event
+from provider_svc.sse import Splitter
 
 DONE = b"[DONE]"
 

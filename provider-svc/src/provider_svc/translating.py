@@ -13,6 +13,7 @@ import msgspec
 from chassis.billing.estimate import Passed
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.custom_tools import CustomCalls, as_functions, name_custom_tools
 from provider_svc.dialects.dialect import AnswerReader, AnswerWriter, Asked
 from provider_svc.dialects.losses import Losses
@@ -22,7 +23,6 @@ from provider_svc.dialects.table import DIALECTS, TRANSLATIONS, find_translation
 from provider_svc.dialects.weaving import Weaving
 from provider_svc.provider import Begun, Chunk, Meter, Provider, Sink, UpstreamCall
 from provider_svc.routing import unspoken
-from provider_svc.sse import read_event
 from runestone.common.v1.dialect_pb2 import (
     DIALECT_ANTHROPIC_MESSAGES,
     DIALECT_OPENAI_CHAT,

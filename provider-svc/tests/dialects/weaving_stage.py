@@ -17,6 +17,7 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import TypeAdapter
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import find_ends, read_event
 from chassis.testing import FakeClock
 from provider_svc.dialects.dialect import Asked
 from provider_svc.dialects.steps import (
@@ -34,7 +35,7 @@ from provider_svc.dialects.steps import (
 from provider_svc.dialects.table import DIALECTS
 from provider_svc.dialects.weaving import Weaving
 from provider_svc.provider import Begun, Chunk, Gathered, Meter, Sink, UpstreamCall
-from provider_svc.sse import Splitter, find_ends, read_event
+from provider_svc.sse import Splitter
 from provider_svc.translating import Translating
 from runestone.common.v1.dialect_pb2 import (
     DIALECT_ANTHROPIC_MESSAGES,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chassis.config import ConfigError, Settings, list_unbuilt, parse_settings
+from chassis.config import ConfigError, Settings, parse_settings
 
 HASH = f"sha256:{'0' * 64}"
 ENVIRONMENT = {"OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a", "ACME_CI_KEY": "acme-ci-key-0123456789"}
@@ -49,10 +49,6 @@ REFUSED = {
     "tenants: [{name: a, limits: {budget: {usd: 10, per: month}}}]": "tenants[0].limits.budget: cannot be enforced yet",
 }
 
-NOTICED = {
-    "edge: {websocket: {port: 4006}}": "edge.websocket",
-}
-
 
 def test_the_contracts_example_is_accepted():
     settings = parse_settings(EXAMPLE, environment=ENVIRONMENT)
@@ -73,17 +69,6 @@ def test_a_promise_that_nothing_keeps_is_refused_with_the_reason(text, reason):
         parse_settings(text, environment={})
     assert len(caught.value.problems) == 1
     assert reason in str(caught.value)
-
-
-@pytest.mark.parametrize(("text", "name"), NOTICED.items())
-def test_what_does_nothing_yet_is_named(text, name):
-    unbuilt = list_unbuilt(parse_settings(text, environment={}))
-    assert len(unbuilt) == 1
-    assert name in unbuilt[0]
-
-
-def test_an_ordinary_configuration_has_nothing_to_name():
-    assert list_unbuilt(Settings()) == []
 
 
 def test_defaults_are_valid_settings_themselves():

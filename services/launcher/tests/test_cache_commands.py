@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from launcher.cli import app
 
-TWO = "edge: {http: {port: 0}, admin: {port: 0}, drain: {grace: 2s}}\nmesh: {cache: {replicas: 2}}\n"
+TWO = "edge: {http: {port: 0}, admin: {port: 0}, websocket: {port: 0}, grpc: {port: 0}, drain: {grace: 2s}}\nmesh: {cache: {replicas: 2}}\n"
 KEY = "0f" * 32
 
 

@@ -92,13 +92,6 @@ def test_check_in_json_is_one_object(tmp_path):
     assert (said["ok"], said["problems"][0]["line"], said["problems"][0]["path"]) == (False, 1, "edge.http.port")
 
 
-def test_check_of_a_good_file_says_what_has_no_effect_yet(tmp_path):
-    (tmp_path / "good.yaml").write_text("edge: {websocket: {port: 4006}}")
-    result = run("config", "check", "--config", "good.yaml")
-    assert result.exit_code == 0
-    assert "good.yaml: edge.websocket: accepted, but without effect" in result.stdout
-
-
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_show_hides_every_secret(tmp_path, as_json):
     (tmp_path / "runestone.yaml").write_text(WITH_SECRETS)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from launcher.cli import app
 
 CONFIG = """
-edge: {http: {port: 0}, admin: {port: 0}, drain: {grace: 2s}}
+edge: {http: {port: 0}, admin: {port: 0}, websocket: {port: 0}, grpc: {port: 0}, drain: {grace: 2s}}
 providers: [{name: p, kind: simulated}]
 models:
   - name: fast

@@ -10,7 +10,7 @@ from launcher.cli.target_table import spell_seconds
 from launcher.meshfile import MeshFile
 from launcher.reachability import check_targets
 
-TWO = "edge: {http: {port: 0}, admin: {port: 0}, drain: {grace: 2s}}\nmesh: {provider: {replicas: 2}}\n"
+TWO = "edge: {http: {port: 0}, admin: {port: 0}, websocket: {port: 0}, grpc: {port: 0}, drain: {grace: 2s}}\nmesh: {provider: {replicas: 2}}\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from chassis.runtime import Runtime
 from chassis.snapshots import Editions, Snapshot
@@ -31,32 +32,51 @@ class Way:
     model: str = ""
 
 
+Table = Mapping[tuple[str, str], Way]
+
+
 class Ways:
     """The ways of one policy. Paths are known with and without `/v1`, and as Azure's clients write them; in `table`, by method and
     path, `*` stands for any. `inner` is that of the edge's own calls: it stands beside the table, so that no request can come upon
-    it. `recipes` are for requests that were answered under it before."""
+    it; so do those of `messages`, by method and path as well, which are for calls whose caller is known already. `recipes` are for requests that were answered under it before."""
 
-    def __init__(self, policy: Policy, pipelines: Mapping[tuple[str, str], Pipeline], inner: Pipeline) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        pipelines: Mapping[tuple[str, str], Pipeline],
+        inner: Pipeline,
+        messages: Mapping[tuple[str, str], Pipeline] = MappingProxyType({}),
+    ) -> None:
         self.policy = policy
         self.inner = inner
         self.recipes = Recipes()
-        self.table: Mapping[tuple[str, str], Way] = {key: _way(key[1], way) for key, way in pipelines.items()}
+        self.table: Table = {key: _way(key[1], way) for key, way in pipelines.items()}
+        self._messages: Table = {key: _way(key[1], way) for key, way in messages.items()}
 
     def find(self, method: str, path: str) -> Way:
         """The way of a request; for a path that nobody knows, the way that refuses it."""
-        versioned = path if path.startswith("/v1/") else f"/v1{path}"
-        found = self.table.get((method, versioned)) or self._find_named(method, versioned)
-        return found or self.table.get((method, "*")) or self.table[ANY]
+        return _find(self.table, method, path) or self.table.get((method, "*")) or self.table[ANY]
 
-    def _find_named(self, method: str, versioned: str) -> Way | None:
-        """The way of a path that is written otherwise, or has a model or a response in it."""
-        named = read_spelling(versioned)
-        if named.path.startswith(MODEL) and named.path != MODEL:
-            return self.table.get((method, f"{MODEL}{{id}}"))
-        if template := find_template(named.path):
-            return self.table.get((method, template))
-        way = self.table.get((method, named.path))
-        return replace(way, model=named.model) if way is not None and named.model else way
+    def find_for_message(self, method: str, path: str) -> Way | None:
+        """The way of a call that comes as a message over an open connection, which asks what a request could ask; None for what cannot
+        be asked so."""
+        return _find(self._messages, method, path)
+
+
+def _find(table: Table, method: str, path: str) -> Way | None:
+    versioned = path if path.startswith("/v1/") else f"/v1{path}"
+    return table.get((method, versioned)) or _find_named(table, method, versioned)
+
+
+def _find_named(table: Table, method: str, versioned: str) -> Way | None:
+    """The way of a path that is written otherwise, or has a model or a response in it."""
+    named = read_spelling(versioned)
+    if named.path.startswith(MODEL) and named.path != MODEL:
+        return table.get((method, f"{MODEL}{{id}}"))
+    if template := find_template(named.path):
+        return table.get((method, template))
+    way = table.get((method, named.path))
+    return replace(way, model=named.model) if way is not None and named.model else way
 
 
 def _way(path: str, pipeline: Pipeline) -> Way:

@@ -1,7 +1,7 @@
 """Calls that the edge makes of its own accord, for a tenant: a question that is asked anew or ahead, and no client's."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from chassis import context
@@ -17,6 +17,7 @@ from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
 from gateway_edge.endpoints.table import CHAT
 from gateway_edge.inner.reply import DiscardingReply
+from gateway_edge.messages.calls import already_read
 from gateway_edge.stopwatch import Stopwatch
 
 MOST = 32  # at a time; what is asked ahead or anew can wait, clients cannot
@@ -95,7 +96,7 @@ class InnerCalls:
             received_at=received_at,
             started_at=self._clock.time(),
             timeout=timeout,
-            read_body=_already_read(body),
+            read_body=already_read(body),
             model=of.arrival.model if of else "",
         )
         call = Call(
@@ -122,10 +123,3 @@ async def _answer(call: Call, ways: Ways) -> None:
     scope = dataclasses.replace(call.caller.scope, networks=())
     scope.check(call.arrival.template, call.arrival.client_address, call.arrival.started_at)
     await ways.inner(call)
-
-
-def _already_read(body: bytes) -> Callable[[], Awaitable[bytes]]:
-    async def read() -> bytes:
-        return body
-
-    return read

@@ -1,11 +1,11 @@
 """Streams of Chat Completions and of Completions: chunks, an extra one for usage, `[DONE]`."""
 
+from chassis.sse import read_event
 from provider_svc.documents import UNREADABLE, read_answered
 from provider_svc.openai.response import note, raise_error
 from provider_svc.openai.schema import NULL, Document, decode_document
 from provider_svc.provider import Meter
 from provider_svc.relay import DONE
-from provider_svc.sse import read_event
 
 _USUAL = b"data: {"
 

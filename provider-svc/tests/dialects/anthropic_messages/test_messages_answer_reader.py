@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.anthropic_messages import DIALECT
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import (
@@ -24,7 +25,7 @@ from provider_svc.dialects.steps import (
     Step,
     Stop,
 )
-from provider_svc.sse import Splitter, read_event
+from provider_svc.sse import Splitter
 
 GOLDEN = Path(__file__).parent / "golden" / "streams"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.sse"))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.anthropic_messages import DIALECT
 from provider_svc.dialects.dialect import Asked
 from provider_svc.dialects.said import Said
@@ -30,7 +31,7 @@ from provider_svc.dialects.steps import (
     Step,
     Stop,
 )
-from provider_svc.sse import Splitter, read_event
+from provider_svc.sse import Splitter
 from runestone.common.v1.usage_pb2 import Usage
 
 GOLDEN = Path(__file__).parent / "golden" / "answers"

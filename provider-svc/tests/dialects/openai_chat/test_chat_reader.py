@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.openai_chat import DIALECT, calls
 from provider_svc.dialects.steps import Close, Count, End, Grow, OpenCall, OpenText, OpenThinking, Start, Step, Stop
-from provider_svc.sse import read_event
 from runestone.common.v1.usage_pb2 import Usage
 
 DONE = b"[DONE]"

@@ -11,13 +11,13 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.dialect import Asked
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.openai_chat import DIALECT
 from provider_svc.dialects.prompt import Thinking
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import Close, Count, End, Grow, OpenCall, Start, Step, Stop
-from provider_svc.sse import read_event
 from runestone.common.v1.usage_pb2 import Usage
 
 WITH_USAGE = {"stream_options": {"include_usage": True}}

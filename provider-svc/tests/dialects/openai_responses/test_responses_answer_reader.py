@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason, RunestoneError
+from chassis.sse import read_event
 from provider_svc.dialects.openai_responses import DIALECT
 from provider_svc.dialects.openai_responses.answer_reader import _EVENTS
 from provider_svc.dialects.openai_responses.open_items import ITEMS
 from provider_svc.dialects.steps import Close, Count, End, Grow, OpenCall, OpenText, OpenThinking, Start, Step, Stop
-from provider_svc.sse import read_event
 from runestone.common.v1.usage_pb2 import Usage
 
 CREATED = {"type": "response.created", "response": {"id": "resp_1", "model": "m", "created_at": 5}}

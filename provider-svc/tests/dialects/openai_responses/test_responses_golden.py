@@ -16,8 +16,8 @@ from dialects.openai_responses.wire import (
     write,
 )
 
+from chassis.sse import read_event
 from provider_svc.dialects.openai_responses import DIALECT
-from provider_svc.sse import read_event
 
 STREAMS = sorted(path.name.removesuffix(".upstream.sse") for path in (GOLDEN / "streams").glob("*.upstream.sse"))
 REQUESTS = sorted(path.name.removesuffix(".read.json") for path in (GOLDEN / "requests").glob("*.read.json"))

@@ -9,13 +9,13 @@ from google.protobuf.json_format import MessageToDict
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from chassis.sse import find_ends, read_event
 from provider_svc.dialects.dialect import Asked
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.openai_responses import DIALECT
 from provider_svc.dialects.prompt import Prompt
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.steps import Count, Step
-from provider_svc.sse import find_ends, read_event
 
 GOLDEN = Path(__file__).parent / "golden"
 CREATED = 1_800_000_000

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from chassis.errors import RunestoneError
+from chassis.sse import find_ends, read_event
 from provider_svc.dialects.dialect import Asked
 from provider_svc.dialects.losses import Losses
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.table import DIALECTS
-from provider_svc.sse import find_ends, read_event
 from runestone.common.v1.dialect_pb2 import (
     DIALECT_ANTHROPIC_MESSAGES,
     DIALECT_OPENAI_CHAT,

@@ -23,9 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import Reason
+from chassis.sse import find_ends, read_event
 from provider_svc.dialects.said import Said
 from provider_svc.dialects.table import DIALECTS
-from provider_svc.sse import find_ends, read_event
 from runestone.common.v1.dialect_pb2 import Dialect
 from runestone.common.v1.usage_pb2 import Usage
 

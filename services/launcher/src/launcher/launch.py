@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from chassis.clock import SystemClock
-from chassis.config import Settings, list_unbuilt
+from chassis.config import Settings
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.reload.file_follower import FileFollower
@@ -176,8 +176,6 @@ def _fit(order: Launch) -> Settings:
 
 
 def _say_notices(order: Launch, board: Board) -> None:
-    if unbuilt := list_unbuilt(order.settings):
-        board.say(f"accepted, but without effect in this version: {', '.join(unbuilt)}")
     if order.is_one_process and order.settings.edge.workers > 1:
         board.say("edge.workers has no effect with --one-process")
 

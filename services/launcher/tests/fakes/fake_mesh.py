@@ -21,7 +21,7 @@ from launcher.status import Board
 from launcher.topology import Node
 
 CONFIG = """
-edge: {{workers: {workers}, http: {{port: 0}}, admin: {{port: 0}}, drain: {{grace: 2s}}}}
+edge: {{workers: {workers}, http: {{port: 0}}, admin: {{port: 0}}, websocket: {{port: 0}}, grpc: {{port: 0}}, drain: {{grace: 2s}}}}
 """
 CALLEES = (Node("cache", "fake_cache"), Node("audit", "fake_audit", peers=("cache",)))
 EDGE = Node("edge", "fake_edge", peers=("cache", "audit"), has_door=True)

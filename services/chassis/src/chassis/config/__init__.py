@@ -5,10 +5,9 @@ from chassis.config.decode import decode, encode, list_files, parse_settings
 from chassis.config.document import ConfigError, Problem
 from chassis.config.hashes import hash_secrets
 from chassis.config.schema import Settings
-from chassis.config.unbuilt import list_unbuilt
 from chassis.config.units import Duration, Secret, Size, StoreUrl
 
 __all__ = [
     "Catalog", "ConfigError", "Duration", "Problem", "Route", "Secret", "Settings", "Size", "StoreUrl",
-    "decode", "encode", "hash_secrets", "list_files", "list_unbuilt", "parse_settings",
+    "decode", "encode", "hash_secrets", "list_files", "parse_settings",
 ]  # fmt: skip

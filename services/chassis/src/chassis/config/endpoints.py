@@ -18,6 +18,9 @@ ENDPOINTS = {
     "/v1/rerank": True,
     "/v1/messages": True,
     "/v1/messages/count_tokens": True,
+    "/v1/realtime": True,
+    "/v1/streams/{id}": True,
+    "/socket/websocket": False,
     "/v1/models": False,
     "/v1/models/{id}": False,
 }

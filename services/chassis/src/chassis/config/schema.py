@@ -52,12 +52,39 @@ class AdminDoor(Section, frozen=True, kw_only=True):
 
 
 class WebSocketDoor(Section, frozen=True, kw_only=True):
-    """The WebSocket port."""
+    """WebSockets, on a port of their own and on that of `edge.http`, whose host and certificate they share; and streams that outlive their
+    connection, over SSE too.
+
+    A client that is silent for twice `heartbeat_interval` is closed. A stream whose client is gone goes on for `resume_window`, one that is
+    paused ends after `pause_window`. `origins` are those of browser pages that may connect, beside the page's own host (absent: those of
+    `edge.http.cors`; `*`: any). What one connection may do is bounded: `max_channels` joined at a time, `max_streams` running at a time,
+    `max_messages_per_second` and `max_joins_per_second`, with as many at once. A client that reads slowly has up to `max_buffer` bytes
+    waiting for it, and `slow_consumer_timeout` to read them. A room tells who joins its last `history` messages.
+    """
 
     port: Port = 4005
     max_frame_size: Size = Size(64 << 20)
     heartbeat_interval: Duration = Duration(30)
     resume_window: Duration = Duration(60)
+    pause_window: Duration = Duration(60)
+    origins: list[str] | None = None
+    compression: bool = False
+    max_channels: Annotated[int, Meta(ge=1, le=1000)] = 100
+    max_streams: Annotated[int, Meta(ge=1, le=1000)] = 32
+    max_messages_per_second: Count = 100
+    max_joins_per_second: Count = 50
+    max_buffer: Size = Size(1 << 20)
+    slow_consumer_timeout: Duration = Duration(30)
+    history: Annotated[int, Meta(ge=0, le=200)] = 50
+
+
+class GrpcDoor(Section, frozen=True, kw_only=True):
+    """The port for other services of the cluster, which call over gRPC; with `enabled: false` there is none."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 4006
+    tls: Tls | None = None
 
 
 class Drain(Section, frozen=True, kw_only=True):
@@ -98,6 +125,7 @@ class Edge(Section, frozen=True, kw_only=True):
     http: HttpDoor = HttpDoor()
     admin: AdminDoor = AdminDoor()
     websocket: WebSocketDoor = WebSocketDoor()
+    grpc: GrpcDoor = GrpcDoor()
     drain: Drain = Drain()
     protection: Protection = Protection()
     key_pepper: Secret | None = None
@@ -222,13 +250,17 @@ class Limits(Section, frozen=True, kw_only=True):
 
 class Scopes(Section, frozen=True, kw_only=True):
     """What may be used: public model names, endpoints by their path (`/v1/chat/completions`), and from which addresses (IPv4
-    and IPv6 ranges). An empty list allows everything, but for `pipelines`: those named here may be chosen with
-    `x-runestone-pipeline` beside the one that applies anyway. A key may do what both its own and its tenant's scopes allow."""
+    and IPv6 ranges), the `rooms` that may be joined by their names, and what may be done in them: everybody there hears, who may `speak`
+    sends messages and asks models, who may `control` pauses, resumes and cancels what others asked. An empty list allows everything, but for
+    `pipelines`: those named here may be chosen with `x-runestone-pipeline` beside the one that applies anyway. A key may do what both its own
+    and its tenant's scopes allow."""
 
     models: list[Glob] = []
     endpoints: list[Glob] = []
     pipelines: list[str] = []
     addresses: list[str] = []
+    rooms: list[Glob] = []
+    room_actions: list[Literal["listen", "speak", "control"]] = []
 
 
 class PreviousSecret(Section, frozen=True, kw_only=True):

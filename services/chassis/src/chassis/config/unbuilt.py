@@ -1,8 +1,4 @@
-"""Settings that are ahead of this version.
-
-One that would promise something (a budget, TLS) is an error until it is kept; any other is a notice, said once at
-start.
-"""
+"""Settings that are ahead of this version: one that would promise something (a budget, TLS) is an error until it is kept."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,16 +10,6 @@ UNKEPT_PROMISES: tuple[tuple[KeyPath, Callable[[Settings], bool], str], ...] = (
     (("mesh", "tls"), lambda s: s.mesh.tls is not None, "TLS inside the mesh is not built yet"),
 )
 UNKEPT_LIMITS = ("tokens_per_minute", "concurrency", "budget")
-
-# Settings that are accepted and do nothing yet.
-UNBUILT: tuple[tuple[str, Callable[[Settings], bool]], ...] = (
-    ("edge.websocket", lambda s: s.edge.websocket != type(s.edge.websocket)()),
-)
-
-
-def list_unbuilt(settings: Settings) -> list[str]:
-    """The settings in use that are accepted but do nothing yet, for one line at start."""
-    return [name for name, is_used in UNBUILT if is_used(settings)]
 
 
 def find_unkept_promises(settings: Settings) -> Iterator[Finding]:

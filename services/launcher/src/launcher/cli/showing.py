@@ -10,7 +10,7 @@ import msgspec
 import typer
 import yaml
 
-from chassis.config import ConfigError, Problem, Settings, encode, list_unbuilt
+from chassis.config import ConfigError, Problem, Settings, encode
 from chassis.config.document import KeyPath, read_document, spell
 from launcher.configuration import find_config, find_data_dir, preview, read_settings, read_text
 from launcher.errors import LaunchError
@@ -23,14 +23,12 @@ HIDDEN = "***"
 def check_configuration(option: Path | None, data_dir: Path | None, *, as_json: bool) -> bool:
     """Prints every problem of the file and the keys files, or that there is none; says whether they can be used."""
     path = find_config(option)
-    problems, notices = _read(read_text(path), find_data_dir(data_dir))
+    problems = _read(read_text(path), find_data_dir(data_dir))
     if as_json:
-        print(msgspec.json.encode(_describe(path, problems, notices)).decode())
+        print(msgspec.json.encode(_describe(path, problems)).decode())
         return not problems
     for problem in problems:
         typer.echo(problem.tell(path), err=True)
-    for notice in notices:
-        print(f"{path}: {notice}: accepted, but without effect in this version")
     if not problems:
         print(f"{path or 'the defaults'}: no problems")
     return not problems
@@ -64,14 +62,15 @@ def _put_back(document: Any, path: KeyPath, written: str) -> None:
         holder[path[-1]] = written
 
 
-def _read(text: str, data_dir: Path) -> tuple[list[Problem], list[str]]:
+def _read(text: str, data_dir: Path) -> list[Problem]:
     try:
-        return [], list_unbuilt(read_settings(text, data_dir))
+        read_settings(text, data_dir)
     except ConfigError as error:
-        return error.problems, []
+        return error.problems
+    return []
 
 
-def _describe(path: Path | None, problems: list[Problem], notices: list[str]) -> dict[str, object]:
+def _describe(path: Path | None, problems: list[Problem]) -> dict[str, object]:
     return {
         "file": str(path) if path else None,
         "ok": not problems,
@@ -84,5 +83,4 @@ def _describe(path: Path | None, problems: list[Problem], notices: list[str]) ->
             }
             for problem in problems
         ],
-        "without_effect": notices,
     }

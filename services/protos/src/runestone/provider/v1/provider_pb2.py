@@ -30,7 +30,7 @@ from runestone.common.v1 import error_pb2 as runestone_dot_common_dot_v1_dot_err
 from runestone.common.v1 import usage_pb2 as runestone_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$runestone/provider/v1/provider.proto\x12\x15runestone.provider.v1\x1a\x1egoogle/protobuf/duration.proto\x1a!runestone/common/v1/attempt.proto\x1a\x1erunestone/common/v1/cost.proto\x1a!runestone/common/v1/dialect.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"\xfc\x02\n\x0b\x43\x61llRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12-\n\x07\x64ialect\x18\x03 \x01(\x0e\x32\x1c.runestone.common.v1.Dialect\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06stream\x18\x05 \x01(\x08\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x14\n\x0c\x63oalesce_key\x18\x07 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x08 \x01(\t\x12@\n\x07headers\x18\t \x03(\x0b\x32/.runestone.provider.v1.CallRequest.HeadersEntry\x12\x10\n\x08provider\x18\n \x01(\t\x12\x31\n\x08resource\x18\x0b \x01(\x0b\x32\x1f.runestone.provider.v1.Resource\x12\r\n\x05route\x18\x0c \x01(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xef\x01\n\x08Resource\x12\x36\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32&.runestone.provider.v1.Resource.Action\x12\n\n\x02id\x18\x02 \x01(\t\x12/\n\x05query\x18\x03 \x03(\x0b\x32 .runestone.provider.v1.Parameter\"n\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_GET\x10\x01\x12\x11\n\rACTION_DELETE\x10\x02\x12\x11\n\rACTION_CANCEL\x10\x03\x12\x16\n\x12\x41\x43TION_INPUT_ITEMS\x10\x04\"(\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"@\n\x0c\x43\x61llResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .runestone.provider.v1.CallEvent\"C\n\rAttachRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\"B\n\x0e\x41ttachResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .runestone.provider.v1.CallEvent\"\xde\x01\n\tCallEvent\x12\x33\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1f.runestone.provider.v1.AcceptedH\x00\x12+\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x1b.runestone.provider.v1.DataH\x00\x12\x35\n\tcompleted\x18\x03 \x01(\x0b\x32 .runestone.provider.v1.CompletedH\x00\x12/\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x1d.runestone.provider.v1.FailedH\x00\x42\x07\n\x05\x65vent\"\xbe\x02\n\x08\x41\x63\x63\x65pted\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x17\n\x0fupstream_status\x18\x04 \x01(\r\x12\x1b\n\x13upstream_request_id\x18\x05 \x01(\t\x12\x11\n\tcoalesced\x18\x06 \x01(\x08\x12\x14\n\x0c\x63ontent_type\x18\x07 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x08 \x03(\t\x12)\n\x05rates\x18\t \x01(\x0b\x32\x1a.runestone.common.v1.Rates\x12\x12\n\ntranslated\x18\n \x01(\x08\x12\r\n\x05route\x18\x0b \x01(\t\x12\x0b\n\x03why\x18\x0c \x01(\t\x12\x35\n\x0f\x66\x61iled_attempts\x18\r \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\"`\n\x04\x44\x61ta\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x0c\n\x04\x65nds\x18\x03 \x03(\r\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\"\xa8\x02\n\tCompleted\x12)\n\x05usage\x18\x01 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x02 \x01(\t\x12\x35\n\x12time_to_first_byte\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06keeper\x18\x06 \x01(\x08\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12+\n\x05parts\x18\x08 \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\"\x91\x02\n\x06\x46\x61iled\x12)\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x1a.runestone.common.v1.Error\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12)\n\x05usage\x18\x03 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\'\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x35\n\x0f\x66\x61iled_attempts\x18\x08 \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\x12\r\n\x05route\x18\t \x01(\t\"\xc9\x01\n\x0e\x43ontrolRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12<\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32,.runestone.provider.v1.ControlRequest.Action\"X\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41\x43TION_PAUSE\x10\x01\x12\x11\n\rACTION_RESUME\x10\x02\x12\x11\n\rACTION_CANCEL\x10\x03\"3\n\x0f\x43ontrolResponse\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\x12\x0e\n\x06paused\x18\x02 \x01(\x08\x32\x97\x02\n\x0fProviderService\x12Q\n\x04\x43\x61ll\x12\".runestone.provider.v1.CallRequest\x1a#.runestone.provider.v1.CallResponse0\x01\x12W\n\x06\x41ttach\x12$.runestone.provider.v1.AttachRequest\x1a%.runestone.provider.v1.AttachResponse0\x01\x12X\n\x07\x43ontrol\x12%.runestone.provider.v1.ControlRequest\x1a&.runestone.provider.v1.ControlResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$runestone/provider/v1/provider.proto\x12\x15runestone.provider.v1\x1a\x1egoogle/protobuf/duration.proto\x1a!runestone/common/v1/attempt.proto\x1a\x1erunestone/common/v1/cost.proto\x1a!runestone/common/v1/dialect.proto\x1a\x1frunestone/common/v1/error.proto\x1a\x1frunestone/common/v1/usage.proto\"\xdf\x03\n\x0b\x43\x61llRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12-\n\x07\x64ialect\x18\x03 \x01(\x0e\x32\x1c.runestone.common.v1.Dialect\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06stream\x18\x05 \x01(\x08\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x14\n\x0c\x63oalesce_key\x18\x07 \x01(\x0c\x12\x14\n\x0c\x63ontent_type\x18\x08 \x01(\t\x12@\n\x07headers\x18\t \x03(\x0b\x32/.runestone.provider.v1.CallRequest.HeadersEntry\x12\x10\n\x08provider\x18\n \x01(\t\x12\x31\n\x08resource\x18\x0b \x01(\x0b\x32\x1f.runestone.provider.v1.Resource\x12\r\n\x05route\x18\x0c \x01(\t\x12\x30\n\rresume_window\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cpause_window\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xef\x01\n\x08Resource\x12\x36\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32&.runestone.provider.v1.Resource.Action\x12\n\n\x02id\x18\x02 \x01(\t\x12/\n\x05query\x18\x03 \x03(\x0b\x32 .runestone.provider.v1.Parameter\"n\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_GET\x10\x01\x12\x11\n\rACTION_DELETE\x10\x02\x12\x11\n\rACTION_CANCEL\x10\x03\x12\x16\n\x12\x41\x43TION_INPUT_ITEMS\x10\x04\"(\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"@\n\x0c\x43\x61llResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .runestone.provider.v1.CallEvent\"X\n\rAttachRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\x12\x13\n\x0bis_watching\x18\x04 \x01(\x08\"S\n\x0e\x41ttachResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .runestone.provider.v1.CallEvent\x12\x0f\n\x07settles\x18\x02 \x01(\x08\"\xde\x01\n\tCallEvent\x12\x33\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1f.runestone.provider.v1.AcceptedH\x00\x12+\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\x1b.runestone.provider.v1.DataH\x00\x12\x35\n\tcompleted\x18\x03 \x01(\x0b\x32 .runestone.provider.v1.CompletedH\x00\x12/\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x1d.runestone.provider.v1.FailedH\x00\x42\x07\n\x05\x65vent\"\xbe\x02\n\x08\x41\x63\x63\x65pted\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x17\n\x0fupstream_status\x18\x04 \x01(\r\x12\x1b\n\x13upstream_request_id\x18\x05 \x01(\t\x12\x11\n\tcoalesced\x18\x06 \x01(\x08\x12\x14\n\x0c\x63ontent_type\x18\x07 \x01(\t\x12\x0f\n\x07\x64ropped\x18\x08 \x03(\t\x12)\n\x05rates\x18\t \x01(\x0b\x32\x1a.runestone.common.v1.Rates\x12\x12\n\ntranslated\x18\n \x01(\x08\x12\r\n\x05route\x18\x0b \x01(\t\x12\x0b\n\x03why\x18\x0c \x01(\t\x12\x35\n\x0f\x66\x61iled_attempts\x18\r \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\"`\n\x04\x44\x61ta\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tfirst_seq\x18\x02 \x01(\x04\x12\x0c\n\x04\x65nds\x18\x03 \x03(\r\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\"\xa8\x02\n\tCompleted\x12)\n\x05usage\x18\x01 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x15\n\rfinish_reason\x18\x02 \x01(\t\x12\x35\n\x12time_to_first_byte\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06keeper\x18\x06 \x01(\x08\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x0f\n\x07\x61ttempt\x18\x07 \x01(\r\x12+\n\x05parts\x18\x08 \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\"\x91\x02\n\x06\x46\x61iled\x12)\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x1a.runestone.common.v1.Error\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12)\n\x05usage\x18\x03 \x01(\x0b\x32\x1a.runestone.common.v1.Usage\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\'\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x19.runestone.common.v1.Cost\x12\x35\n\x0f\x66\x61iled_attempts\x18\x08 \x03(\x0b\x32\x1c.runestone.common.v1.Attempt\x12\r\n\x05route\x18\t \x01(\t\"\xdc\x01\n\x0e\x43ontrolRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12<\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32,.runestone.provider.v1.ControlRequest.Action\"k\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x41\x43TION_PAUSE\x10\x01\x12\x11\n\rACTION_RESUME\x10\x02\x12\x11\n\rACTION_CANCEL\x10\x03\x12\x11\n\rACTION_DETACH\x10\x04\"3\n\x0f\x43ontrolResponse\x12\x10\n\x08last_seq\x18\x01 \x01(\x04\x12\x0e\n\x06paused\x18\x02 \x01(\x08\x32\x97\x02\n\x0fProviderService\x12Q\n\x04\x43\x61ll\x12\".runestone.provider.v1.CallRequest\x1a#.runestone.provider.v1.CallResponse0\x01\x12W\n\x06\x41ttach\x12$.runestone.provider.v1.AttachRequest\x1a%.runestone.provider.v1.AttachResponse0\x01\x12X\n\x07\x43ontrol\x12%.runestone.provider.v1.ControlRequest\x1a&.runestone.provider.v1.ControlResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,37 +40,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLREQUEST_HEADERSENTRY']._loaded_options = None
   _globals['_CALLREQUEST_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_CALLREQUEST']._serialized_start=264
-  _globals['_CALLREQUEST']._serialized_end=644
-  _globals['_CALLREQUEST_HEADERSENTRY']._serialized_start=598
-  _globals['_CALLREQUEST_HEADERSENTRY']._serialized_end=644
-  _globals['_RESOURCE']._serialized_start=647
-  _globals['_RESOURCE']._serialized_end=886
-  _globals['_RESOURCE_ACTION']._serialized_start=776
-  _globals['_RESOURCE_ACTION']._serialized_end=886
-  _globals['_PARAMETER']._serialized_start=888
-  _globals['_PARAMETER']._serialized_end=928
-  _globals['_CALLRESPONSE']._serialized_start=930
-  _globals['_CALLRESPONSE']._serialized_end=994
-  _globals['_ATTACHREQUEST']._serialized_start=996
-  _globals['_ATTACHREQUEST']._serialized_end=1063
-  _globals['_ATTACHRESPONSE']._serialized_start=1065
-  _globals['_ATTACHRESPONSE']._serialized_end=1131
-  _globals['_CALLEVENT']._serialized_start=1134
-  _globals['_CALLEVENT']._serialized_end=1356
-  _globals['_ACCEPTED']._serialized_start=1359
-  _globals['_ACCEPTED']._serialized_end=1677
-  _globals['_DATA']._serialized_start=1679
-  _globals['_DATA']._serialized_end=1775
-  _globals['_COMPLETED']._serialized_start=1778
-  _globals['_COMPLETED']._serialized_end=2074
-  _globals['_FAILED']._serialized_start=2077
-  _globals['_FAILED']._serialized_end=2350
-  _globals['_CONTROLREQUEST']._serialized_start=2353
-  _globals['_CONTROLREQUEST']._serialized_end=2554
-  _globals['_CONTROLREQUEST_ACTION']._serialized_start=2466
-  _globals['_CONTROLREQUEST_ACTION']._serialized_end=2554
-  _globals['_CONTROLRESPONSE']._serialized_start=2556
-  _globals['_CONTROLRESPONSE']._serialized_end=2607
-  _globals['_PROVIDERSERVICE']._serialized_start=2610
-  _globals['_PROVIDERSERVICE']._serialized_end=2889
+  _globals['_CALLREQUEST']._serialized_end=743
+  _globals['_CALLREQUEST_HEADERSENTRY']._serialized_start=697
+  _globals['_CALLREQUEST_HEADERSENTRY']._serialized_end=743
+  _globals['_RESOURCE']._serialized_start=746
+  _globals['_RESOURCE']._serialized_end=985
+  _globals['_RESOURCE_ACTION']._serialized_start=875
+  _globals['_RESOURCE_ACTION']._serialized_end=985
+  _globals['_PARAMETER']._serialized_start=987
+  _globals['_PARAMETER']._serialized_end=1027
+  _globals['_CALLRESPONSE']._serialized_start=1029
+  _globals['_CALLRESPONSE']._serialized_end=1093
+  _globals['_ATTACHREQUEST']._serialized_start=1095
+  _globals['_ATTACHREQUEST']._serialized_end=1183
+  _globals['_ATTACHRESPONSE']._serialized_start=1185
+  _globals['_ATTACHRESPONSE']._serialized_end=1268
+  _globals['_CALLEVENT']._serialized_start=1271
+  _globals['_CALLEVENT']._serialized_end=1493
+  _globals['_ACCEPTED']._serialized_start=1496
+  _globals['_ACCEPTED']._serialized_end=1814
+  _globals['_DATA']._serialized_start=1816
+  _globals['_DATA']._serialized_end=1912
+  _globals['_COMPLETED']._serialized_start=1915
+  _globals['_COMPLETED']._serialized_end=2211
+  _globals['_FAILED']._serialized_start=2214
+  _globals['_FAILED']._serialized_end=2487
+  _globals['_CONTROLREQUEST']._serialized_start=2490
+  _globals['_CONTROLREQUEST']._serialized_end=2710
+  _globals['_CONTROLREQUEST_ACTION']._serialized_start=2603
+  _globals['_CONTROLREQUEST_ACTION']._serialized_end=2710
+  _globals['_CONTROLRESPONSE']._serialized_start=2712
+  _globals['_CONTROLRESPONSE']._serialized_end=2763
+  _globals['_PROVIDERSERVICE']._serialized_start=2766
+  _globals['_PROVIDERSERVICE']._serialized_end=3045
 # @@protoc_insertion_point(module_scope)

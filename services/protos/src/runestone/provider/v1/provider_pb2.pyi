@@ -63,6 +63,8 @@ class CallRequest(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
+    RESUME_WINDOW_FIELD_NUMBER: _builtins.int
+    PAUSE_WINDOW_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The edge's id of the call; events are attached to and steered by it. Unique among running calls."""
     tenant: _builtins.str
@@ -103,6 +105,18 @@ class CallRequest(_message.Message):
         shared, metered or priced, and `stream` is there for ACTION_GET only. In DIALECT_OPENAI_RESPONSES only.
         """
 
+    @_builtins.property
+    def resume_window(self) -> _duration_pb2.Duration:
+        """How long the call goes on while nobody follows it, and how long it can be attached to when it is over. Unset: it ends at once when its
+        last subscriber goes. Meanwhile the provider is read on, as far as the ring holds what nobody has read; then it waits. At most an hour.
+        """
+
+    @_builtins.property
+    def pause_window(self) -> _duration_pb2.Duration:
+        """How long the call may be paused at a stretch: one that is paused for longer ends with DEADLINE_EXCEEDED for its subscribers. Unset: as
+        long as its deadline allows.
+        """
+
     def __init__(
         self,
         *,
@@ -118,10 +132,12 @@ class CallRequest(_message.Message):
         provider: _builtins.str = ...,
         resource: Global___Resource | None = ...,
         route: _builtins.str = ...,
+        resume_window: _duration_pb2.Duration | None = ...,
+        pause_window: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pause_window", b"pause_window", "resource", b"resource", "resume_window", b"resume_window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "provider", b"provider", "resource", b"resource", "route", b"route", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "call_id", b"call_id", "coalesce_key", b"coalesce_key", "content_type", b"content_type", "dialect", b"dialect", "headers", b"headers", "model", b"model", "pause_window", b"pause_window", "provider", b"provider", "resource", b"resource", "resume_window", b"resume_window", "route", b"route", "stream", b"stream", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,22 +265,26 @@ class AttachRequest(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    IS_WATCHING_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The call's id."""
     tenant: _builtins.str
     """Whose call it is; another tenant's call is NOT_FOUND."""
     after_seq: _builtins.int
     """The last sequence number already seen; 0 for all that the ring holds."""
+    is_watching: _builtins.bool
+    """Whether the subscriber only looks on: it keeps no call alive and sets no pace."""
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
         tenant: _builtins.str = ...,
         after_seq: _builtins.int = ...,
+        is_watching: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "call_id", b"call_id", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_seq", b"after_seq", "call_id", b"call_id", "is_watching", b"is_watching", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,6 +297,11 @@ class AttachResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    SETTLES_FIELD_NUMBER: _builtins.int
+    settles: _builtins.bool
+    """Beside the end: whether it falls to this subscriber to settle and record the call, because the one that began it is gone. One
+    subscriber of a call is told so, and none that only looks on.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallEvent]:
         """At least one event, in order. `accepted` comes first, whatever `after_seq` was."""
@@ -285,10 +310,11 @@ class AttachResponse(_message.Message):
         self,
         *,
         events: _abc.Iterable[Global___CallEvent] | None = ...,
+        settles: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "settles", b"settles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -612,6 +638,10 @@ class ControlRequest(_message.Message):
         """Go on."""
         ACTION_CANCEL: ControlRequest._Action.ValueType  # 3
         """End the call for all its subscribers with CANCELLED, and close the provider's socket unless others share it."""
+        ACTION_DETACH: ControlRequest._Action.ValueType  # 4
+        """The client of the subscriber that began the call is gone: from now on that one only looks on, to settle the call when it ends. A
+        call without a `resume_window` that nobody else follows ends.
+        """
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What can be done with a running call."""
@@ -624,6 +654,10 @@ class ControlRequest(_message.Message):
     """Go on."""
     ACTION_CANCEL: ControlRequest.Action.ValueType  # 3
     """End the call for all its subscribers with CANCELLED, and close the provider's socket unless others share it."""
+    ACTION_DETACH: ControlRequest.Action.ValueType  # 4
+    """The client of the subscriber that began the call is gone: from now on that one only looks on, to settle the call when it ends. A
+    call without a `resume_window` that nobody else follows ends.
+    """
 
     CALL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int

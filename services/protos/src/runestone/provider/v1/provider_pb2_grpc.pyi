@@ -21,7 +21,8 @@ class ProviderServiceStub:
 
     Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
     model, no such provider), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
-    stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
+    stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once, or, of a call with a
+    `resume_window`, when nobody has come back within that.
     A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
     the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
     While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
@@ -32,7 +33,8 @@ class ProviderServiceStub:
 
     A call that shares another's upstream call is attached to by its own id, as long as it is followed itself.
     NOT_FOUND when the call is unknown or over and forgotten; OUT_OF_RANGE (EVENTS_LOST) when the ring no longer
-    reaches back to `after_seq`. While provider-svc is down the call itself is lost: the caller says so honestly.
+    reaches back to `after_seq`. While provider-svc is down the call itself is lost: of one with a `resume_window` the caller finds the
+    stored prefix with `runestone.stream.v1.StreamService`, and behind that it says honestly that the rest is lost.
     """
     Control: _aio.UnaryUnaryMultiCallable[_provider_pb2.ControlRequest, _provider_pb2.ControlResponse]
     """Pauses, resumes or cancels a running call for all its subscribers, and for nobody else who shares its upstream call.
@@ -55,7 +57,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with a status only when nothing was begun: INVALID_ARGUMENT (body or dialect), NOT_FOUND (no target for the
         model, no such provider), ALREADY_EXISTS (CALL_EXISTS: the call_id is running), RESOURCE_EXHAUSTED (OVERLOADED). Every failure after that is the
-        stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once.
+        stream's last event, `failed`. When the last subscriber goes away, the upstream socket is closed at once, or, of a call with a
+        `resume_window`, when nobody has come back within that.
         A deadline ends what is told to its own caller with DEADLINE_EXCEEDED; a shared upstream call goes on for the others. There
         the fastest subscriber sets the pace: one that falls further behind than the events that are kept ends with EVENTS_LOST.
         While provider-svc is down (UNAVAILABLE) the caller answers 503; a call that it did not see accepted may be
@@ -72,7 +75,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         A call that shares another's upstream call is attached to by its own id, as long as it is followed itself.
         NOT_FOUND when the call is unknown or over and forgotten; OUT_OF_RANGE (EVENTS_LOST) when the ring no longer
-        reaches back to `after_seq`. While provider-svc is down the call itself is lost: the caller says so honestly.
+        reaches back to `after_seq`. While provider-svc is down the call itself is lost: of one with a `resume_window` the caller finds the
+        stored prefix with `runestone.stream.v1.StreamService`, and behind that it says honestly that the rest is lost.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,102 @@
+"""Calls out of messages: the same pipelines, limits and records as those of requests, without a request of their own."""
+
+from collections.abc import Awaitable, Callable
+
+from chassis import context
+from chassis.clock import Clock
+from chassis.context import CallContext
+from chassis.errors import Reason, RunestoneError
+from chassis.ids import NewId
+from chassis.tracing import Tracing
+from gateway_edge.call import Arrival, Call, Outcome
+from gateway_edge.door.intake import read_timeout
+from gateway_edge.door.running import LastReply, RunningCalls
+from gateway_edge.door.ways import Way, Ways
+from gateway_edge.endpoints.voice import Voice
+from gateway_edge.messages.message import Message
+from gateway_edge.stopwatch import Stopwatch
+
+MakeReply = Callable[[str, Voice], LastReply]
+
+
+class MessageCalls:
+    """Makes calls of messages. They run under the snapshot in force, each with an id, a deadline and a context of its own, and end with
+    the process as all that are `running` do."""
+
+    def __init__(
+        self, ways: Callable[[], Ways], running: RunningCalls, *, clock: Clock, new_id: NewId, tracing: Tracing
+    ) -> None:
+        self._ways = ways
+        self._running = running
+        self._clock = clock
+        self._new_id = new_id
+        self._tracing = tracing
+
+    async def run(self, message: Message, make_reply: MakeReply) -> Outcome:
+        """Answers `message` through the reply that is made for the call's id and its endpoint's voice; a failure is told there, and is the
+        outcome's `error`. The calling task is the call's: whoever cancels it cancels the call down to the provider's socket.
+
+        Raises ROUTE_NOT_FOUND for what cannot be asked so, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
+        what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client leaves.
+        """
+        around = context.current()
+        try:
+            return await self._run(message, make_reply)
+        finally:
+            context.bind(around)
+
+    async def _run(self, message: Message, make_reply: MakeReply) -> Outcome:
+        ways = self._ways()
+        way = ways.find_for_message(message.method, message.path)
+        if way is None:
+            text = f"{message.method} {message.path[:200]} cannot be asked here"
+            raise RunestoneError(Reason.ROUTE_NOT_FOUND, text)
+        call, reply = self._open_call(message, ways, way, make_reply)
+        await self._running.run(call, reply, f"{message.front} {way.path}", "server", way.pipeline(call))
+        return call.outcome
+
+    def _open_call(self, message: Message, ways: Ways, way: Way, make_reply: MakeReply) -> tuple[Call, LastReply]:
+        policy, received_at, started_at = ways.policy, self._clock.monotonic(), self._clock.time()
+        principal = message.session.find(policy)
+        principal.scope.check(way.path, message.session.client_address, started_at)
+        trace = self._tracing.begin(message.headers.get("traceparent"))
+        timeout = read_timeout(message.headers, policy.settings.edge.call_timeout)
+        context.bind(CallContext(trace, received_at + timeout, policy.version))
+        call_id = self._new_id()
+        reply = make_reply(call_id, way.voice)
+        arrival = Arrival(
+            method=message.method,
+            path=message.path,
+            query=message.query,
+            endpoint=message.path,
+            template=way.path,
+            headers=message.headers,
+            client_address=message.session.client_address,
+            received_at=received_at,
+            started_at=started_at,
+            timeout=timeout,
+            read_body=already_read(message.body),
+            model=way.model,
+        )
+        call = Call(
+            id=call_id,
+            arrival=arrival,
+            reply=reply,
+            settings=policy.settings,
+            snapshot_version=policy.version,
+            trace=trace,
+            stopwatch=Stopwatch(),
+            endpoint=way.endpoint,
+            principal=principal,
+        )
+        reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
+        return call, reply
+
+
+def already_read(body: bytes) -> Callable[[], Awaitable[bytes]]:
+    """Gives what is there."""
+
+    async def read() -> bytes:
+        return body
+
+    return read

@@ -1,0 +1,23 @@
+"""What a client asks with one message: what a request would ask. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from gateway_edge.callers.session import Session
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """`method`, `path`, `query`, `headers` (in lower case) and `body` are as they would stand in a request; `front` is how it came (`ws`,
+    `grpc`), for metrics, logs and spans. Who calls is the `session`'s to say: credentials among `headers` are not looked at."""
+
+    session: Session
+    front: str
+    path: str
+    method: str = "POST"
+    query: str = ""
+    headers: Mapping[str, str] = NO_HEADERS
+    body: bytes = b""
