@@ -74,7 +74,7 @@ async def keep(mesh: Mesh, bodies: list[dict[str, Any]], key: str = ACME, **head
     """Asks, and waits until the answers are kept: nobody's call waits for that."""
     before = statistics(mesh)["entries"]
     answers = await ask(mesh, bodies, key, **headers)
-    assert {status for status, _ in answers} == {200}
+    assert {(status, headers["x-cache"]) for status, headers in answers} == {(200, "MISS")}
     wait_until(lambda: statistics(mesh)["entries"] == before + len(bodies), "kept")
     return [headers for _, headers in answers]
 
