@@ -1,13 +1,20 @@
 """For the tests of all folders."""
 
 import gc
+from collections.abc import Iterator
+from typing import Any
 
-gc.disable()  # while tests are collected: nearly all of it stays
+import pytest
 
 
-def pytest_collection_finish() -> None:
-    """What was collected stays to the end. Else every round of the collector, and each that a test asks for, would go through all of it
-    once more."""
-    gc.enable()
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """What is collected stays to the end. Else every round of the garbage collector, and each that a test asks for, would go through all of
+    it once more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
