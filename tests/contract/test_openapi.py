@@ -16,7 +16,7 @@ from real_mesh import ACME, Mesh, mesh_running
 from chassis.config.presets import USUAL
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
-EXAMPLES = 15  # made up for each route, the same every time, beside those that go through the schema one by one
+EXAMPLES = 30  # made up for each route, beside those that go through the schema one by one
 PATIENCE = 55.0
 
 # A random deadline or pipeline would hide everything behind a 504 or a 403, a random model behind a 404.
