@@ -7,6 +7,8 @@ UV := .tools/bin/uv
 SYNC := $(UV) sync --quiet --frozen --compile-bytecode --inexact --python $(PYTHON)
 ARGS ?=
 PYTEST_ARGS ?=
+# How many processes pass tests side by side; 0 is pytest's own, for `-s` and `--pdb`.
+PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format proto proto-baseline bench profile guard clean
@@ -26,9 +28,9 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
-test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache")
+test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
-	.venv/bin/pytest -rs $(PYTEST_ARGS)
+	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 # What the checks need beside what the tests need.
 .PHONY: checkers

@@ -114,14 +114,38 @@ def test_what_json_writes_is_never_ambiguous(document: dict[str, Any], indent: i
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "1790000000000000000",
+        'tweet "1790000000000000000"',
+        "67756137933145029852180a467f9d02",
+        "\\1790000000000000000\\",
+    ],
+    ids=["nanoseconds", "quoted", "hexadecimal", "beside backslashes"],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_long_number_within_a_text_is_not_ambiguous(text: str, indent: int | None) -> None:
+    """Else whoever writes an id into his question would be answered out of no cache, and never told why."""
+    body = json.dumps({**BASE, text: [text, text]}, indent=indent).encode()
+    assert not is_ambiguous(body, orjson.loads(body))
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'{"a": {"x": 1, "x": 2}}',
         b'{"a": [{"x": {"y": 1, "y": 1}}]}',
         b'{"a": 100000000000000000001}',
+        rb'{"a\\": "1\"", "b": [100000000000000000001]}',
         b'{"a": ' + b"[" * 250 + b"]" * 250 + b"}",
     ],
-    ids=["inner duplicate", "deeper duplicate", "more than 64 bits", "too deep for the canonical form"],
+    ids=[
+        "inner duplicate",
+        "deeper duplicate",
+        "more than 64 bits",
+        "the same behind texts",
+        "too deep for the canonical form",
+    ],
 )
 def test_what_two_readers_could_read_differently_is_ambiguous(body: bytes) -> None:
     assert is_ambiguous(body, orjson.loads(body))

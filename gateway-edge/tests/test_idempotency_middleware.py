@@ -441,8 +441,9 @@ async def test_a_claim_is_renewed_while_the_call_runs_and_no_longer(step, state,
     monkeypatch.setattr(claims, "RENEWAL", 0.001)
     provider.gate.clear()
     calling = asyncio.create_task(step(make_call(headers=KEY), provider))
-    while state.log.count("renew") < 3:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while state.log.count("renew") < 3:
+            await asyncio.sleep(0.001)
     provider.gate.set()
     await calling
     renewed = state.log.count("renew")
@@ -456,7 +457,10 @@ async def test_a_lost_claim_does_not_stop_the_call(step, state, provider, make_c
     provider.gate.clear()
     call = make_call(headers=KEY)
     calling = asyncio.create_task(step(call, provider))
-    await asyncio.sleep(0.02)
+    async with asyncio.timeout(10):
+        while "renew" not in state.log:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)  # in which it would be renewed again
     provider.gate.set()
     await calling
     assert state.log.count("renew") == 1

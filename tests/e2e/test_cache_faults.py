@@ -33,8 +33,9 @@ APART = TENANTS[::2]  # whose keys share nothing
 
 
 def process_id(address: str) -> int:
+    """Of who is there, or comes up within seconds: under load it takes several to start after the last was killed."""
     with grpc.insecure_channel(address) as channel:
-        status = IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5, wait_for_ready=True)
+        status = IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=20, wait_for_ready=True)
     return status.process_id
 
 

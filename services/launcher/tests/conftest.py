@@ -18,10 +18,11 @@ from chassis.testing import short_directory
 
 FAKES = Path(__file__).parent / "fakes"
 FAKES_FOUND = {"PYTHONPATH": str(FAKES)}
+PATIENCE = 30.0  # seconds
 
 
 class FakeMesh:
-    """One launcher process. Every wait ends after 20 seconds with an error."""
+    """One launcher process. Every wait ends after half a minute with an error."""
 
     def __init__(self, data_dir: Path, *options: str, **process: object) -> None:
         self.data_dir = data_dir
@@ -33,9 +34,9 @@ class FakeMesh:
         self.process = subprocess.Popen(command, env=environment, **streams)
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not holds():
-            assert time.monotonic() < deadline, f"not within 20 s: {what}\n{self.output}"
+            assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}\n{self.output}"
             time.sleep(0.02)
 
     def wait_ready(self) -> "FakeMesh":
@@ -47,7 +48,7 @@ class FakeMesh:
         return self
 
     def wait_end(self) -> int:
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     @property
     def output(self) -> str:

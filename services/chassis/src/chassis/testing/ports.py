@@ -1,6 +1,9 @@
 """Places on this machine where a test's servers listen."""
 
 import asyncio
+import itertools
+import os
+import random
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for something to come up
+PORTS = range(10_240, 32_768)  # below those that the system gives to whoever asks for any, and to who connects
+SHARE = 1_408  # ports of each process among those that pass the tests side by side
 
 
 @contextmanager
@@ -17,11 +22,33 @@ def short_directory() -> Iterator[Path]:
         yield Path(path)
 
 
+def list_ports(worker: str) -> range:
+    """Those that a process may take, whose name among pytest's is `gw0`, `gw1` and so on; "" where there is but one."""
+    shares = len(PORTS) // SHARE
+    first = int(worker.removeprefix("gw") or 0) % shares * SHARE
+    return PORTS[first : first + SHARE]
+
+
+def _take_turns() -> Iterator[int]:
+    ports = list_ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    start = random.randrange(len(ports))  # noqa: S311  apart from another checkout's, not a secret
+    return itertools.cycle([*ports[start:], *ports[:start]])
+
+
+_turns = _take_turns()
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody listens on now, nor soon: it comes round again last, and no test beside takes it. Raises
+    OSError where none is free."""
+    for port in itertools.islice(_turns, SHARE):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free")
 
 
 async def wait_for_port(port: int, patience: float = PATIENCE) -> None:
