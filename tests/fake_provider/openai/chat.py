@@ -84,7 +84,7 @@ def events(exchange: Exchange) -> Iterator[bytes]:
     options = exchange.document.get("stream_options") or {}
     in_own_chunk = options.get("include_usage") and not wishes.no_usage and not wishes.usage_on_last_choice
     always: dict[str, Any] = {"usage": None} if in_own_chunk else {}
-    indices = range(exchange.document.get("n") or 1)
+    indices = range(int(exchange.document.get("n") or 1))
 
     def chunks(delta: dict[str, Any], finish: str | None = None, odds: Any = None, **more: object) -> Iterator[bytes]:
         for index in indices:
