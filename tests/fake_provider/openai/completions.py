@@ -92,7 +92,7 @@ def _prompts(asked: dict[str, Any]) -> list[object]:
     """One for each choice: each prompt as often as `n` says."""
     prompt = asked["prompt"]
     is_batch = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
-    return [one for one in (prompt if is_batch else [prompt]) for _ in range(asked.get("n") or 1)]
+    return [one for one in (prompt if is_batch else [prompt]) for _ in range(int(asked.get("n") or 1))]
 
 
 def _choice(exchange: Exchange, index: int, pieces: list[str], finish: str | None) -> dict[str, Any]:
