@@ -116,7 +116,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
         ("*", "*"): refusal,
     }
     messages = {**{("POST", path): inner for path in ENDPOINTS}, **dict.fromkeys(STORED, inner_stored)}
-    return Ways(policy, preflight | paths, inner, messages)
+    return Ways(policy, preflight | paths, inner, messages, identify)
 
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:

@@ -1,6 +1,7 @@
 """The edge's composition root: peers, spool, pipelines, door."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
@@ -13,6 +14,8 @@ from gateway_edge.door.listener import HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
+from gateway_edge.grpc_door.door import open_grpc_door
+from gateway_edge.grpc_door.steering import NoStreams
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
 from gateway_edge.middleware.admit import Admit
@@ -29,6 +32,8 @@ from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
+
+Drain = Callable[[float], Awaitable[None]]
 
 AUDIT_TIMEOUT = 10.0
 SHARE_OF_LIMIT = 0.9  # of its cgroup's memory that an edge may hold; the rest is the kernel's and its neighbours'
@@ -87,10 +92,18 @@ async def build(runtime: Runtime) -> None:
         raise_descriptor_limit(),
     )
     listener = await runtime.open(HttpListener(door, running, settings, bounds))
-    runtime.on_stop(listener.drain)
+    drains = [listener.drain]
+    if runtime.settings.edge.grpc.enabled:
+        drains.append((await open_grpc_door(runtime, lambda: ways.current, running, NoStreams())).drain)
+    runtime.on_stop(lambda grace: _drain(drains, grace))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)
     runtime.log.debug("listening", port=listener.port, worker=settings.worker)
+
+
+async def _drain(drains: Sequence[Drain], grace: float) -> None:
+    """All doors at once: they share the grace."""
+    await asyncio.gather(*(drain(grace) for drain in drains))
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from launcher.plan import Part
 class OneProcess:
     """Builds the parts' services here. Each follows the publisher at `control` as a process does, and is sent no more."""
 
-    def __init__(self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Doors) -> None:
+    def __init__(
+        self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Doors, ports: Mapping[str, int]
+    ) -> None:
         self._parts = [part for stage in stages for part in stage]
         self._data_dir = data_dir
         self._control = control
         self._doors = doors
+        self._ports = dict(ports)
         self._running: list[tuple[Runtime, FollowedControl]] = []
 
     async def start(self) -> None:
@@ -58,7 +61,7 @@ class OneProcess:
         place = Place(listen=part.address, data_dir=self._data_dir, peers=part.peers, worker=part.worker)
         if not part.node.has_door:
             return place
-        return replace(place, sockets={"http": os.dup(self._doors.descriptors[part.worker])})
+        return replace(place, sockets={"http": os.dup(self._doors.descriptors[part.worker])}, ports=self._ports)
 
 
 def load_service(module: str) -> Service:

@@ -1,0 +1,40 @@
+"""The door as a whole: the composition root of everything in this folder."""
+
+from collections.abc import Callable
+
+from chassis.ids import new_call_id
+from chassis.limiter import ConcurrencyLimiter
+from chassis.runtime import Runtime
+from gateway_edge.door.running import RunningCalls
+from gateway_edge.door.ways import Ways
+from gateway_edge.grpc_door.opening import Opening
+from gateway_edge.grpc_door.server import GrpcServer, ServerSettings
+from gateway_edge.grpc_door.servicer import GatewayServicer
+from gateway_edge.grpc_door.steering import Streams
+from gateway_edge.messages.calls import MessageCalls
+
+
+async def open_grpc_door(
+    runtime: Runtime, ways: Callable[[], Ways], running: RunningCalls, streams: Streams
+) -> GrpcServer:
+    """Listens where the launcher says, else where the configuration does. Calls are drained by the server's `drain`, which has to be
+    called before the runtime closes it."""
+    settings = runtime.settings
+    limiter = ConcurrencyLimiter(settings.edge.protection.max_calls)
+    runtime.metrics.gauge("grpc_door_running", "Rpcs of the gRPC door that run now").set_function(
+        lambda: limiter.running
+    )
+    servicer = GatewayServicer(
+        MessageCalls(ways, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing),
+        Opening(ways, runtime.clock),
+        streams,
+        policy=lambda: ways().policy,
+        limiter=limiter,
+        log=runtime.log,
+    )
+    port = runtime.place.ports.get("grpc", settings.edge.grpc.port)
+    server: GrpcServer = await runtime.open(
+        GrpcServer(servicer, ServerSettings.of(settings, port), runtime.facts, runtime.spawn)
+    )
+    runtime.log.debug("listening", door="grpc", port=server.port, worker=runtime.place.worker)
+    return server
