@@ -35,6 +35,8 @@ HEARTS = {
         "question/form.py",
         "question/views.py",
         "endpoints/endpoint.py",
+        "grpc_door/question.py",
+        "grpc_door/answer.py",
         "endpoints/spellings.py",
         "endpoints/stored.py",
         "endpoints/table.py",

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -395,3 +397,47 @@ async def test_calls_that_outlive_the_grace_are_told_so() -> None:
             await asyncio.to_thread(mesh.process.wait, 15)
     assert [kind(end) for end in ends] == ["completed", "failed"]
     assert "stopping" in ends[1].failed.error.message
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> dict[str, str]:
+    """One that is its own authority."""
+    files = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem"), "ca": str(tmp_path / "cert.pem")}
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", files["key"], "-out", files["cert"]], check=True, capture_output=True)
+    return files
+
+
+def read_files(certificate: dict[str, str]) -> tuple[bytes, ...]:
+    return tuple(Path(certificate[name]).read_bytes() for name in ("ca", "cert", "key"))
+
+
+async def test_with_an_authority_only_who_shows_its_certificate_gets_in(certificate: dict[str, str]) -> None:
+    edge = {
+        "http": {"port": 0},
+        "admin": {"port": 0},
+        "websocket": {"port": 0},
+        "grpc": {"port": 0, "tls": certificate},
+    }
+    authority, cert, secret = read_files(certificate)
+    with mesh_running(edge=edge) as mesh:
+        target = f"localhost:{mesh.about['grpc']['port']}"
+        known = grpc.ssl_channel_credentials(authority, secret, cert)
+        async with grpc.aio.secure_channel(target, known) as channel:
+            assert kind((await ask(GatewayServiceStub(channel), asking()))[-1]) == "completed"
+        for unknown in (grpc.ssl_channel_credentials(authority), None):
+            opened = grpc.aio.secure_channel(target, unknown) if unknown else grpc.aio.insecure_channel(target)
+            async with opened as channel:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await ask(GatewayServiceStub(channel), asking())
+                assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert mesh.about["grpc"]["scheme"] == "https"
+        assert f"gRPC for other services on 127.0.0.1:{mesh.about['grpc']['port']}" in mesh.log.read_text()
+
+
+def test_a_mesh_without_the_door_has_none() -> None:
+    edge = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"enabled": False}}
+    with mesh_running(edge=edge) as mesh:
+        assert mesh.about["grpc"] is None
+        assert "gRPC for" not in mesh.log.read_text()

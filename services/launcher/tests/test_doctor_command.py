@@ -31,8 +31,8 @@ def mesh_on(http: int, admin: int) -> MeshFile:
     return MeshFile(pid=1, version="v", control="", http=next(here), admin=next(here), services={}, started_at=0)
 
 
-def settings_on(http: int, admin: int):
-    return parse_settings(f"edge: {{http: {{port: {http}}}, admin: {{port: {admin}}}}}")
+def settings_on(http: int, admin: int, grpc: int):
+    return parse_settings(f"edge: {{http: {{port: {http}}}, admin: {{port: {admin}}}, grpc: {{port: {grpc}}}}}")
 
 
 def test_a_port_that_somebody_else_has_is_a_failure():
@@ -40,9 +40,16 @@ def test_a_port_that_somebody_else_has_is_a_failure():
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken, free = other.getsockname()[1], free_port()
-        settings = settings_on(taken, free)
-        assert [found.verdict for found in check_ports(settings, None)] == [Verdict.FAIL, Verdict.OK]
-        assert [found.verdict for found in check_ports(settings, mesh_on(taken, free))] == [Verdict.OK, Verdict.OK]
+        settings = settings_on(taken, free, free)
+        assert [found.verdict for found in check_ports(settings, None)] == [Verdict.FAIL, Verdict.OK, Verdict.OK]
+        assert {found.verdict for found in check_ports(settings, mesh_on(taken, free))} == {Verdict.OK}
+        verdicts = [found.verdict for found in check_ports(settings_on(free, free, taken), None)]
+        assert verdicts == [Verdict.OK, Verdict.OK, Verdict.FAIL]
+
+
+def test_a_grpc_door_that_there_is_not_needs_no_port():
+    settings = parse_settings("edge: {http: {port: 0}, admin: {port: 0}, grpc: {enabled: false}}")
+    assert [found.name for found in check_ports(settings, None)] == ["port http", "port admin"]
 
 
 def test_a_key_file_that_others_can_read_is_a_failure(tmp_path):
@@ -110,7 +117,7 @@ def free_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNESTONE_CONFIG", raising=False)
     path = tmp_path / "runestone.yaml"
-    path.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {free_port()}}}}}")
+    path.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {free_port()}}}, grpc: {{port: 0}}}}")
     return path
 
 
@@ -121,7 +128,7 @@ def doctor(*options: str) -> dict[str, dict]:
 
 def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config, data_dir):
     """Not with the one that happens to lie here, and not on the default ports."""
-    (mine := data_dir / "mine.yaml").write_text("edge: {http: {port: 4242}, admin: {port: 4243}}")
+    (mine := data_dir / "mine.yaml").write_text("edge: {http: {port: 4242}, admin: {port: 4243}, grpc: {port: 0}}")
     free_config.write_text("nonsense: 1")
     with data_lock(data_dir):
         write_mesh_file(data_dir, replace(mesh_on(4242, 4243), config=str(mine)))

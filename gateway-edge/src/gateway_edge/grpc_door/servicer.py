@@ -50,9 +50,10 @@ class GatewayServicer(GatewayServiceServicer):
 
     async def Call(self, _requests: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802  the rpc's name; it writes, not yields
         """One call, from its first message to its last."""
+        line = RpcLine(context)
         try:
             with self._limiter:
-                await self._serve(RpcLine(context), context)
+                await self._serve(line, context)
         except grpc.aio.AbortError:
             raise
         except ConnectionError:
@@ -62,6 +63,8 @@ class GatewayServicer(GatewayServiceServicer):
         except Exception:  # noqa: BLE001  the outermost border of the rpc
             self._log.exception("rpc crashed", method="GatewayService/Call")
             await _abort(context, RunestoneError(Reason.INTERNAL, "internal error; the gateway's log has the details"))
+        finally:
+            await line.close()
 
     async def _serve(self, line: RpcLine, context: Context) -> None:
         edge = self._policy().settings.edge
@@ -76,7 +79,7 @@ class GatewayServicer(GatewayServiceServicer):
         except RunestoneError as error:
             if not reply.has_begun:
                 raise
-            await line.write(write_failed(error, reply.last_seq))
+            await line.write_last(write_failed(error, reply.last_seq))
         else:
             await line.write(write_completed(outcome))
 

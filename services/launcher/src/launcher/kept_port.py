@@ -15,6 +15,7 @@ class KeptPort:
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
+        self._socket: socket.socket | None = None
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             if port:
@@ -23,9 +24,11 @@ class KeptPort:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             self._socket.bind(address)
         except OSError as error:
+            self.close()
             raise LaunchError(f"cannot listen on {host}:{port} (edge.grpc): {error.strerror or error}") from error
         self.port = int(self._socket.getsockname()[1])
 
     def close(self) -> None:
         """Lets go of it; who listens on it goes on."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
