@@ -29,12 +29,8 @@ class Opening:
         if way is None:
             raise RunestoneError(Reason.ROUTE_NOT_FOUND, f"{asked.method} {asked.path[:200]} cannot be asked here")
         call = self._make_call(asked, way.path, client_address, ways)
-        assert ways.identify is not None, "the ways of a policy have it"
-        await ways.identify(call, _arrive)
-        if call.principal is None:
-            message = "you did not provide an API key; send it as metadata `authorization: Bearer <key>`"
-            raise RunestoneError(Reason.AUTHENTICATION_FAILED, message)
-        return Session(call.principal, asked.headers, client_address, ways.policy.version)
+        await ways.handshake(call)
+        return Session(call.caller, asked.headers, client_address, ways.policy.version)
 
     def _make_call(self, asked: Asked, template: str, client_address: str, ways: Ways) -> Call:
         arrival = Arrival(
@@ -59,7 +55,3 @@ class Opening:
             trace=NO_TRACE,
             stopwatch=Stopwatch(),
         )
-
-
-async def _arrive(call: Call) -> None:
-    """Nothing is asked yet."""

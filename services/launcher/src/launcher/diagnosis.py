@@ -55,11 +55,15 @@ def check_tools() -> Iterator[Finding]:
 def check_ports(settings: Settings, mesh: MeshFile | None) -> Iterator[Finding]:
     """Every port that is to be listened on is free, or used by our own mesh."""
     edge = settings.edge
-    ours = {address.port for address in (mesh.http, mesh.admin, mesh.grpc) if address} if mesh else set()
-    doors = [("http", edge.http.host, edge.http.port), ("admin", edge.admin.host, edge.admin.port)]
+    ours = {door.port for door in (mesh.http, mesh.websocket, mesh.grpc, mesh.admin) if door} if mesh else set()
+    wanted = [
+        ("http", edge.http.host, edge.http.port),
+        ("websocket", edge.http.host, edge.websocket.port),
+        ("admin", edge.admin.host, edge.admin.port),
+    ]
     if edge.grpc.enabled:
-        doors.append(("grpc", edge.grpc.host, edge.grpc.port))
-    for name, host, port in doors:
+        wanted.append(("grpc", edge.grpc.host, edge.grpc.port))
+    for name, host, port in wanted:
         where = f"{host}:{port}"
         if port and port in ours:
             yield Finding(f"port {name}", Verdict.OK, f"{where}: used by the running mesh")

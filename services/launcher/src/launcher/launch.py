@@ -87,8 +87,7 @@ async def launch(order: Launch, board: Board) -> None:
         clear_remains(order.data_dir)
         run_dir = stack.enter_context(run_directory())
         edge = order.settings.edge
-        doors = Doors(edge.http.host, edge.http.port, 1 if order.is_one_process else edge.workers)
-        stack.callback(doors.close)
+        doors = _open_doors(order, stack)
         grpc = KeptPort(edge.grpc.host, edge.grpc.port) if edge.grpc.enabled else None
         if grpc is not None:
             stack.callback(grpc.close)
@@ -124,7 +123,8 @@ async def launch(order: Launch, board: Board) -> None:
             pid=os.getpid(),
             version=publisher.current.version,
             control=control,
-            http=HttpAddress(edge.http.host, doors.port, "https" if edge.http.tls else "http"),
+            http=HttpAddress(edge.http.host, doors["http"].port, "https" if edge.http.tls else "http"),
+            websocket=HttpAddress(edge.http.host, doors["websocket"].port, "wss" if edge.http.tls else "ws"),
             admin=admin.address,
             grpc=HttpAddress(edge.grpc.host, grpc.port, "https" if edge.grpc.tls else "http") if grpc else None,
             services=services,
@@ -141,10 +141,19 @@ class _Ground:
 
     plan: Plan
     control: str
-    doors: Doors
+    doors: Mapping[str, Doors]
     ports: Mapping[str, int]
     metrics: Metrics
     inspector: Inspector
+
+
+def _open_doors(order: Launch, stack: AsyncExitStack) -> dict[str, Doors]:
+    """The edge's ports by the names of their sockets; closed with the stack."""
+    edge, doors = order.settings.edge, {}
+    for name, port in (("http", edge.http.port), ("websocket", edge.websocket.port)):
+        doors[name] = Doors(edge.http.host, port, 1 if order.is_one_process else edge.workers, f"edge.{name}")
+        stack.callback(doors[name].close)
+    return doors
 
 
 def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloader:
