@@ -154,7 +154,7 @@ class Call(Struct, kw_only=True, eq=False):
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
     copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
     provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
-    for which the edge itself makes this one."""
+    for which the edge itself makes this one; `dialogue` is where it speaks with its client both ways, if it does."""
 
     id: str
     arrival: Arrival
@@ -181,6 +181,7 @@ class Call(Struct, kw_only=True, eq=False):
     resource: Resource | None = None
     provider: str = ""
     cause: str = ""
+    dialogue: Any = None
 
     async def read_document(self) -> dict[str, Any]:
         """The body's object, decoded once for all who ask; a form's fields, of which all but files are text. Raises INVALID_REQUEST

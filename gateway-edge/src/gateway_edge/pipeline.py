@@ -47,6 +47,9 @@ from gateway_edge.openapi.document import published
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.leading import Leading, RuleFailures
+from gateway_edge.realtime.ask_realtime import AskRealtime
+from gateway_edge.realtime.codes import PATH as REALTIME
+from gateway_edge.realtime.relay import RelayRealtime, pick_replica
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
     "default": ["authenticate", "validate", "idempotency", "rate_limit", "cache"],
@@ -100,6 +103,10 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     without = {name: _make_pipeline(name, _leave_out_asking(made[name]), steps[name]) for name in steps}
     find, choose_without = FindStored(peers.places, policy.catalog), Choose(without, policy.catalog, chosen)
 
+    relay = RelayRealtime(lambda: pick_replica(peers.replicas.current), peers.provider)
+    spoken = {name: _make_pipeline(name, [*_leave_out_asking(made[name])[:-1], relay], steps[name]) for name in steps}
+    ask_realtime, choose_spoken = AskRealtime(policy.catalog), Choose(spoken, policy.catalog, chosen)
+
     asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     stored = Pipeline([standing.record, standing.settle, identify, standing.admit, find, choose_without])
     inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
@@ -117,6 +124,9 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
         ("*", "*"): refusal,
     }
     messages = {**{("POST", path): inner for path in ENDPOINTS}, **dict.fromkeys(STORED, inner_stored)}
+    messages["GET", REALTIME] = Pipeline(
+        [standing.record, standing.settle, standing.admit, ask_realtime, choose_spoken]
+    )
     handshake = Pipeline([identify, standing.admit, KnowCaller()])
     return Ways(policy, preflight | paths, inner, messages, handshake)
 

@@ -18,6 +18,7 @@ from gateway_edge.grpc_door.door import open_grpc_door
 from gateway_edge.grpc_door.steering import NoStreams
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
+from gateway_edge.messages.calls import MessageCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
@@ -27,12 +28,14 @@ from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.question.leading import RuleFailures
+from gateway_edge.realtime.application import Realtime
+from gateway_edge.realtime.codes import PATH as REALTIME
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
 from gateway_edge.websocket.door import SocketDoor
-from gateway_edge.websocket.place import lay_places
+from gateway_edge.websocket.place import Place, lay_places
 from gateway_edge.websocket.sockets import OpenSockets
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
@@ -88,7 +91,11 @@ async def build(runtime: Runtime) -> None:
         lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
-    socket_door = SocketDoor(lay_places(), door, lambda: ways.current, running, sockets)
+    realtime = Realtime(
+        MessageCalls(lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    )
+    places = lay_places(Place(path=REALTIME, open=realtime.open, subprotocols=("realtime",)))
+    socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
