@@ -35,6 +35,7 @@ HEARTS = {
         "question/form.py",
         "question/views.py",
         "endpoints/endpoint.py",
+        "realtime/codes.py",
         "grpc_door/question.py",
         "grpc_door/answer.py",
         "endpoints/spellings.py",
@@ -78,6 +79,7 @@ HEARTS = {
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
+        "realtime/metering.py",
         "sse.py",
         "inspection.py",
         "routing/",

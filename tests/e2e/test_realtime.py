@@ -288,3 +288,34 @@ async def test_a_session_can_be_tried_without_a_key_of_any_provider(stage: Stage
                     kinds.append((await session.recv()).type)
     assert kinds[:4] == ["session.created", "session.updated", "conversation.item.added", "response.created"]
     assert "response.output_text.delta" in kinds
+
+
+async def test_a_session_that_takes_too_long_is_ended_honestly(stage: Stage, provider: FakeRealtime) -> None:
+    """After an hour, or the client's own bound: told, closed on both sides, and recorded as what it is."""
+    http = stage.mesh.about["http"]
+    url = f"ws://{http['host']}:{http['port']}/v1/realtime?model=rt/echo=bound"
+    headers = {"authorization": f"Bearer {ACME}", "x-runestone-timeout-ms": "500"}
+    async with connect(url, additional_headers=headers) as socket:
+        assert (await read(socket))["type"] == "session.created"
+        events, code, _ = await end_of(socket)
+    assert ([event["error"]["code"] for event in events], code) == (["deadline_exceeded"], 1001)
+    visit = await provider.visit()
+    async with asyncio.timeout(PATIENCE):
+        await visit.closed.wait()
+    assert (await stage.record("rt/echo=bound")).status == 504
+
+
+async def test_a_gateway_that_stops_closes_both_sides() -> None:
+    port = free_port()
+    provider = {"name": "rt", "kind": "openai_compatible", "base_url": f"http://127.0.0.1:{port}/v1"}
+    with mesh_running(providers=[provider], models=[]) as mesh:
+        stage = Stage(mesh, port)
+        async with FakeRealtime(port) as fake, stage.connect("rt/echo") as socket:
+            await read(socket)
+            mesh.process.terminate()
+            _, code, _ = await end_of(socket)
+            visit = await fake.visit()
+            async with asyncio.timeout(PATIENCE):
+                await visit.closed.wait()
+            await asyncio.to_thread(mesh.process.wait, 20)
+    assert code == 1012
