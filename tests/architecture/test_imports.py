@@ -50,6 +50,7 @@ HEARTS = {
         "callers/scopes.py",
         "http1/parser.py",
         "http1/request.py",
+        "responses_socket/envelope.py",
         "stored/asking.py",
         "stored/place.py",
         "stored/reading.py",

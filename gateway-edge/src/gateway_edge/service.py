@@ -14,6 +14,7 @@ from gateway_edge.door.listener import Draining, HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
+from gateway_edge.endpoints.stored import RESPONSES
 from gateway_edge.grpc_door.door import open_grpc_door
 from gateway_edge.grpc_door.steering import NoStreams
 from gateway_edge.inner.calls import InnerCalls
@@ -31,6 +32,7 @@ from gateway_edge.question.leading import RuleFailures
 from gateway_edge.realtime.application import Realtime
 from gateway_edge.realtime.codes import PATH as REALTIME
 from gateway_edge.repeats.repeats import Means, Repeats
+from gateway_edge.responses_socket.application import open_responses
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
@@ -91,10 +93,17 @@ async def build(runtime: Runtime) -> None:
         lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
-    realtime = Realtime(
-        MessageCalls(lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    messages = MessageCalls(
+        lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
-    places = lay_places(Place(path=REALTIME, open=realtime.open, subprotocols=("realtime",)))
+    places = lay_places(
+        Place(
+            path=RESPONSES,
+            open=open_responses(messages, lambda: ways.current.policy.settings.edge),
+            answers_http=True,
+        ),
+        Place(path=REALTIME, open=Realtime(messages).open, subprotocols=("realtime",)),
+    )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
@@ -108,7 +117,7 @@ async def build(runtime: Runtime) -> None:
     socket_listener = await runtime.open(HttpListener(socket_door.handle_alone, settings.websocket, bounds))
     drains: list[Drain] = [Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay)]
     if runtime.settings.edge.grpc.enabled:
-        drains.append((await open_grpc_door(runtime, lambda: ways.current, running, NoStreams())).drain)
+        drains.append((await open_grpc_door(runtime, lambda: ways.current, messages, NoStreams())).drain)
     runtime.on_stop(lambda grace: _drain(drains, grace))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from chassis.ids import new_call_id
 from chassis.limiter import ConcurrencyLimiter
 from chassis.runtime import Runtime
-from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways
 from gateway_edge.grpc_door.opening import Opening
 from gateway_edge.grpc_door.server import GrpcServer, ServerSettings
@@ -15,7 +13,7 @@ from gateway_edge.messages.calls import MessageCalls
 
 
 async def open_grpc_door(
-    runtime: Runtime, ways: Callable[[], Ways], running: RunningCalls, streams: Streams
+    runtime: Runtime, ways: Callable[[], Ways], calls: MessageCalls, streams: Streams
 ) -> GrpcServer:
     """Listens where the launcher says, else where the configuration does. Calls are drained by the server's `drain`, which has to be
     called before the runtime closes it."""
@@ -25,7 +23,7 @@ async def open_grpc_door(
         lambda: limiter.running
     )
     servicer = GatewayServicer(
-        MessageCalls(ways, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing),
+        calls,
         Opening(ways, runtime.clock),
         streams,
         policy=lambda: ways().policy,
