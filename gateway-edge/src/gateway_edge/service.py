@@ -28,6 +28,7 @@ from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.streams.opening import open_streams
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
@@ -54,12 +55,14 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
+    streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        streams=streams,
         rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
@@ -77,7 +80,13 @@ async def build(runtime: Runtime) -> None:
         )
     )
     door = Door(
-        lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current,
+        running,
+        streams.running,
+        repeats,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
     )
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     bounds = ConnectionBounds(
