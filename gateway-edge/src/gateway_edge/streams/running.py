@@ -28,7 +28,8 @@ class ResumableCalls:
         self._start = start
         self._left: dict[Call, asyncio.Future[None]] = {}  # of each call, which is done when its client has left
         self._count_left = 0
-        metrics.gauge("streams_left", "Calls that go on without their clients").set_function(lambda: self._count_left)
+        detached = metrics.gauge("streams_detached", "Calls that go on here without their clients")
+        detached.set_function(lambda: self._count_left)
 
     async def run(self, call: Call, reply: LastReply, path: str, kind: Kind, answering: Awaitable[None]) -> None:
         """As `RunningCalls.run`, but that a client who leaves when it has been told the stream's id leaves the call running: CancelledError
