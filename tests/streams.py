@@ -31,9 +31,7 @@ class Piece:
         return b"".join(self.events)
 
 
-async def read(
-    client: aiohttp.ClientSession, method: str, path: str, *, most: int = 10**9, **request: Any
-) -> Piece:
+async def read(client: aiohttp.ClientSession, method: str, path: str, *, most: int = 10**9, **request: Any) -> Piece:
     """Reads until the end, or until `most` events have come; then the connection is cut, whatever else has come."""
     async with client.request(method, path, **request) as answer:
         piece = Piece(answer.headers, answer.status)

@@ -22,14 +22,25 @@ CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messag
 PORTS = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
 WINDOW = 3  # seconds
 SLOW = "fake/words=40,pace=20ms"
-LOUD = [{"transform": {"answer": [{"replace": {"pattern": "alpha", "with": "omega"}}]}}]
+# Words are held back until it is sure what they are: its events are others than the provider's.
+HIDING = {"transform": {"response": [{"redact": {"pattern": r"leaf\s{1,3}naïve", "with": "[hidden]"}}]}}
+PIPELINES = {
+    "hiding": ["authenticate", "validate", HIDING],
+    "hiding-kept": ["authenticate", "validate", HIDING, "cache"],
+}
+MODELS = [
+    {"name": name, "pipeline": name, "targets": [{"provider": "fake", "model": "words=60,pace=10ms"}]}
+    for name in PIPELINES
+]
 PATIENCE = 15.0
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
     edge = {**PORTS, "workers": 2, "websocket": {"port": 0, "resume_window": f"{WINDOW}s"}}
-    with mesh_running(edge=edge, mesh={"provider": {"replicas": 2}}, cache={"when": "always"}) as running:
+    with mesh_running(
+        edge=edge, mesh={"provider": {"replicas": 2}}, cache={"when": "always"}, pipelines=PIPELINES, models=MODELS
+    ) as running:
         yield running
 
 
@@ -102,7 +113,9 @@ def process_id(mesh: Mesh, part: str) -> int:
 
 def measure(mesh: Mesh, part: str, metric: str) -> float:
     return sum(
-        float(line.rpartition(" ")[2]) for line in about(mesh, part).splitlines() if line.startswith(f"runestone_{metric}")
+        float(line.rpartition(" ")[2])
+        for line in about(mesh, part).splitlines()
+        if line.startswith(f"runestone_{metric}")
     )
 
 
@@ -117,7 +130,12 @@ async def kill_where(mesh: Mesh, service: str, metric: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "members"),
-    [(CHAT, {}), (RESPONSES, {"input": "hi"}), (MESSAGES, {"max_tokens": 100}), (CHAT, {"stream_options": {"include_usage": True}})],
+    [
+        (CHAT, {}),
+        (RESPONSES, {"input": "hi"}),
+        (MESSAGES, {"max_tokens": 100}),
+        (CHAT, {"stream_options": {"include_usage": True}}),
+    ],
 )
 async def test_what_is_cut_and_read_on_is_what_was_not_cut(
     mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession, path: str, members: dict[str, Any]
@@ -159,9 +177,7 @@ async def test_official_client_reads_a_response_on(mesh: Mesh, fake: FakeProvide
             if len(seen) == 5:
                 break
         await stream.close()
-        rest = await sdk.responses.retrieve(
-            seen[0].response.id, stream=True, starting_after=seen[-1].sequence_number
-        )
+        rest = await sdk.responses.retrieve(seen[0].response.id, stream=True, starting_after=seen[-1].sequence_number)
         seen += [event async for event in rest]
     assert [event.sequence_number for event in seen] == list(range(len(seen)))
     assert seen[-1].type == "response.completed"
@@ -180,7 +196,9 @@ async def test_a_stream_goes_on_and_is_recorded_while_nobody_reads_it(
     assert (await eventually(mesh, rest.headers["x-request-id"])).unbilled
 
 
-async def test_an_answer_nobody_waited_for_is_kept(mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession) -> None:
+async def test_an_answer_nobody_waited_for_is_kept(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
     body = ask()
     first = await begin(client, body, most=3)
     await eventually(mesh, first.stream_id)
@@ -211,7 +229,9 @@ async def test_a_client_that_leaves_before_it_knows_the_id_ends_the_call(
         await exchange.over.wait()
 
 
-async def test_without_the_header_nothing_changes(mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession) -> None:
+async def test_without_the_header_nothing_changes(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
     first = await read(client, "POST", CHAT, json=ask("fake/words=1000,pace=20ms"), most=3)
     exchange = await fake.exchange(1)
     async with asyncio.timeout(WINDOW):
@@ -241,7 +261,12 @@ async def test_another_tenant_is_told_what_of_no_stream_is_told(
 
 @pytest.mark.parametrize(
     ("query", "headers"),
-    [("?starting_after=x", {}), ("", {"last-event-id": "-1"}), ("?starting_after=1", {"last-event-id": "1"}), ("?starting_after=999", {})],
+    [
+        ("?starting_after=x", {}),
+        ("", {"last-event-id": "-1"}),
+        ("?starting_after=1", {"last-event-id": "1"}),
+        ("?starting_after=999", {}),
+    ],
 )
 async def test_a_place_that_is_none_is_refused(
     mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession, query: str, headers: dict[str, str]
@@ -264,6 +289,25 @@ async def test_a_cached_stream_is_read_on_where_it_is_kept(
     assert joined([hit, rest]) == whole.body
     assert rest.is_whole and rest.headers["x-cache"] == "HIT"
     assert fake.requests == 1
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+async def test_a_stream_is_read_on_through_the_pipeline_it_began_in(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession, pipeline: str
+) -> None:
+    """Also where the events are others than the provider's; and where they came out of the cache."""
+    body = ask(pipeline)
+    pieces = await read_in_pieces(client, body)
+    whole = joined(pieces)
+    assert b"[hidden]" in whole and "naïve".encode() not in whole
+    assert fake.requests == 1
+    if pipeline == "hiding":
+        return
+    async with asyncio.timeout(PATIENCE):
+        while (hit := await begin(client, body, most=4)).headers["x-cache"] != "HIT":
+            await asyncio.sleep(0.05)
+    rest = await go_on(client, hit.stream_id, 4)
+    assert (joined([hit, rest]), fake.requests) == (whole, 1)
 
 
 async def test_calls_that_share_a_flight_are_streams_of_their_own(
@@ -298,7 +342,10 @@ async def test_what_was_read_outlives_the_service_that_read_it(
     await kill_where(mesh, "provider", "upstream_running")
     rest = await go_on(client, first.stream_id, 3)
     assert rest.numbers == list(range(4, 4 + len(rest.numbers))) and len(rest.numbers) > 10
-    assert rest.events[: 60 - 3] == first.events[3 : 3 + min(len(rest.numbers), 60 - 3)] + rest.events[len(rest.numbers) : 60 - 3]
+    assert (
+        rest.events[: 60 - 3]
+        == first.events[3 : 3 + min(len(rest.numbers), 60 - 3)] + rest.events[len(rest.numbers) : 60 - 3]
+    )
     assert b"[DONE]" not in rest.body
     assert b'"error"' in rest.events[-1]
 
