@@ -184,6 +184,23 @@ async def test_official_client_reads_a_response_on(mesh: Mesh, fake: FakeProvide
     assert fake.paths.total() == 1
 
 
+@pytest.mark.parametrize("maker", ["fake", "claude"])
+async def test_a_response_in_the_background_goes_on_without_its_client(
+    mesh: Mesh, fake: FakeProvider, maker: str
+) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{mesh.url}/v1", api_key=ACME, max_retries=0) as sdk:
+        stream = await sdk.responses.create(
+            model=f"{maker}/words=30,pace=20ms", input=random.randbytes(8).hex(), stream=True, background=True
+        )
+        first = await anext(aiter(stream))
+        await stream.close()
+        record = await eventually(mesh, stream.response.headers["x-request-id"])
+        rest = [event async for event in await sdk.responses.retrieve(first.response.id, stream=True, starting_after=0)]
+    assert record.status == 200 and record.usage.output_tokens
+    assert [event.sequence_number for event in rest] == list(range(1, len(rest) + 1))
+    assert rest[-1].type == "response.completed"
+
+
 async def test_a_stream_goes_on_and_is_recorded_while_nobody_reads_it(
     mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from chassis.metrics import Metrics
 from chassis.tracing import Kind
 from gateway_edge.call import Call
+from gateway_edge.door.intake import RESUMABLE
 from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.streams.control import Streams
-from gateway_edge.streams.resumable import ResumableReply
+from gateway_edge.streams.resumable import BackgroundReply, ResumableReply
 from runestone.provider.v1.provider_pb2 import ControlRequest
 
 MOST_LEFT = 2_000  # calls of a process that go on without a client; a client that leaves one more ends its call
@@ -37,9 +38,11 @@ class ResumableCalls:
         if call.arrival.method != "POST":
             await self._running.run(call, reply, path, kind, answering)
             return
-        call.is_resumable = True
+        call.is_resumable = call.arrival.headers.get(RESUMABLE) == "1"
+        call.may_be_background = not call.is_resumable
         self._left[call] = left = asyncio.get_running_loop().create_future()
-        stream = ResumableReply(call, reply, self._streams.gates.enter(call.id), self._streams.notes, self)
+        reply_of = ResumableReply if call.is_resumable else BackgroundReply
+        stream = reply_of(call, reply, self._streams.gates.enter(call.id), self._streams.notes, self)
         call.reply = stream
         task = self._start(self._answer(call, self._running.run(call, stream, path, kind, answering)))
         try:
