@@ -16,7 +16,6 @@ from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
 from gateway_edge.endpoints.stored import RESPONSES
 from gateway_edge.grpc_door.door import open_grpc_door
-from gateway_edge.grpc_door.steering import NoStreams
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
 from gateway_edge.messages.calls import MessageCalls
@@ -36,6 +35,7 @@ from gateway_edge.responses_socket.application import open_responses
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.streams.opening import open_streams
 from gateway_edge.websocket.door import SocketDoor
 from gateway_edge.websocket.place import Place, lay_places
 from gateway_edge.websocket.sockets import OpenSockets
@@ -67,12 +67,14 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
+    streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        streams=streams,
         rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
@@ -90,11 +92,17 @@ async def build(runtime: Runtime) -> None:
         )
     )
     door = Door(
-        lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current,
+        running,
+        streams.running,
+        repeats,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
     messages = MessageCalls(
-        lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current, running, streams.running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
     places = lay_places(
         Place(
@@ -117,7 +125,7 @@ async def build(runtime: Runtime) -> None:
     socket_listener = await runtime.open(HttpListener(socket_door.handle_alone, settings.websocket, bounds))
     drains: list[Drain] = [Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay)]
     if runtime.settings.edge.grpc.enabled:
-        drains.append((await open_grpc_door(runtime, lambda: ways.current, messages, NoStreams())).drain)
+        drains.append((await open_grpc_door(runtime, lambda: ways.current, messages, streams.control)).drain)
     runtime.on_stop(lambda grace: _drain(drains, grace))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)

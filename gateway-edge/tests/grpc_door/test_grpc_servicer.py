@@ -58,7 +58,10 @@ class FakeStreams:
         self.ended = asyncio.Event()
         self._calls = calls
 
-    async def control(self, tenant: str, stream_id: str, action: ControlRequest.Action.ValueType) -> ControlResponse:
+    async def control(
+        self, tenant: str, stream_id: str, action: ControlRequest.Action.ValueType, *, pause_window: float
+    ) -> ControlResponse:
+        assert pause_window == Settings().edge.websocket.pause_window
         self.done.append((tenant, stream_id, action))
         if stream_id not in self.known:
             raise RunestoneError(Reason.NOT_FOUND, "no such stream")

@@ -9,7 +9,7 @@ class Gate:
     """Open until it is paused. Who waits at it is held for at most `window` seconds from the pause on."""
 
     def __init__(self, window: float) -> None:
-        self._window = window
+        self.window = window
         self._open = asyncio.Event()
         self._open.set()
         self._paused_until = 0.0  # on the loop's clock
@@ -23,7 +23,7 @@ class Gate:
         """Closes it. One that is closed stays so no longer for that."""
         if not self.is_paused:
             self._open.clear()
-            self._paused_until = asyncio.get_running_loop().time() + self._window
+            self._paused_until = asyncio.get_running_loop().time() + self.window
 
     def resume(self) -> None:
         """Opens it."""
@@ -38,5 +38,5 @@ class Gate:
                     await self._open.wait()
             except TimeoutError:
                 if self.is_paused and self._paused_until == until:
-                    message = f"the call was paused for longer than {self._window:g} s"
+                    message = f"the call was paused for longer than {self.window:g} s"
                     raise RunestoneError(Reason.DEADLINE_EXCEEDED, message) from None

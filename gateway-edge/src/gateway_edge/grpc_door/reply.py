@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from chassis.errors import RunestoneError
+from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.grpc_door.answer import write_accepted, write_events, write_parts
 from gateway_edge.grpc_door.gate import Gate
 from gateway_edge.reply import STREAM_HEADERS
@@ -18,6 +19,7 @@ class GrpcReply:
 
     def __init__(self, write: Write, gate: Gate, after_seq: int = 0) -> None:
         self.headers: dict[str, str] = {}
+        self.voice = OPENAI
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
         self.has_begun = False

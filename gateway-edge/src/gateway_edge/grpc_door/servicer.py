@@ -86,7 +86,8 @@ class GatewayServicer(GatewayServiceServicer):
     async def _answer(self, message: Message, reply: GrpcReply, steering: Steering, asked: Asked) -> Outcome:
         """How the call ended, when it was whole. Raises what it failed with."""
 
-        def take_reply(call_id: str, _voice: Voice) -> GrpcReply:
+        def take_reply(call_id: str, voice: Voice) -> GrpcReply:
+            reply.voice = voice
             steering.stream_id = asked.stream_id or (call_id if asked.is_resumable else "")
             return reply
 

@@ -17,8 +17,11 @@ IN_THE_MESH = {
 class Streams(Protocol):
     """What is needed of those who know resumable streams: `gateway_edge.streams.control.Streams`."""
 
-    async def control(self, tenant: str, stream_id: str, action: ControlRequest.Action.ValueType) -> ControlResponse:
-        """Steers a stream for all its readers. Raises NOT_FOUND where there is no such stream that could be."""
+    async def control(
+        self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType", *, pause_window: float
+    ) -> ControlResponse:
+        """Steers a stream for all its readers, those in this process at once; a pause lasts `pause_window` seconds at the most. Raises
+        NOT_FOUND where there is no such stream that could be."""
 
 
 class Line(Protocol):
@@ -31,17 +34,9 @@ class Line(Protocol):
         """Sends a message behind those that are on their way. Raises ConnectionError when the caller is gone."""
 
 
-class NoStreams:
-    """Knows none."""
-
-    async def control(self, tenant: str, stream_id: str, action: ControlRequest.Action.ValueType) -> ControlResponse:  # noqa: ARG002  the protocol's signature
-        """Raises NOT_FOUND."""
-        raise RunestoneError(Reason.NOT_FOUND, "no such stream")
-
-
 class Steering:
-    """Obeys one caller's controls: delivery stops at its `gate` at once, and where the call is a resumable stream, what is done to it is
-    done for all its readers. `stream_id` is empty for any other call, and until the call has one."""
+    """Obeys one caller's controls: delivery stops at its `gate` at once. Where the call is a resumable stream, what is done to it is
+    done for all its readers, and a gate of that stream's own holds them back. `stream_id` is empty for any other call, and until the call has one."""
 
     def __init__(self, line: Line, gate: Gate, streams: Streams, tenant: str) -> None:
         self.stream_id = ""
@@ -56,10 +51,12 @@ class Steering:
         while (request := await self._line.read()) is not None:
             action = _read_action(request)
             self._obey_here(action)
-            is_for_all = await self._tell_all(action)
-            if action == Control.ACTION_CANCEL and not is_for_all:
+            if await self._tell_all(action):
+                self._gate.resume()
+            elif action == Control.ACTION_CANCEL:
                 raise RunestoneError(Reason.CANCELLED, "the caller cancelled the call")
-            await self._line.write(CallResponse(controlled=Controlled(action=action, paused=self._gate.is_paused)))
+            controlled = Controlled(action=action, paused=action == Control.ACTION_PAUSE)
+            await self._line.write(CallResponse(controlled=controlled))
 
     def _obey_here(self, action: Control.Action.ValueType) -> None:
         if action == Control.ACTION_PAUSE:
@@ -72,7 +69,9 @@ class Steering:
         if not self.stream_id:
             return False
         try:
-            await self._streams.control(self._tenant, self.stream_id, IN_THE_MESH[action])
+            await self._streams.control(
+                self._tenant, self.stream_id, IN_THE_MESH[action], pause_window=self._gate.window
+            )
         except RunestoneError as error:
             if error.reason is Reason.NOT_FOUND:
                 return False

@@ -8,6 +8,7 @@ import orjson
 
 from chassis.errors import RunestoneError
 from gateway_edge.door.errors import error_body
+from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.realtime.codes import code_of_error, code_to_send
 from gateway_edge.websocket.application import Socket
 from runestone.realtime.v1.realtime_pb2 import Message
@@ -22,6 +23,7 @@ class Line:
 
     def __init__(self, socket: Socket) -> None:
         self.headers: dict[str, str] = {}
+        self.voice = OPENAI
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
         self.has_begun = False

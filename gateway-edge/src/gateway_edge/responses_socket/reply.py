@@ -5,6 +5,7 @@ from time import monotonic
 
 from chassis.errors import RunestoneError
 from chassis.sse import find_ends
+from gateway_edge.endpoints.voices import RESPONSES
 from gateway_edge.responses_socket.envelope import write_document, write_error, write_event
 from gateway_edge.websocket.application import Socket
 
@@ -15,6 +16,7 @@ class SocketReply:
     """Sends one turn's answer on `socket`, in its `lane`. A client that reads slowly holds the call up, and nobody else."""
 
     def __init__(self, socket: Socket, lane: str | None) -> None:
+        self.voice = RESPONSES
         self.headers: dict[str, str] = {}
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
