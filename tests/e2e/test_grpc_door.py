@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 import uuid
@@ -24,7 +26,7 @@ from real_mesh import ACME, LIMITED, Mesh, mesh_running
 
 from runestone.gateway.v1.gateway_pb2 import Attach, CallRequest, CallResponse, Control, Open
 from runestone.gateway.v1.gateway_pb2_grpc import GatewayServiceStub
-from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest
+from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
 LONG = (
@@ -364,6 +366,29 @@ async def running_by_part(mesh: Mesh) -> dict[str, int]:
             running = re.search(r"^runestone_grpc_door_running ([0-9.]+)$", said.exposition.decode(), re.MULTILINE)
             found[part] = int(float(running[1])) if running else 0
     return found
+
+
+async def test_a_killed_worker_is_back_at_the_same_port(two_workers: Mesh) -> None:
+    """The others answer meanwhile; new connections reach all of them again."""
+    victim = await asyncio.to_thread(process_id, two_workers, "edge-0")
+    os.kill(victim, signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE):
+        while await asyncio.to_thread(process_id, two_workers, "edge-0") in {0, victim}:
+            await asyncio.sleep(0.05)
+    about = two_workers.about["grpc"]
+    target = f"{about['host']}:{about['port']}"
+    for _ in range(8):
+        async with grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            assert kind((await ask(GatewayServiceStub(channel), asking()))[-1]) == "completed"
+
+
+def process_id(mesh: Mesh, part: str) -> int:
+    """0 while it is away."""
+    try:
+        with grpc.insecure_channel(mesh.about["services"][part]) as channel:
+            return IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5).process_id
+    except grpc.RpcError:
+        return 0
 
 
 async def test_a_pause_has_an_end(two_workers: Mesh) -> None:

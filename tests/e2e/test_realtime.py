@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import grpc
 import openai
 import pytest
 import websockets
@@ -14,6 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from chassis.testing import free_port
 from runestone.audit.v1.audit_pb2 import AuditRecord
+from runestone.introspection.v1.introspection_pb2 import GetStatusRequest
+from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
 PATIENCE = 20.0
 
@@ -319,3 +324,40 @@ async def test_a_gateway_that_stops_closes_both_sides() -> None:
                 await visit.closed.wait()
             await asyncio.to_thread(mesh.process.wait, 20)
     assert code == 1012
+
+
+def process_id(mesh: Mesh, part: str) -> int:
+    """0 while it is away."""
+    try:
+        with grpc.insecure_channel(mesh.about["services"][part]) as channel:
+            return IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5).process_id
+    except grpc.RpcError:
+        return 0
+
+
+async def reach_again(stage: Stage) -> None:
+    """A session works again, within some seconds on whatever machine."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with stage.connect("rt/echo", open_timeout=PATIENCE) as socket:
+                if (await read(socket))["type"] == "session.created":
+                    return
+                assert (await end_of(socket))[1] == 1013
+
+
+@pytest.mark.parametrize(("part", "code"), [("provider", 1011), ("edge-0", 1006)])
+async def test_a_killed_process_takes_its_sessions_along_and_nothing_else(part: str, code: int) -> None:
+    """Both sockets are closed, and the next session works."""
+    port = free_port()
+    provider = {"name": "rt", "kind": "openai_compatible", "base_url": f"http://127.0.0.1:{port}/v1"}
+    with mesh_running(providers=[provider], models=[]) as mesh:
+        stage = Stage(mesh, port)
+        async with FakeRealtime(port) as fake:
+            async with stage.connect("rt/echo") as socket:
+                await read(socket)
+                os.kill(await asyncio.to_thread(process_id, mesh, part), signal.SIGKILL)
+                _, closed_with, _ = await end_of(socket)
+                assert closed_with == code
+                async with asyncio.timeout(PATIENCE):
+                    await (await fake.visit()).closed.wait()
+            await reach_again(stage)

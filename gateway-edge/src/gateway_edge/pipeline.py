@@ -54,7 +54,7 @@ from gateway_edge.policy import Policy
 from gateway_edge.question.leading import Leading, RuleFailures
 from gateway_edge.realtime.ask_realtime import AskRealtime
 from gateway_edge.realtime.codes import PATH as REALTIME
-from gateway_edge.realtime.relay import RelayRealtime, pick_replica
+from gateway_edge.realtime.relay import RelayRealtime, find_replica
 from gateway_edge.streams.opening import OpenStreams
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
@@ -112,7 +112,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     find_stream = _lay_streams(policy, peers, standing, steps, made)
     find, steer = FindStored(peers.places, policy.catalog, find_stream), ControlStream(standing.streams.control)
 
-    relay = RelayRealtime(lambda: pick_replica(peers.replicas.current), peers.provider)
+    relay = RelayRealtime(lambda: find_replica(peers.replicas.current))
     spoken = {name: _make_pipeline(name, [*_leave_out_asking(made[name])[:-1], relay], steps[name]) for name in steps}
     ask_realtime, choose_spoken = AskRealtime(policy.catalog), Choose(spoken, policy.catalog, chosen)
 

@@ -42,18 +42,14 @@ class Sessions(Protocol):
         """Begins to close."""
 
 
-class Connection(Protocol):
-    """What it needs to know of the way there."""
-
-    async def is_connected_within(self, timeout: float) -> bool:
-        """Whether provider-svc can be reached, waiting up to `timeout` seconds."""
-
-
-def pick_replica(channels: Mapping[str, Channel]) -> Sessions:
-    """One of the replicas, for a whole session. Raises UNAVAILABLE where there is none."""
-    if not channels:
-        raise unreachable()
-    return RealtimeServiceStub(random.choice(list(channels.values())))  # noqa: S311  spreads load, no secrecy
+async def find_replica(channels: Mapping[str, Channel]) -> Sessions:
+    """One of the replicas that can be reached, for a whole session; one that was killed is waited for. Raises UNAVAILABLE."""
+    drawn = random.sample(list(channels.values()), len(channels))
+    for patience in (0.0, PATIENCE):
+        for channel in drawn:
+            if await channel.is_connected_within(patience):
+                return RealtimeServiceStub(channel)
+    raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
 
 
 class RelayRealtime:
@@ -62,18 +58,15 @@ class RelayRealtime:
 
     name = "call"
 
-    def __init__(self, pick: Callable[[], Sessions], connection: Connection) -> None:
-        self._pick = pick
-        self._connection = connection
+    def __init__(self, find: Callable[[], Awaitable[Sessions]]) -> None:
+        self._find = find
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of every pipeline
         """Returns when the session ended well. Raises what it was refused with, or what befell it."""
         line = call.dialogue
         if line is None:
             raise RunestoneError(Reason.ROUTE_NOT_FOUND, "realtime sessions are opened as WebSockets")
-        if not await self._connection.is_connected_within(PATIENCE):
-            raise unreachable()
-        session = _Session(call, line, self._pick())
+        session = _Session(call, line, await self._find())
         listening, speaking = asyncio.create_task(session.listen()), asyncio.create_task(session.speak())
         try:
             await asyncio.wait((listening, speaking), return_when=asyncio.FIRST_COMPLETED)
@@ -151,8 +144,3 @@ class _Session:
             raise error
         self._call.outcome.is_complete = True
         self._line.finish(ended.code, ended.reason)
-
-
-def unreachable() -> RunestoneError:
-    """No replica can be asked."""
-    return RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
