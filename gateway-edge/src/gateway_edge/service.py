@@ -94,6 +94,7 @@ async def build(runtime: Runtime) -> None:
             path=RESPONSES,
             open=open_responses(messages, lambda: ways.current.policy.settings.edge),
             answers_http=True,
+            is_probed=True,
         ),
     )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
