@@ -134,6 +134,17 @@ async def test_messages_pass_as_they_are_both_ways(stage: Stage, provider: FakeR
     assert heard == [*said, b"\x00\xff" * 1000]
 
 
+async def test_sound_may_come_in_more_pieces_than_other_sockets_take(stage: Stage, provider: FakeRealtime) -> None:
+    """A file that is sent as fast as it can be is no flood: it waits for whoever reads it."""
+    pieces = [json.dumps({"type": "input_audio_buffer.append", "audio": str(n)}) for n in range(500)]
+    async with stage.connect("rt/echo") as socket:
+        await read(socket)
+        for piece in pieces:
+            await socket.send(piece)
+        async with asyncio.timeout(PATIENCE):
+            assert [await socket.recv() for _ in pieces] == pieces
+
+
 async def test_a_browsers_key_comes_as_a_subprotocol(stage: Stage, provider: FakeRealtime) -> None:
     http = stage.mesh.about["http"]
     url = f"ws://{http['host']}:{http['port']}/v1/realtime?model=rt/echo"

@@ -109,8 +109,15 @@ async def build(runtime: Runtime) -> None:
             path=RESPONSES,
             open=open_responses(messages, lambda: ways.current.policy.settings.edge),
             answers_http=True,
+            is_probed=True,
         ),
-        Place(path=REALTIME, open=Realtime(messages).open, subprotocols=("realtime",)),
+        Place(
+            path=REALTIME,
+            open=Realtime(messages).open,
+            subprotocols=("realtime",),
+            is_probed=True,
+            is_paced=False,
+        ),
     )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))

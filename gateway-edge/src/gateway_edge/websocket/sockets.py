@@ -8,13 +8,13 @@ from chassis.errors import RunestoneError
 from chassis.logs import Logger
 from chassis.metrics import Metrics
 from gateway_edge.policy import Policy
+from gateway_edge.websocket.codes import GOING_AWAY, LEAST_OWN, RESTARTING
 from gateway_edge.websocket.socket import WebSocket
 from gateway_edge.websocket.traffic import Traffic
 
 BATCHES = 10
 STAGGER = 0.5  # of the grace, over which the batches are spread: clients that all come back at once find nobody ready
 LONGEST_STAGGER = 2.5  # seconds; a client is back within five
-RESTARTING, GOING_AWAY = 1012, 1001
 LAST_WORDS = 0.5  # seconds that a peer may take to answer the last close frame
 
 
@@ -55,7 +55,7 @@ class OpenSockets:
     def remove(self, socket: WebSocket, code: int) -> None:
         """It is closed. Clients may choose codes from 3000: those are counted as one."""
         self._open.discard(socket)
-        self._closes.labels(socket.path, code if code < 3000 else "3000-4999").inc()
+        self._closes.labels(socket.path, code if code < LEAST_OWN else "3000-4999").inc()
         if not self._open:
             self._empty.set()
 
