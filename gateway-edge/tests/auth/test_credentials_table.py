@@ -53,6 +53,7 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
         policy = Policy.of(Snapshot("v", Settings(tenants=tenants, authentication=authentication)), clock.time())
         unused: Any = None
         peers = Peers(
+            replicas=unused,
             models=unused,
             provider=unused,
             near=unused,
@@ -60,6 +61,9 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
             uses=unused,
             claims=unused,
             places=unused,
+            stream_notes=unused,
+            flights=unused,
+            copies=unused,
             nonces=nonces,
             key_sources=KeySources(clock, spawn, get_logger("edge")),
             leases=unused,

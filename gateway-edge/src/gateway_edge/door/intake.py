@@ -1,7 +1,9 @@
-"""How long a call may take: the client's own bound."""
+"""What a request says of how its call is run: for how long, and whether it may outlive its connection."""
 
 from collections.abc import Mapping
 
+RESUMABLE = "x-runestone-resumable"  # `1`: the stream is to go on while its client is away
+BACKGROUND = b'"background"'  # OpenAI's member of a response that may do so, too
 TIMEOUT_HEADER = "x-runestone-timeout-ms"
 MOST_DIGITS = 9
 
