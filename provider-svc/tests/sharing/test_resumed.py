@@ -39,7 +39,7 @@ async def test_who_comes_back_to_a_full_ring_having_seen_all_of_it_lets_reading_
 
 
 async def leave_early(tower):
-    began = tower.hear("c", resume=LONG)
+    began = tower.hear("c", resume=LONG, pause=LONG)
     await tower.settle()
     tower.upstreams[0].play(Begun(200), A)
     await tower.settle()
@@ -73,12 +73,19 @@ async def test_a_call_that_was_ended_by_itself_has_no_window_where_others_go_on(
 async def test_stopping_with_nobody_there_closes_the_socket_and_leaves_no_timer(open_tower):
     tower = open_tower()
     await leave_early(tower)
+    tower.pause("c")
     assert tower.flights.left == 1
+    assert find_timers()
     await tower.flights.stop(0)
     assert tower.upstreams[0].is_closed
     assert tower.flights.left == 0
     heard = tower.attach("c")
     await tower.until_over(heard)
     assert heard.reason == "UNAVAILABLE"
-    loop = asyncio.get_running_loop()
-    assert not [timer for timer in loop._scheduled if not timer.cancelled() and "provider_svc" in repr(timer)]
+    assert not find_timers()
+
+
+def find_timers():
+    """Those of windows that would still go off."""
+    timers = asyncio.get_running_loop()._scheduled
+    return [timer for timer in timers if not timer.cancelled() and "Windows._end" in repr(timer)]
