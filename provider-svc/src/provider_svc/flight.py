@@ -108,7 +108,11 @@ class Flight:
     @property
     def resume_window(self) -> float:
         """The longest of those whom it answers, in seconds; 0 where nobody may come back."""
-        return max((call.resume_window for call in self.audience.calls), default=0.0)
+        longest = 0.0
+        for call in self.audience.calls:
+            if call.resume_window:
+                longest = max(longest, call.resume_window)
+        return longest
 
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""
@@ -139,7 +143,8 @@ class Flight:
     def detach(self, call: Call) -> None:
         """The subscriber that began `call` only looks on from now on; nothing when it is gone, or does already."""
         for follower in self.audience.list_followers(call):
-            if follower.has_begun_the_call and self.audience.unseat(follower):
+            if follower.has_begun_the_call and not follower.is_watching:
+                self.audience.unseat(follower)
                 follower.only_watch()
                 self.audience.seat(follower)
                 self._note_left(call)

@@ -1,0 +1,91 @@
+"""Calls that are come back to, step by step, over upstream calls that the test plays itself."""
+
+import asyncio
+
+from provider_svc.provider import Begun, Chunk
+
+A = Chunk(b"data: a\n\n", (9,))
+LONG, SHORT = 60.0, 0.01  # seconds
+
+
+async def test_who_only_looks_on_is_never_told_to_settle_and_the_next_that_follows_is(tower):
+    began = tower.hear("c", resume=LONG)
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A)
+    await tower.settle()
+    watching = tower.attach("c", is_watching=True)
+    await began.leave()
+    tower.upstreams[0].play(None)
+    await tower.until_over(watching)
+    assert (watching.kinds[-1], watching.settles) == ("completed", False)
+    for settles in (True, False):
+        heard = tower.attach("c")
+        await tower.until_over(heard)
+        assert (heard.body, heard.settles) == (A.body, settles)
+
+
+async def test_who_comes_back_to_a_full_ring_having_seen_all_of_it_lets_reading_go_on(open_tower):
+    """There is nothing for him to read that would make room."""
+    tower = open_tower(ring=18, window=100)
+    await leave_early(tower)
+    tower.upstreams[0].play(A, A, A, None)
+    await tower.settle()
+    read = tower.count_events("c")
+    assert read == 2
+    heard = tower.attach("c", after_seq=read)
+    await tower.until_over(heard)
+    assert heard.body == A.body * 2
+    assert heard.kinds[-1] == "completed"
+
+
+async def leave_early(tower):
+    began = tower.hear("c", resume=LONG, pause=LONG)
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A)
+    await tower.settle()
+    await began.leave()
+
+
+async def test_an_answer_that_is_whole_and_paused_is_told_of_no_longer_than_its_window(tower):
+    unread = tower.ask("c", pause=SHORT)
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A, None)
+    await tower.settle()
+    tower.pause("c")
+    heard = tower.listen(unread)
+    await tower.until_over(heard)
+    assert heard.reason == "DEADLINE_EXCEEDED"
+    assert heard.events[-1].failed.last_seq == heard.body.count(b"\n\n")
+
+
+async def test_a_call_that_was_ended_by_itself_has_no_window_where_others_go_on(tower):
+    """Its last subscription leaves a flight that is no longer its own."""
+    gone, other = tower.hear("gone", resume=LONG), tower.hear("other")
+    await tower.settle()
+    tower.stop_call("gone")
+    await tower.until_over(gone)
+    assert (gone.reason, tower.flights.left) == ("CANCELLED", 0)
+    tower.upstreams[0].play(Begun(200), A, None)
+    await tower.until_over(other)
+    assert other.kinds[-1] == "completed"
+
+
+async def test_stopping_with_nobody_there_closes_the_socket_and_leaves_no_timer(open_tower):
+    tower = open_tower()
+    await leave_early(tower)
+    tower.pause("c")
+    assert tower.flights.left == 1
+    assert find_timers()
+    await tower.flights.stop(0)
+    assert tower.upstreams[0].is_closed
+    assert tower.flights.left == 0
+    heard = tower.attach("c")
+    await tower.until_over(heard)
+    assert heard.reason == "UNAVAILABLE"
+    assert not find_timers()
+
+
+def find_timers():
+    """Those of windows that would still go off."""
+    timers = asyncio.get_running_loop()._scheduled
+    return [timer for timer in timers if not timer.cancelled() and "Windows._end" in repr(timer)]
