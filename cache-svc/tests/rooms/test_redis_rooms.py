@@ -133,6 +133,28 @@ async def test_lost_rooms_are_found_out_by_the_next_change_too(medium):
         await edge.until(lambda: edge.watches > 1 and know_the_same(edge)())
 
 
+async def test_leases_that_were_lost_alone_are_found_out_and_mended(medium):
+    """Evicted, say: without its lease an edge's members would stay for ever, or go while it watches."""
+    one, other = await medium.make()
+    async with edge_of(one, "edge-1") as edge:
+        await edge.enter("anna")
+        await rounds(one, 2)
+        await other._script._client.ask("DEL", leases_of(SHARD))
+        await edge.until(lambda: edge.watches > 1 and know_the_same(edge)())
+        assert await other._script._client.ask("ZSCORE", leases_of(SHARD), name_lease(ROOM, "edge-1"))
+
+
+async def test_an_edge_that_renewed_meanwhile_keeps_its_members(medium):
+    """Two replicas may find the same lease over, and its edge come back before one of them ends it."""
+    (one,) = await medium.make(count=1)
+    async with watching(one, ROOM, "edge-1") as view:
+        await one.enter(ROOM, presence("anna", "edge-1"))
+        await one._script.expel(ROOM, "edge-1")
+        position = await one.publish(ROOM, b"end", is_kept=True, request_id="")
+        await view.until(lambda: position in view.said)
+        assert set(view.members) == {"anna"}
+
+
 async def test_flushed_scripts_cost_nothing(medium):
     one, other = await medium.make()
     async with watching(other, ROOM) as view:
