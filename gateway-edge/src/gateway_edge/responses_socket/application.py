@@ -100,7 +100,7 @@ class ResponsesSocket:
     def closed(self, code: int, reason: str) -> None:  # noqa: ARG002  an application's signature
         """Turns that run are cancelled down to the provider's socket."""
         self._timer.cancel()
-        self._lanes.cancel()
+        self._lanes.end()
 
     async def _run(self, turn: Turn) -> None:
         message = Message(
