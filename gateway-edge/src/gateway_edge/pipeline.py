@@ -33,6 +33,7 @@ from gateway_edge.middleware.choose import Choose
 from gateway_edge.middleware.find_stored import FindStored
 from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
+from gateway_edge.middleware.know_caller import KnowCaller
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.preflight import Preflight
 from gateway_edge.middleware.publish_openapi import PublishOpenApi
@@ -116,7 +117,8 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
         ("*", "*"): refusal,
     }
     messages = {**{("POST", path): inner for path in ENDPOINTS}, **dict.fromkeys(STORED, inner_stored)}
-    return Ways(policy, preflight | paths, inner, messages)
+    handshake = Pipeline([identify, standing.admit, KnowCaller()])
+    return Ways(policy, preflight | paths, inner, messages, handshake)
 
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:

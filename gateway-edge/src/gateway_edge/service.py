@@ -9,7 +9,7 @@ from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
-from gateway_edge.door.listener import HttpListener
+from gateway_edge.door.listener import Draining, HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
@@ -28,6 +28,9 @@ from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.websocket.door import SocketDoor
+from gateway_edge.websocket.place import lay_places
+from gateway_edge.websocket.sockets import OpenSockets
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
@@ -79,18 +82,22 @@ async def build(runtime: Runtime) -> None:
     door = Door(
         lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
+    sockets = OpenSockets(runtime.metrics, runtime.log)
+    socket_door = SocketDoor(lay_places(), door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
+    runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
         lambda: runtime.snapshots.current.settings.edge.protection,
         lambda: ways.current.policy.proxies,
         runtime.metrics,
         raise_descriptor_limit(),
     )
-    listener = await runtime.open(HttpListener(door, running, settings, bounds))
-    runtime.on_stop(listener.drain)
+    listener = await runtime.open(HttpListener(socket_door.handle, settings.http, bounds, repeat=door.repeat))
+    socket_listener = await runtime.open(HttpListener(socket_door.handle_alone, settings.websocket, bounds))
+    runtime.on_stop(Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)
-    runtime.log.debug("listening", port=listener.port, worker=settings.worker)
+    runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

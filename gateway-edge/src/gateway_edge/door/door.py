@@ -46,7 +46,7 @@ class Door:
         """Answers one request."""
         ways = self._ways()
         way = ways.find(request.method, request.path)
-        call, reply = self._open_call(request, connection, way, ways.policy)
+        call, reply = self.open_call(request, connection, way, ways.policy)
         answering = _refuse(request.fault) if request.fault else way.pipeline(call)
         await self._running.run(call, reply, way.path, "server", answering)
         if request.segment and call.given is not None and ways.policy.authority.knows(call.caller):
@@ -56,7 +56,8 @@ class Door:
         """The answer to a request that was answered before out of copies; None where it has to be handled."""
         return self._repeats.answer(segment, client_address, self._ways().recipes)
 
-    def _open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
+    def open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
+        """A call of a request, with the reply that answers it; its context is bound."""
         edge = policy.settings.edge
         received_at = self._clock.monotonic()
         trace = self._tracing.begin(request.headers.get("traceparent"))

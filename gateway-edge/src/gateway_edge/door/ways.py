@@ -17,6 +17,7 @@ from gateway_edge.policy import Policy
 from gateway_edge.repeats.recipes import Recipes
 
 ANY = ("*", "*")
+NOBODY_ANSWERS = Pipeline([])
 MODEL = "/v1/models/"
 
 
@@ -38,7 +39,8 @@ Table = Mapping[tuple[str, str], Way]
 class Ways:
     """The ways of one policy. Paths are known with and without `/v1`, and as Azure's clients write them; in `table`, by method and
     path, `*` stands for any. `inner` is that of the edge's own calls: it stands beside the table, so that no request can come upon
-    it; so do those of `messages`, by method and path as well, which are for calls whose caller is known already. `recipes` are for requests that were answered under it before."""
+    it; so do those of `messages`, by method and path as well, which are for calls whose caller is known already. `handshake` finds out
+    whose a connection is that is to carry such. `recipes` are for requests that were answered under it before."""
 
     def __init__(
         self,
@@ -46,9 +48,11 @@ class Ways:
         pipelines: Mapping[tuple[str, str], Pipeline],
         inner: Pipeline,
         messages: Mapping[tuple[str, str], Pipeline] = MappingProxyType({}),
+        handshake: Pipeline = NOBODY_ANSWERS,
     ) -> None:
         self.policy = policy
         self.inner = inner
+        self.handshake = handshake
         self.recipes = Recipes()
         self.table: Table = {key: _way(key[1], way) for key, way in pipelines.items()}
         self._messages: Table = {key: _way(key[1], way) for key, way in messages.items()}
