@@ -2,11 +2,16 @@
 
 import asyncio
 
+from chassis.config.schema import WebSocketDoor
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.channels.control import Unsteered
+from gateway_edge.channels.door import ChannelsDoor
+from gateway_edge.channels.session_topic import SessionTopics
+from gateway_edge.channels.streams import Asking
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
 from gateway_edge.door.listener import Draining, HttpListener
@@ -15,6 +20,7 @@ from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
+from gateway_edge.messages.calls import MessageCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
@@ -83,7 +89,12 @@ async def build(runtime: Runtime) -> None:
         lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
-    socket_door = SocketDoor(lay_places(), door, lambda: ways.current, running, sockets)
+    calls = MessageCalls(
+        lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+    )
+    socket_door = SocketDoor(
+        lay_places(_open_channels(runtime, calls).place), door, lambda: ways.current, running, sockets
+    )
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
@@ -98,6 +109,16 @@ async def build(runtime: Runtime) -> None:
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)
     runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
+
+
+def _open_channels(runtime: Runtime, calls: MessageCalls) -> ChannelsDoor:
+    """Phoenix Channels, and what can be joined there."""
+
+    def bounds() -> WebSocketDoor:
+        return runtime.snapshots.current.settings.edge.websocket
+
+    asking = Asking(calls=calls, control=Unsteered(), door=bounds, spawn=runtime.spawn, log=runtime.log)
+    return ChannelsDoor({"session": SessionTopics(asking)}, bounds, clock=runtime.clock, log=runtime.log)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

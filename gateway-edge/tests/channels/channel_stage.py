@@ -17,7 +17,7 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
-from gateway_edge.channels.streams import Means
+from gateway_edge.channels.streams import Asking
 from gateway_edge.door.running import LastReply
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.messages.calls import MakeReply
@@ -102,7 +102,7 @@ class FakeControl:
         self.known: set[str] = set()
         self.error: RunestoneError | None = None
 
-    async def control(self, tenant: str, stream_id: str, action: int) -> object:
+    async def control(self, tenant: str, stream_id: str, action: int, *, pause_window: float) -> object:
         self.asked.append((tenant, stream_id, action))
         if self.error:
             raise self.error
@@ -125,7 +125,7 @@ class Stage:
         self.background: set[asyncio.Task[None]] = set()
         door = WebSocketDoor(**bounds)
         logger = structlog.wrap_logger(None, processors=[self._keep])
-        means = Means(calls=self.calls, control=self.control, door=lambda: door, spawn=self._spawn, log=logger)
+        means = Asking(calls=self.calls, control=self.control, door=lambda: door, spawn=self._spawn, log=logger)
         opened = ChannelsDoor(kinds or {"session": SessionTopics(means)}, lambda: door, clock=self.clock, log=logger)
         self.connection = opened.open(self.socket)
 

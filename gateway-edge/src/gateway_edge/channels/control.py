@@ -4,6 +4,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from chassis.errors import Reason, RunestoneError
 from runestone.provider.v1.provider_pb2 import ControlRequest
 
 Action = Literal["pause", "resume", "cancel"]
@@ -25,5 +26,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Control(Protocol):
     """Reaches a tenant's streams wherever they run."""
 
-    async def control(self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType") -> object:
-        """Raises NOT_FOUND where that tenant has no such stream, UNAVAILABLE when it cannot be reached."""
+    async def control(
+        self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType", *, pause_window: float
+    ) -> object:
+        """A pause ends with its stream after `pause_window` seconds. Raises NOT_FOUND where that tenant has no such stream, UNAVAILABLE when
+        it cannot be reached."""
+
+
+class Unsteered:
+    """Reaches none."""
+
+    async def control(self, *_about: object, pause_window: float) -> object:  # noqa: ARG002  a Control's signature
+        raise RunestoneError(Reason.NOT_FOUND, "there is no such stream")

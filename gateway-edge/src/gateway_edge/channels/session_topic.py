@@ -6,7 +6,7 @@ import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel, Joined, Payload
-from gateway_edge.channels.streams import Means, Streams
+from gateway_edge.channels.streams import Asking, Streams
 
 LONGEST_NAME, LONGEST_ID = 128, 128
 MOST_SEQ = 2**53
@@ -25,7 +25,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class SessionTopics:
     """Opens sessions. The name is the client's own: nobody else can join what it joined."""
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Asking) -> None:
         self._means = means
 
     async def __call__(self, channel: Channel, payload: Payload) -> Joined:

@@ -23,6 +23,10 @@ from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.message import Message
 
 CANCELLED = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
+STOPPING = RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
+TOO_MANY = RunestoneError(
+    Reason.RATE_LIMITED, "this connection has as many streams running as it may", code="too_many_streams"
+)
 
 
 class Calls(Protocol):
@@ -32,7 +36,7 @@ class Calls(Protocol):
         """Answers `message` through the reply that is made for its call's id."""
 
 
-class Means(Struct, frozen=True, kw_only=True):
+class Asking(Struct, frozen=True, kw_only=True):
     """What channels that ask models need, one for the process. `spawn` runs what outlives a channel."""
 
     calls: Calls
@@ -63,7 +67,7 @@ class Streams:
     """Runs calls for `channel`, as many at a time as its connection may. `traceparent` is that of its join: calls whose messages have none are
     part of that trace. When the channel ends its calls are cancelled, of which those that can be resumed go on elsewhere."""
 
-    def __init__(self, channel: Channel, means: Means, traceparent: str = "") -> None:
+    def __init__(self, channel: Channel, means: Asking, traceparent: str = "") -> None:
         self._channel = channel
         self._means = means
         self._traceparent = traceparent
@@ -102,8 +106,7 @@ class Streams:
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], fail: Callable[[RunestoneError], None]) -> None:
         slots = self._channel.streams
         if not slots.take():
-            message = "this connection has as many streams running as it may"
-            fail(RunestoneError(Reason.RATE_LIMITED, message, code="too_many_streams"))
+            fail(STOPPING if slots.is_shut else TOO_MANY)
             return
         task = self._channel.spawn(work())
         task.add_done_callback(lambda _task: slots.give_back())  # also of one that was cancelled before it ran
@@ -187,7 +190,7 @@ class Streams:
         if stream is not None:
             _hold(stream.gate, order.action)
         try:
-            await self._means.control.control(self._channel.session.tenant, order.stream_id, ACTIONS[order.action])
+            await self._control(order.stream_id, order.action)
         except RunestoneError as error:
             if not self._steer_here(stream, order.action, error):
                 answer.error(error)
@@ -208,10 +211,14 @@ class Streams:
 
     async def _cancel_elsewhere(self, stream_id: str) -> None:
         try:
-            await self._means.control.control(self._channel.session.tenant, stream_id, ACTIONS["cancel"])
+            await self._control(stream_id, "cancel")
         except RunestoneError as error:
             if error.reason is not Reason.NOT_FOUND:  # it ended, or had not begun: then it ended with its channel
                 self._means.log.warning("stream not cancelled", stream=stream_id, reason=error.reason)
+
+    async def _control(self, stream_id: str, action: Action) -> None:
+        tenant, pause_window = self._channel.session.tenant, self._means.door().pause_window
+        await self._means.control.control(tenant, stream_id, ACTIONS[action], pause_window=pause_window)
 
     def _make_gate(self) -> Gate:
         return Gate(self._means.door().pause_window)
