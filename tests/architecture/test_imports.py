@@ -78,7 +78,7 @@ HEARTS = {
         "websocket/reading.py",
         "websocket/terms.py",
     ],
-    "cache_svc": ["hints/topic.py"],
+    "cache_svc": ["hints/topic.py", "streams/copy.py", "streams/writing.py"],
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [

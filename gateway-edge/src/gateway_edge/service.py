@@ -3,12 +3,12 @@
 import asyncio
 
 from chassis.config.schema import WebSocketDoor
+from chassis.errors import RunestoneError
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
-from gateway_edge.channels.control import Unsteered
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
 from gateway_edge.channels.streams import Asking
@@ -34,6 +34,8 @@ from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.streams.control import Streams
+from gateway_edge.streams.opening import open_streams
 from gateway_edge.websocket.door import SocketDoor
 from gateway_edge.websocket.place import lay_places
 from gateway_edge.websocket.sockets import OpenSockets
@@ -63,12 +65,14 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
+    streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        streams=streams,
         rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
@@ -86,15 +90,25 @@ async def build(runtime: Runtime) -> None:
         )
     )
     door = Door(
-        lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current,
+        running,
+        streams.running,
+        repeats,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
     calls = MessageCalls(
-        lambda: ways.current, running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current,
+        running,
+        streams.running,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
     )
-    socket_door = SocketDoor(
-        lay_places(_open_channels(runtime, calls).place), door, lambda: ways.current, running, sockets
-    )
+    channels = _open_channels(runtime, calls, streams.control, running)
+    socket_door = SocketDoor(lay_places(channels.place), door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
@@ -111,13 +125,16 @@ async def build(runtime: Runtime) -> None:
     runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
 
 
-def _open_channels(runtime: Runtime, calls: MessageCalls) -> ChannelsDoor:
+def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, running: RunningCalls) -> ChannelsDoor:
     """Phoenix Channels, and what can be joined there."""
 
     def bounds() -> WebSocketDoor:
         return runtime.snapshots.current.settings.edge.websocket
 
-    asking = Asking(calls=calls, control=Unsteered(), door=bounds, spawn=runtime.spawn, log=runtime.log)
+    def end(call_id: str, error: RunestoneError) -> None:
+        running.end_where(lambda call: call.id == call_id, error)
+
+    asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
     return ChannelsDoor({"session": SessionTopics(asking)}, bounds, clock=runtime.clock, log=runtime.log)
 
 

@@ -4,7 +4,6 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from chassis.errors import Reason, RunestoneError
 from runestone.provider.v1.provider_pb2 import ControlRequest
 
 Action = Literal["pause", "resume", "cancel"]
@@ -31,10 +30,3 @@ class Control(Protocol):
     ) -> object:
         """A pause ends with its stream after `pause_window` seconds. Raises NOT_FOUND where that tenant has no such stream, UNAVAILABLE when
         it cannot be reached."""
-
-
-class Unsteered:
-    """Reaches none."""
-
-    async def control(self, *_about: object, pause_window: float) -> object:  # noqa: ARG002  a Control's signature
-        raise RunestoneError(Reason.NOT_FOUND, "there is no such stream")

@@ -9,6 +9,7 @@ from chassis.snapshots import Editions, Snapshot
 from gateway_edge.endpoints.endpoint import Endpoint
 from gateway_edge.endpoints.spellings import read_spelling
 from gateway_edge.endpoints.stored import RESPONSES, TEMPLATES, find_template
+from gateway_edge.endpoints.streams import STEERED, STREAM, find_stream_template
 from gateway_edge.endpoints.table import CHAT, ENDPOINTS
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.endpoints.voices import OPENAI
@@ -77,13 +78,15 @@ def _find_named(table: Table, method: str, versioned: str) -> Way | None:
     named = read_spelling(versioned)
     if named.path.startswith(MODEL) and named.path != MODEL:
         return table.get((method, f"{MODEL}{{id}}"))
-    if template := find_template(named.path):
+    if template := find_template(named.path) or find_stream_template(named.path):
         return table.get((method, template))
     way = table.get((method, named.path))
     return replace(way, model=named.model) if way is not None and named.model else way
 
 
 def _way(path: str, pipeline: Pipeline) -> Way:
+    if ("POST", path) in STEERED:
+        return Way(STREAM, pipeline)
     endpoint = ENDPOINTS.get(RESPONSES if path in TEMPLATES else path)
     return Way(path, pipeline) if endpoint is None else Way(path, pipeline, endpoint, endpoint.voice)
 
