@@ -19,7 +19,8 @@ from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServi
 
 FOLDER = Path(__file__).parent / "phoenix"
 PATIENCE = 50.0
-EDGE = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
+PORTS = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
+EDGE = {"workers": 2, "drain": {"grace": "1s"}, **PORTS}
 
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (FOLDER / "node_modules").exists(),

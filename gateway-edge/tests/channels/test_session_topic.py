@@ -388,6 +388,20 @@ async def test_binary_message_is_the_request_itself():
     assert json.loads(stage.calls.seen[0].body) == REQUEST | {"stream": True}
 
 
+async def test_stream_that_ends_with_the_process_is_left_for_its_client_to_come_back_to():
+    async def stop(reply: LastReply, outcome: Outcome) -> None:
+        await reply.write(event(1))
+        stage.connection.drain()
+        raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping")
+
+    stage = Stage(stop)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    await stage.wait(lambda: [stage.socket.closed_with] if stage.socket.closed_with else [])
+    assert stage.socket.closed_with == (1012, "the gateway restarts")
+    assert stage.events("stream:error") == stage.events("stream:complete") == []
+
+
 async def test_draining_lets_what_runs_end_and_nothing_else_begin():
     """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer."""
     go_on = asyncio.Event()
