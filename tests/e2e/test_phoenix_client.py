@@ -77,7 +77,7 @@ async def play(file: str, scenario: str, port: int, do: Callable[[str], None] | 
 @pytest.mark.parametrize("scenario", list_scenarios("channels.mjs"))
 async def test_a_page_uses_channels(mesh: Mesh, scenario: str) -> None:
     async with FakeProvider(port=mesh.fake_port):
-        await play("channels.mjs", scenario, mesh.about["http"]["port"])
+        await play("channels.mjs", scenario, mesh.about["websocket"]["port"])
 
 
 @pytest.mark.parametrize("scenario", list_scenarios("restarts.mjs"))
