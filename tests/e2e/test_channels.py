@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 import pytest_asyncio
@@ -17,7 +18,7 @@ EDGE = {
     "workers": 2,
     "http": {"port": 0},
     "admin": {"port": 0},
-    "websocket": {"port": 0, "heartbeat_interval": "1s"},
+    "websocket": {"port": 0, "heartbeat_interval": "1s", "slow_consumer_timeout": "2s"},
     "grpc": {"port": 0},
 }
 LONGER_THAN_BUFFERS = "fake/huge=64KiB,repeat=1024"  # 64 MiB
@@ -269,6 +270,48 @@ async def test_client_that_is_silent_is_closed_and_one_with_heartbeats_is_not(me
                 await asyncio.sleep(0.1)
         assert silent.socket.close_code == 1001
         assert await alive.push("phoenix", "heartbeat", {}) == {}
+
+
+async def test_what_is_asked_is_part_of_the_trace_that_the_join_named(mesh: Mesh, fake: FakeProvider) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    async with connected(mesh.about["http"]["port"], ACME) as client:
+        await client.join(TOPIC, traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+        answer = await client.push(TOPIC, "chat:message", ask("fake/words=1"))
+    assert trace_id in mesh.audit(answer["runestone"]["request_id"]).traceparent
+    assert trace_id in (await fake.exchange()).headers.get("traceparent", trace_id)
+
+
+async def test_client_that_does_not_read_holds_the_provider_back_is_closed_and_comes_back(
+    mesh: Mesh, fake: FakeProvider
+) -> None:
+    port = mesh.about["http"]["port"]
+    async with connected(port, ACME) as client:
+        await client.join(TOPIC)
+        stream_id = (await client.push(TOPIC, "chat:stream", ask(LONGER_THAN_BUFFERS)))["stream_id"]
+        await client.event("stream:chunk", count=3)
+        client.socket.transport.pause_reading()
+        exchange = await fake.exchange()
+        await exchange.wait_still()
+        assert not exchange.over.is_set()
+        await wait_until_closed(mesh)
+        client.socket.transport.resume_reading()
+        await client.socket.wait_closed()
+        frames = client.frames
+    async with connected(port, ACME) as client:
+        await client.join(TOPIC, resume={stream_id: follow(frames).last[stream_id]})
+        await client.event("stream:complete")
+        assert len(follow(frames + client.frames).chunks[stream_id]) > 1024
+    assert fake.requests == 1
+
+
+async def wait_until_closed(mesh: Mesh) -> None:
+    """Until an edge says that it closed a socket with 1013."""
+    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{mesh.admin_url}/metrics") as answer:
+                if 'code="1013"' in await answer.text():
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_no_frame_is_closed_with_a_reason(mesh: Mesh, client: ChannelClient):

@@ -60,7 +60,7 @@ class Delivery:
         self._is_over = True
         if not self._is_admitted and self._answer is not None:
             self._answer.error(error)
-        elif error.reason is Reason.UNAVAILABLE and self._channel.streams.is_shut:
+        elif error.reason is Reason.UNAVAILABLE and self._channel.streams.is_draining:
             return
         elif error.reason is Reason.CANCELLED:
             self._channel.push("stream:cancelled", write_stream(self._stream_id))
