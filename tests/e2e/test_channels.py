@@ -1,7 +1,10 @@
 """Channels against the whole mesh: streams, whole answers, errors, control, and coming back."""
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +26,8 @@ EDGE = {
 }
 LONGER_THAN_BUFFERS = "fake/huge=64KiB,repeat=1024"  # 64 MiB
 TOPIC = "session:a"
+ROOT = Path(__file__).parents[2]
+NODE = ROOT / "tests/e2e/phoenix"
 
 
 @pytest.fixture(scope="module")
@@ -329,3 +334,40 @@ async def test_other_versions_are_refused_at_the_handshake(mesh: Mesh):
             await websockets.connect(address, additional_headers={"authorization": f"Bearer {ACME}"})
         assert refused.value.response.status_code == 403
         assert b"vsn=2.0.0" in refused.value.response.body
+
+
+async def test_examples_of_the_documentation_run_as_they_stand(mesh: Mesh) -> None:
+    text = (ROOT / "docs/channels.md").read_text().replace("127.0.0.1:4003", f"127.0.0.1:{mesh.about['http']['port']}")
+    (script,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    said = await run_script([sys.executable, "-"], f"KEY = {ACME!r}\n{script}")
+    assert "stream:started" in said and "stream:complete" in said.splitlines()[-1]
+
+
+@pytest.mark.skipif(not (NODE / "node_modules").exists(), reason="node and npm are needed, and `make node`")
+async def test_example_of_a_page_runs_as_it_stands(mesh: Mesh) -> None:
+    text = (ROOT / "docs/channels.md").read_text().replace("127.0.0.1:4003", f"127.0.0.1:{mesh.about['http']['port']}")
+    (script,) = re.findall(r"^```js\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    around = f"""
+        import WebSocket from "ws"
+        const key = {ACME!r}, show = text => process.stdout.write(text)
+        const page = setInterval(() => Object.keys(positions).length || started && process.exit(0), 10)
+        let started = false
+        {script.replace("{params:", "{transport: WebSocket, params:")}
+        channel.on("stream:complete", () => {{ started = true }})
+    """
+    said = await run_script(["node", "--input-type=module"], around)
+    assert "it is req_" in said and len(said.split()) > 5
+
+
+async def run_script(command: list[str], script: str) -> str:
+    """What a script says that is read from standard input; in the folder of the JavaScript client."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=NODE)
+    try:
+        async with asyncio.timeout(20):
+            said, complaints = await process.communicate(script.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, complaints.decode()
+    return said.decode()
