@@ -284,6 +284,16 @@ async def test_pause_that_nobody_could_be_told_of_does_not_hold():
     stage.lose()
 
 
+async def test_stream_is_cancelled_where_it_was_asked_also_when_nobody_else_can_be_told():
+    stage = Stage(go_on_forever)
+    stage.control.error = RunestoneError(Reason.UNAVAILABLE, "away")
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    reply = await stage.push("stream:control", {"stream_id": "req_1", "action": "cancel"}, "3")
+    assert reply["status"] == "ok"
+    assert await stage.event("stream:cancelled") == [{"stream_id": "req_1"}]
+
+
 async def test_lost_connection_leaves_its_streams_and_leaving_cancels_them():
     """Whoever leaves is done; whoever is lost may come back."""
     lost, left = Stage(go_on_forever), Stage(go_on_forever)
