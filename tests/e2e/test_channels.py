@@ -19,7 +19,7 @@ from real_mesh import ACME, LIMITED, OTHER, Mesh, mesh_running
 
 EDGE = {
     "workers": 2,
-    "http": {"port": 0},
+    "http": {"port": 0, "max_body": "1MiB"},
     "admin": {"port": 0},
     "websocket": {"port": 0, "heartbeat_interval": "1s", "slow_consumer_timeout": "2s"},
     "grpc": {"port": 0},
@@ -325,6 +325,47 @@ async def test_what_is_no_frame_is_closed_with_a_reason(mesh: Mesh, client: Chan
     assert (client.socket.close_code, client.socket.close_reason) == (
         1008, "a frame is [join_ref, ref, topic, event, payload]",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('["1","2","session:a","e",' + "[" * 200_000, 1008),
+        ('["1","2","session:a","chat:message",{"request":{"model":"\\ud800"}}]', 1008),
+        ('["1","2","session:a","chat:message",{"request":NaN}]', 1008),
+        (f'["1","2","session:{"a" * 300}","phx_join",{{}}]', 1008),
+        (b"\x00\xff\xff\xff\xffshort", 1008),
+        (b"", 1008),
+    ],
+)
+async def test_frames_that_are_meant_to_hurt_close_their_connection_alone(
+    mesh: Mesh, fake: FakeProvider, client: ChannelClient, message: str | bytes, code: int
+) -> None:
+    async with connected(mesh.about["http"]["port"], ACME) as other:
+        await other.join(TOPIC)
+        await client.socket.send(message)
+        await client.socket.wait_closed()
+        assert client.socket.close_code == code
+        assert (await other.push(TOPIC, "chat:message", ask("fake/words=1")))["choices"]
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        '{"model":"fake/words=1","model":"fake/words=2","messages":[]}',
+        '{"model":"fake/words=1","messages":' + "[" * 150 + "]" * 150 + "}",
+        '{"model":"fake/words=1","messages":[{"role":"user","content":"' + "x" * 2_000_000 + '"}]}',
+        "[]",
+        "null",
+    ],
+    ids=["twice", "deep", "huge", "list", "null"],
+)
+async def test_questions_that_are_meant_to_hurt_are_refused(client: ChannelClient, request_body: str) -> None:
+    for event in ("chat:stream", "chat:message"):
+        await client.socket.send(f'["1","{event}","{TOPIC}","{event}",{{"request":{request_body}}}]')
+        with pytest.raises(RefusedError) as refused:
+            await client.answer(event)
+        assert refused.value.response["status"] in {400, 413}
 
 
 async def test_other_versions_are_refused_at_the_handshake(mesh: Mesh):
