@@ -30,7 +30,16 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 
 test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+
+# Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
+NODE_FOLDERS := tests/e2e/phoenix
+.PHONY: node
+node: $(NODE_FOLDERS:%=%/node_modules/.installed)  ## Installs what the tests of clients in JavaScript need
+
+%/node_modules/.installed: %/package-lock.json
+	@cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
 
 # What the checks need beside what the tests need.
 .PHONY: checkers
@@ -62,7 +71,7 @@ meters: $(UV)-$(UV_VERSION)
 	@$(SYNC) --group bench
 
 # What is measured by itself, each a table of its own in bench/README.md.
-BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams idle_sockets
+BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams idle_sockets channel_streams
 bench: meters  ## Measures the cost of a call (PEERS=1 beside others, PARTS=1 also its parts, WRITE=1 rewrites the tables, ROUNDS=n)
 	.venv/bin/python -m bench
 	@$(if $(PARTS),for part in $(BENCH_PARTS); do echo "== $$part"; .venv/bin/python -m bench.$$part || exit 1; done)

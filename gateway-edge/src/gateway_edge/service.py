@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from chassis.config.schema import WebSocketDoor
+from chassis.errors import RunestoneError
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.channels.door import ChannelsDoor
+from gateway_edge.channels.session_topic import SessionTopics
+from gateway_edge.channels.streams import Asking
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
 from gateway_edge.door.listener import Draining, HttpListener
@@ -35,6 +40,7 @@ from gateway_edge.responses_socket.application import open_responses
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.streams.control import Streams
 from gateway_edge.streams.opening import open_streams
 from gateway_edge.websocket.door import SocketDoor
 from gateway_edge.websocket.place import Place, lay_places
@@ -118,6 +124,7 @@ async def build(runtime: Runtime) -> None:
             is_probed=True,
             is_paced=False,
         ),
+        _open_channels(runtime, messages, streams.control, running).place,
     )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
@@ -142,6 +149,19 @@ async def build(runtime: Runtime) -> None:
 async def _drain(drains: Sequence[Drain], grace: float) -> None:
     """All doors at once: they share the grace."""
     await asyncio.gather(*(drain(grace) for drain in drains))
+
+
+def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, running: RunningCalls) -> ChannelsDoor:
+    """Phoenix Channels, and what can be joined there."""
+
+    def bounds() -> WebSocketDoor:
+        return runtime.snapshots.current.settings.edge.websocket
+
+    def end(call_id: str, error: RunestoneError) -> None:
+        running.end_where(lambda call: call.id == call_id, error)
+
+    asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
+    return ChannelsDoor({"session": SessionTopics(asking)}, bounds, clock=runtime.clock, log=runtime.log)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:
