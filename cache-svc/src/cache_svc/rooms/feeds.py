@@ -5,7 +5,6 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 
 from cache_svc.rooms.store import Change
 from chassis.bell import Bell
@@ -54,14 +53,14 @@ class Feed:
                 await _wait(self._news, left)
 
     def _list_behind(self, place: int) -> tuple[Change, ...]:
-        count = 0
-        for change in reversed(self._changes):
+        behind: list[Change] = []
+        for change in reversed(self._changes):  # from its end: a place in the middle of a deque is far
             if change.position <= place:
                 break
-            count += 1
+            behind.append(change)
         letter: list[Change] = []
         size = 0
-        for change in islice(self._changes, len(self._changes) - count, None):
+        for change in reversed(behind):
             if letter and (len(letter) >= LETTER or size + change.size > LETTER_BYTES):
                 break
             letter.append(change)
