@@ -16,6 +16,7 @@ from fake_provider import FakeProvider
 from real_mesh import ACME, OTHER, Mesh, mesh_running
 from streams import RESUMABLE, Piece, open_client, read
 
+from chassis.testing import find_redis, redis_server
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
@@ -457,3 +458,27 @@ async def go_on_stubbornly(client: aiohttp.ClientSession, pieces: list[Piece], m
         if piece.numbers or piece.is_whole:
             return piece
         await asyncio.sleep(0.05)
+
+
+async def test_what_was_read_to_its_end_is_found_at_another_edge_by_its_copy() -> None:
+    """Two whole meshes that have nothing in common but Redis: the one that read it knows the stream, the other has its copy."""
+    try:
+        find_redis()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    async with redis_server() as url:
+        with mesh_running(cache={"store": url}) as here, mesh_running(cache={"store": url}) as there:
+            async with (
+                FakeProvider(here.fake_port),
+                open_client(here.url, ACME) as near,
+                open_client(there.url, ACME) as far,
+            ):
+                first = await begin(near, ask("fake/words=30"), most=3)
+                await eventually(here, first.stream_id)
+                whole = await go_on(near, first.stream_id, 0)
+                async with asyncio.timeout(PATIENCE):
+                    while not (copy := await go_on(far, first.stream_id, 3)).body.endswith(b"data: [DONE]\n\n"):
+                        await asyncio.sleep(0.05)
+                assert joined([first, copy]) == whole.body
+            async with open_client(there.url, OTHER) as other:
+                assert (await go_on(other, first.stream_id, 3)).status == 404
