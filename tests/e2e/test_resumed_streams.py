@@ -482,3 +482,20 @@ async def test_what_was_read_to_its_end_is_found_at_another_edge_by_its_copy() -
                 assert joined([first, copy]) == whole.body
             async with open_client(there.url, OTHER) as other:
                 assert (await go_on(other, first.stream_id, 3)).status == 404
+
+
+async def test_a_paused_stream_stops_its_provider_and_comes_whole_afterwards(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
+    """One that is larger than all buffers between."""
+    first = await begin(client, ask("fake/words=100,repeat=600"), most=3)
+    exchange = await fake.exchange(1)
+    status, _ = await steer(client, first.stream_id, "pause")
+    assert status == 200
+    reading = asyncio.create_task(go_on(client, first.stream_id, 3))
+    written = await exchange.wait_still()
+    assert not exchange.over.is_set() and not reading.done()
+    await steer(client, first.stream_id, "resume")
+    rest = await reading
+    joined([first, rest])
+    assert rest.is_whole and rest.body.endswith(b"data: [DONE]\n\n") and exchange.written > written
