@@ -1,15 +1,13 @@
 """A room's members whose connections end here, and how all of them are told one thing.
 
-Telling never waits: a client that does not read what it is sent is closed with 1013 once twice its buffer waits for it, and comes again for
-what it missed (`after`, `resume`). So nobody slow holds up the others.
+Telling never waits, so that nobody slow holds up the others: the socket of a client that does not read closes itself with 1013, and the
+client comes again for what it missed (`after`, `resume`).
 """
 
 from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import Struct
-
-TRY_AGAIN = 1013  # RFC 6455's registry: try again later
 
 
 class Listener(Protocol):
@@ -24,13 +22,10 @@ class Listener(Protocol):
         """Bytes that wait to be read by the client."""
 
     def send_frame(self, frame: bytes) -> None:
-        """Sends whole frames, made already."""
+        """Sends whole frames, made already. Never waits; closes the client that has far too much waiting."""
 
     async def drain(self) -> None:
         """Waits while the client has more waiting than it may. Raises ConnectionResetError when it is gone."""
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Begins to close."""
 
 
 class Member(Struct, eq=False):
@@ -52,11 +47,10 @@ class Member(Struct, eq=False):
 
 
 class Crowd:
-    """Up to `most` members, by ref. `max_waiting` bytes wait for one at the most."""
+    """Up to `most` members, by ref."""
 
-    def __init__(self, most: int, max_waiting: int) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._max_waiting = max_waiting
         self._members: dict[str, Member] = {}
 
     def __len__(self) -> int:
@@ -89,14 +83,7 @@ class Crowd:
         """Sends the same bytes to everybody."""
         for member in self._members.values():
             if member.is_joined:
-                self.tell_one(member, frame)
-
-    def tell_one(self, member: Member, frame: bytes) -> None:
-        """Sends them to one."""
-        if member.listener.buffered > self._max_waiting:
-            member.listener.close(TRY_AGAIN, "you read too slowly; come again for what you missed")
-        else:
-            member.listener.send_frame(frame)
+                member.listener.send_frame(frame)
 
     def __repr__(self) -> str:
         return f"Crowd({len(self._members)}/{self._most})"

@@ -20,7 +20,7 @@ class History:
     """Up to `most` messages, which take up to `max_bytes`; the oldest leave."""
 
     def __init__(self, most: int, max_bytes: int = MAX_BYTES) -> None:
-        self._most = most
+        self.most = most
         self._max_bytes = max_bytes
         self._messages: deque[Heard] = deque()
         self.held = 0
@@ -35,7 +35,7 @@ class History:
         """Takes the newest one."""
         self._messages.append(message)
         self.held += len(message.payload)
-        while self._messages and (len(self._messages) > self._most or self.held > self._max_bytes):
+        while self._messages and (len(self._messages) > self.most or self.held > self._max_bytes):
             self.held -= len(self._messages.popleft().payload)
 
     def after(self, position: int, most: int) -> list[Heard]:
@@ -51,4 +51,4 @@ class History:
         self.held = 0
 
     def __repr__(self) -> str:
-        return f"History({len(self._messages)}/{self._most} messages, {self.held}/{self._max_bytes} bytes)"
+        return f"History({len(self._messages)}/{self.most} messages, {self.held}/{self._max_bytes} bytes)"

@@ -4,15 +4,15 @@ What is told comes out of the room's order only, also what was said here: so eve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import orjson
 from msgspec import Struct
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.channels.frames import write_broadcast
 from gateway_edge.rooms.crowd import Crowd, Member
-from gateway_edge.rooms.frames import Broadcast
 from gateway_edge.rooms.history import Heard, History
 from gateway_edge.rooms.names import write_meta
 from gateway_edge.rooms.presence import Entry, Presence
@@ -47,23 +47,32 @@ class Room:
     there (`presence_state`) before anything else, and then nothing twice."""
 
     def __init__(
-        self, shared: SharedRoom, topic: str, crowd: Crowd, *, history: int, frame_text: FrameText, patience: float = PATIENCE
+        self,
+        shared: SharedRoom,
+        topic: str,
+        crowd: Crowd,
+        *,
+        history: int,
+        frame_text: FrameText,
     ) -> None:
         self.shared = shared
         self.topic = topic
         self.crowd = crowd
-        self.broadcast = Broadcast(topic)
         self.presence = Presence()
         self.history = History(history)
         self.upkeep = Upkeep(shared)
         self.position = 0
         self.hearing: Hearing | None = None
         self._frame_text = frame_text
-        self._patience = patience
         self._is_followed = asyncio.Event()
         self._arrivals: dict[str, asyncio.Future[None]] = {}
         self._newcomers: list[Member] = []
         self._next_telling: asyncio.TimerHandle | None = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it is known how the room stands."""
+        return self._is_followed.is_set()
 
     async def enter(self, member: Member, *, after: int = 0, most: int = 0) -> Welcome:
         """Brings a member in. It is told of everything that comes behind what is returned: up to `most` messages behind the position
@@ -72,7 +81,7 @@ class Room:
             raise RunestoneError(Reason.OVERLOADED, "the room is full", retry_after=5.0, code="room_full")
         self.crowd.add(member)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(PATIENCE):
                 await self._is_followed.wait()
                 await self._arrive(member)
         except TimeoutError as error:
@@ -142,7 +151,7 @@ class Room:
 
     def tell(self, event: str, payload: bytes) -> None:
         """Sends all members here a message."""
-        self.crowd.tell(self._frame_text(self.broadcast.text(event, payload)))
+        self.crowd.tell(self._frame(event, payload))
 
     def close(self) -> None:
         """Stops what still runs for this room."""
@@ -213,11 +222,15 @@ class Room:
             self._tell_newcomers(newcomers)
 
     def _tell_newcomers(self, newcomers: Sequence[Member]) -> None:
-        frame = self._frame_text(self.broadcast.text("presence_state", orjson.dumps(self.presence.state())))
+        frame = self._frame("presence_state", orjson.dumps(self.presence.state()))
         for member in newcomers:
             if member.ref in self.crowd:
                 member.is_joined = True
-                self.crowd.tell_one(member, frame)
+                member.listener.send_frame(frame)
+
+    def _frame(self, event: str, payload: bytes) -> bytes:
+        """A message to everybody, made once."""
+        return self._frame_text(write_broadcast(self.topic, event, payload))
 
     def __repr__(self) -> str:
         return f"Room({self.topic}, position {self.position}, {self.crowd!r}, {self.presence!r})"
@@ -228,10 +241,8 @@ def _unknown(_room: Room, _change: Change) -> None:
 
 
 _CHANGES: dict[str, Callable[[Room, Change], None]] = {
-    "entered": Room._entered,
-    "left": Room._left,
-    "message": Room._said,
+    "entered": Room._entered,  # noqa: SLF001  its own table
+    "left": Room._left,  # noqa: SLF001  its own table
+    "message": Room._said,  # noqa: SLF001  its own table
     "": _unknown,
 }
-
-Watch = Callable[[Room], Awaitable[None]]

@@ -94,8 +94,16 @@ class SharedRoom:
         return self._state.Watch(request, metadata=self._route)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """In a time of its own, not that of the call that it may be a part of."""
+        around = current()
+        bind(CallContext(around.trace))
+        try:
+            return await self._try_twice(ask)
+        finally:
+            bind(around)
+
+    async def _try_twice(self, ask: Callable[[], Awaitable[T]]) -> T:
         """All of this may be done twice, so what failed is tried once more."""
-        bind(CallContext(current().trace))  # a room's own time, not that of a call
         for left in reversed(range(TRIES)):
             if not self._breaker.admits():
                 raise rooms_unavailable()
