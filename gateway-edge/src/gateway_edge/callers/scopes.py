@@ -16,13 +16,13 @@ from chassis.globs import Globs
 
 Network = IPv4Network | IPv6Network
 
-ROOM_ACTIONS = ("listen", "speak", "control")  # everybody who is in a room listens
+ROOM_ACTIONS = ("listen", "speak", "control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What is allowed. `endpoints` are path templates; of `models`, `rooms` and `networks`, every one must allow (none: all do).
-    `known_models` are names found allowed beforehand, `room_actions` what may be done in rooms beside listening. `valid_until` in
+    `known_models` are names found allowed beforehand, `room_actions` what may be done in rooms: everybody there listens. `valid_until` in
     seconds since the epoch."""
 
     endpoints: frozenset[str] = frozenset(ENDPOINTS)
@@ -45,7 +45,7 @@ class Scope:
             else frozenset(),
             networks=tuple(tuple(map(ip_network, scopes.addresses)) for scopes in bounds if scopes.addresses),
             rooms=tuple(Globs(scopes.rooms) for scopes in bounds if scopes.rooms),
-            room_actions=frozenset(_narrow(ROOM_ACTIONS, (scopes.room_actions for scopes in bounds))),
+            room_actions=frozenset(("listen", *_narrow(ROOM_ACTIONS, (scopes.room_actions for scopes in bounds)))),
             valid_until=valid_until,
         )
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any, Protocol
 
+from gateway_edge.channels.channel import Answer
+from gateway_edge.channels.control import Action
+from gateway_edge.channels.slots import Slots
+from gateway_edge.messages.message import Message
 from gateway_edge.rooms.crowd import Member
 from gateway_edge.rooms.room import Hearing, Room
-from gateway_edge.rooms.said import Said
 from gateway_edge.rooms.watching import watch
 
 LAST_WORDS = 2.0  # seconds for saying who left
@@ -19,21 +22,24 @@ class Streams(Hearing, Protocol):
     def follow(self, member: Member, resume: Mapping[str, int]) -> None:
         """A member came: it is told of what runs; of the streams to `resume`, from behind the event that it has."""
 
+    def leave(self, member: Member) -> None:
+        """A member went."""
+
+    def ask(
+        self,
+        member: Member,
+        message: Message,
+        answer: Answer,
+        describe: Callable[[str], dict[str, object]],
+        slots: Slots,
+    ) -> None:
+        """Asks a model for the whole room."""
+
+    async def steer(self, member: Member, stream_id: str, action: Action, check_may_control: Callable[[], None]) -> int:
+        """Pauses, resumes or cancels a stream for everybody."""
+
     async def close(self) -> None:
         """Follows none any more."""
-
-
-class NoStreams:
-    """For a room in which no models are asked."""
-
-    def heard(self, event: str, said: Said, *, is_old: bool) -> None:
-        """Nothing follows from it."""
-
-    def follow(self, member: Member, resume: Mapping[str, int]) -> None:
-        """Nothing runs."""
-
-    async def close(self) -> None:
-        """There is nothing to end."""
 
 
 class Hosted:

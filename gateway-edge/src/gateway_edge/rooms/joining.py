@@ -8,27 +8,27 @@ from msgspec import Struct
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.channels.channel import Channel, Joined, Payload
-from gateway_edge.policy import Policy
+from gateway_edge.channels.session_topic import check_resume
 from gateway_edge.rooms.crowd import Member
-from gateway_edge.rooms.handler import RoomHandler, Speaking
+from gateway_edge.rooms.handler import Place, RoomHandler, Speaking
 from gateway_edge.rooms.history import Heard
 from gateway_edge.rooms.names import read_name, write_meta
 from gateway_edge.rooms.room import Welcome
 from gateway_edge.rooms.rooms import Rooms
-
-MOST_RESUMED = 32  # streams
+from gateway_edge.rooms.streams import MOST
 
 
 class JoinPayload(Struct, frozen=True, omit_defaults=True):
     """What a client says of itself: the `key` that its presence stands under (absent: the name of its API key), `meta` for the others;
     how many messages of the `history` it wants at most (absent: as many as the gateway tells), only those `after` a position where it was
-    here before; and of which streams it has the events up to which (`resume`)."""
+    here before; of which streams it has the events up to which (`resume`); and the trace that what it asks is part of."""
 
     key: str | None = None
     meta: object = {}
     history: int | None = None
     after: int = 0
     resume: dict[str, int] = {}
+    traceparent: str = ""
 
 
 class RoomTopics:
@@ -39,13 +39,11 @@ class RoomTopics:
         rooms: Rooms,
         speaking: Speaking,
         *,
-        policy: Callable[[], Policy],
         new_ref: Callable[[], str],
         is_shared: Callable[[], bool],
     ) -> None:
         self._rooms = rooms
         self._speaking = speaking
-        self._policy = policy
         self._new_ref = new_ref
         self._is_shared = is_shared
 
@@ -55,7 +53,7 @@ class RoomTopics:
         if not self._is_shared():
             message = "rooms need shared state: set cache.state.store (or cache.store) to a Redis"
             raise RunestoneError(Reason.UNAVAILABLE, message, code="rooms_not_shared")
-        principal = channel.session.find(self._policy())
+        principal = channel.session.find(self._speaking.policy())
         name = read_name(channel.name, "the room's name")
         principal.scope.check_room(name)
         asked = payload.read(JoinPayload)
@@ -64,12 +62,11 @@ class RoomTopics:
         most = hosted.room.history.most if asked.history is None else asked.history
         welcome = await hosted.room.enter(member, after=asked.after, most=most)
         hosted.streams.follow(member, asked.resume)
-        return Joined(RoomHandler(channel, hosted, member, self._rooms, self._speaking), write_welcome(member, welcome))
+        place = Place(channel, hosted, member, asked.traceparent)
+        return Joined(RoomHandler(place, self._rooms, self._speaking), write_welcome(member, welcome))
 
     def _make_member(self, channel: Channel, principal: Principal, asked: JoinPayload) -> Member:
-        if len(asked.resume) > MOST_RESUMED:
-            message = f"at most {MOST_RESUMED} streams are resumed with a join"
-            raise RunestoneError(Reason.INVALID_REQUEST, message, param="resume")
+        check_resume(asked.resume, MOST)
         key = principal.key if asked.key is None else read_name(asked.key, "key")
         ref = self._new_ref()
         member = Member(ref=ref, key=key, meta=b"", listener=channel.socket, api_key=principal.key)

@@ -11,7 +11,7 @@ from chassis.clock import Clock
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.rooms.crowd import Crowd, Member
-from gateway_edge.rooms.hosted import Hosted, NoStreams, Streams
+from gateway_edge.rooms.hosted import Hosted, Streams
 from gateway_edge.rooms.room import FrameText, Room
 from gateway_edge.rooms.shared import RoomState, SharedRoom
 
@@ -39,7 +39,7 @@ class Rooms:
     """Opens rooms as members come, and closes them a little after the last one left; all of them when it is left itself. `make_streams`
     makes what acts on what is said of streams in a tenant's room."""
 
-    def __init__(self, means: Means, make_streams: MakeStreams | None = None) -> None:
+    def __init__(self, means: Means, make_streams: MakeStreams) -> None:
         self._means = means
         self._make_streams = make_streams
         self._hosted: dict[tuple[str, str], Hosted] = {}
@@ -70,6 +70,7 @@ class Rooms:
     def leave(self, hosted: Hosted, member: Member) -> None:
         """The member goes. Harmless for who is gone."""
         hosted.room.leave(member)
+        hosted.streams.leave(member)
         if not hosted.room.crowd:
             hosted.close_after(LINGER, self._close_if_empty)
 
@@ -96,8 +97,7 @@ class Rooms:
             new_id=means.new_id,
         )
         room = Room(shared, f"room:{name}", Crowd(MOST_MEMBERS), history=door.history, frame_text=means.frame_text)
-        streams = NoStreams() if self._make_streams is None else self._make_streams(tenant, room)
-        return Hosted(room, streams, door.history)
+        return Hosted(room, self._make_streams(tenant, room), door.history)
 
     def _close_if_empty(self, hosted: Hosted) -> None:
         if hosted.room.crowd:

@@ -5,11 +5,12 @@ import orjson
 from msgspec import Raw, Struct
 
 MESSAGE = "room:message"
+ANSWER = "room:answer"
 STARTED = "stream:started"
 ENDED = "stream:ended"
 PAUSED, RESUMED, CANCELLED = "stream:paused", "stream:resumed", "stream:cancelled"
 
-KEPT = frozenset({MESSAGE, STARTED, ENDED})  # told to those who come later
+KEPT = frozenset({MESSAGE, ANSWER, STARTED, ENDED})  # told to those who come later
 UNTOLD = frozenset({ENDED})  # told in the history only: who is there sees the end itself
 
 
