@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
-from gateway_edge.channels.streams import Means
+from gateway_edge.channels.streams import Asking
 from gateway_edge.door.running import LastReply
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.messages.calls import MakeReply
@@ -70,6 +71,12 @@ class FakeSocket:
         self.closed_with = (code, reason)
 
 
+@dataclass
+class _Running:
+    task: "asyncio.Task[Any]"
+    ending: RunestoneError | None = None
+
+
 class FakeCalls:
     """Answers every message by `script`, as `MessageCalls` would. `seen` are the messages, `ended` how their tasks did."""
 
@@ -77,16 +84,26 @@ class FakeCalls:
         self.script = script
         self.seen: list[Message] = []
         self.ended: list[str] = []
+        self.running: dict[str, _Running] = {}
+
+    def end(self, call_id: str, error: RunestoneError) -> None:
+        """Ends a call, as `RunningCalls.end_where` would."""
+        self.running[call_id].ending = error
+        self.running[call_id].task.cancel()
 
     async def run(self, message: Message, make_reply: MakeReply) -> Outcome:
         self.seen.append(message)
         reply = make_reply(f"req_{len(self.seen)}", OPENAI)
         outcome = Outcome()
+        running = self.running[f"req_{len(self.seen)}"] = _Running(asyncio.current_task())
         try:
             await self.script(reply, outcome)
-        except RunestoneError as error:
-            outcome.error = error
-            await reply.fail(error)
+        except (RunestoneError, asyncio.CancelledError) as error:
+            if running.ending is None and isinstance(error, asyncio.CancelledError):
+                self.ended.append("CancelledError")
+                raise
+            outcome.error = running.ending or error
+            await reply.fail(outcome.error)
         except BaseException as error:
             self.ended.append(type(error).__name__)
             raise
@@ -102,7 +119,7 @@ class FakeControl:
         self.known: set[str] = set()
         self.error: RunestoneError | None = None
 
-    async def control(self, tenant: str, stream_id: str, action: int) -> object:
+    async def control(self, tenant: str, stream_id: str, action: int, *, pause_window: float) -> object:
         self.asked.append((tenant, stream_id, action))
         if self.error:
             raise self.error
@@ -125,8 +142,10 @@ class Stage:
         self.background: set[asyncio.Task[None]] = set()
         door = WebSocketDoor(**bounds)
         logger = structlog.wrap_logger(None, processors=[self._keep])
-        means = Means(calls=self.calls, control=self.control, door=lambda: door, spawn=self._spawn, log=logger)
-        opened = ChannelsDoor(kinds or {"session": SessionTopics(means)}, lambda: door, clock=self.clock, log=logger)
+        asking = Asking(
+            calls=self.calls, control=self.control, end=self.calls.end, door=lambda: door, spawn=self._spawn, log=logger
+        )
+        opened = ChannelsDoor(kinds or {"session": SessionTopics(asking)}, lambda: door, clock=self.clock, log=logger)
         self.connection = opened.open(self.socket)
 
     def say(self, *frame: Any) -> None:

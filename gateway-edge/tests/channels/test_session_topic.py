@@ -295,7 +295,7 @@ async def test_lost_connection_leaves_its_streams_and_leaving_cancels_them():
     await left.push("phx_leave", {}, "3")
     for stage in (lost, left):
         await stage.wait(lambda stage=stage: stage.calls.ended)
-    assert lost.calls.ended == left.calls.ended == ["CancelledError"]
+    assert (lost.calls.ended, left.calls.ended) == (["CancelledError"], ["failed"])
     await left.wait(lambda: left.control.asked)
     assert (lost.control.asked, left.control.asked) == ([], [("acme", "req_1", CANCEL)])
 
@@ -386,3 +386,25 @@ async def test_binary_message_is_the_request_itself():
     stage.connection.received(b"\x00\x01\x01\x09\x0b12session:achat:stream" + json.dumps(REQUEST).encode())
     await stage.event("stream:complete")
     assert json.loads(stage.calls.seen[0].body) == REQUEST | {"stream": True}
+
+
+async def test_draining_lets_what_runs_end_and_nothing_else_begin():
+    """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer."""
+    go_on = asyncio.Event()
+
+    async def answer(reply: LastReply, outcome: Outcome) -> None:
+        await go_on.wait()
+        await reply.send(b"{}")
+
+    idle, busy = Stage(), Stage(answer)
+    assert idle.connection.drain() is False
+    await busy.join()
+    busy.say("1", "2", "session:a", "chat:message", {"request": REQUEST})
+    await busy.wait(lambda: busy.calls.seen)
+    assert busy.connection.drain() is True
+    assert (await busy.push("chat:stream", {"request": REQUEST}, "3"))["response"]["status"] == 503
+    assert busy.socket.is_open
+    go_on.set()
+    assert (await busy.reply("2"))["status"] == "ok"
+    await busy.wait(lambda: [busy.socket.closed_with] if busy.socket.closed_with else [])
+    assert busy.socket.closed_with == (1012, "the gateway restarts")

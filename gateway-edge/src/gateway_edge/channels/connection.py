@@ -23,7 +23,7 @@ from gateway_edge.channels.telling import write_refusal
 from gateway_edge.channels.topics import Deliver, Forsake, Leave, Open, Seat, Send, Step, Topics
 from gateway_edge.websocket.application import Socket
 
-POLICY_VIOLATED = 1008
+POLICY_VIOLATED, RESTARTING = 1008, 1012
 DRAINING = write_broadcast("phoenix", "phx_drain")
 
 
@@ -50,9 +50,12 @@ class Connection:
             return
         self._take(self._topics.receive(frame))
 
-    def drain(self) -> None:
-        """Says that the process stops. Channels stay joined: a client that is told they closed would not join anew elsewhere."""
+    def drain(self) -> bool:
+        """Says that the process stops. Channels stay joined: a client that is told they closed would not join anew elsewhere. What runs may
+        end, and nothing else begins: it is true that the socket is closed behind the last."""
         self._socket.send(DRAINING)
+        self._streams.shut(lambda: self._socket.close(RESTARTING, "the gateway restarts"))
+        return self._streams.taken > 0
 
     def closed(self, code: int, reason: str) -> None:  # noqa: ARG002  an application's signature
         """Ends what runs here. Streams go on: their client may come back."""

@@ -25,5 +25,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Control(Protocol):
     """Reaches a tenant's streams wherever they run."""
 
-    async def control(self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType") -> object:
-        """Raises NOT_FOUND where that tenant has no such stream, UNAVAILABLE when it cannot be reached."""
+    async def control(
+        self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType", *, pause_window: float
+    ) -> object:
+        """A pause ends with its stream after `pause_window` seconds. Raises NOT_FOUND where that tenant has no such stream, UNAVAILABLE when
+        it cannot be reached."""

@@ -7,11 +7,13 @@ from chassis.config.schema import WebSocketDoor
 from chassis.gcra import Rate, decide
 from chassis.logs import Logger
 from gateway_edge.channels.channel import OpenTopic
-from gateway_edge.channels.connection import Connection
+from gateway_edge.channels.connection import Connection, check_version
 from gateway_edge.channels.slots import Slots
 from gateway_edge.channels.topics import Topics
 from gateway_edge.websocket.application import Socket
+from gateway_edge.websocket.place import Place
 
+PATH, SUBPROTOCOL = "/socket/websocket", "phoenix"
 SECOND = 1_000_000  # microseconds
 
 
@@ -26,8 +28,14 @@ class ChannelsDoor:
         self._clock = clock
         self._log = log
 
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(path=PATH, open=self.open, subprotocols=(SUBPROTOCOL,))
+
     def open(self, socket: Socket) -> Connection:
-        """What is spoken on `socket`: an `Open` of the table of paths."""
+        """What is spoken on `socket`: an `Open` of the table of paths. Raises PERMISSION_DENIED for another version of the protocol."""
+        check_version(socket.parameters)
         topics = Topics(self._kinds, lambda: self._door().max_channels, JoinPace(self._door, self._clock).may_join)
         streams = Slots(lambda: self._door().max_streams)
         return Connection(socket, self._kinds, topics, streams=streams, log=self._log)

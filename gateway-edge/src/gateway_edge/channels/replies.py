@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.numbering import Numbered, Numbering, show
+from gateway_edge.endpoints.voices import OPENAI
 
 
 class Sink(Protocol):
@@ -25,9 +26,10 @@ class Sink(Protocol):
 
 
 class _MessageReply:
-    """What both have in common: a `LastReply` whose client is told by others."""
+    """What both have in common: a `LastReply` whose client is told by others, and in one voice whatever the endpoint's."""
 
     def __init__(self) -> None:
+        self.voice = OPENAI
         self.headers: dict[str, str] = {}
         self.bytes_sent = 0
         self.first_byte_at: float | None = None
@@ -54,7 +56,7 @@ class StreamReply(_MessageReply):
         super().__init__()
         self._sink = sink
         self._numbering = Numbering(last)
-        self._is_admitted = False
+        self._is_admitted = self._has_started = False
 
     @property
     def last(self) -> int:
@@ -64,12 +66,12 @@ class StreamReply(_MessageReply):
     def expect_events(self) -> None:
         """The call was admitted, and its provider is asked."""
         if not self._is_admitted:
-            self._is_admitted = True
+            self._is_admitted = self.has_begun = True  # its client knows the call by now, and may come back for it
             self._sink.admit()
 
     async def send(self, body: bytes, content_type: str = "application/json", status: int = 200) -> None:  # noqa: ARG002  a reply's signature
         """Hands a document on as one event. Raises RuntimeError where a stream has begun."""
-        if self.has_begun:
+        if self._has_started:
             raise RuntimeError("a stream has begun; it cannot become a document")
         self._begin()
         self._note(len(body))
@@ -88,7 +90,7 @@ class StreamReply(_MessageReply):
         """Hands events on."""
         if not events or self.is_whole:
             return
-        if not self.has_begun:
+        if not self._has_started:
             self._begin()
         self._note(len(events))
         if numbered := self._numbering.cut(events):
@@ -96,9 +98,9 @@ class StreamReply(_MessageReply):
 
     async def close(self) -> None:
         """The stream is whole."""
-        if not self.has_begun:
+        if not self._has_started:
             self._begin()
-        self.has_begun = self.is_whole = True
+        self.is_whole = True
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells of the error at once, also behind a gate."""
@@ -107,6 +109,7 @@ class StreamReply(_MessageReply):
 
     def _begin(self) -> None:
         self.expect_events()
+        self._has_started = True
         self._sink.start(self.headers)
 
 

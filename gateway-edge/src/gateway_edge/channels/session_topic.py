@@ -6,7 +6,7 @@ import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel, Joined, Payload
-from gateway_edge.channels.streams import Means, Streams
+from gateway_edge.channels.streams import Asking, Streams
 
 LONGEST_NAME, LONGEST_ID = 128, 128
 MOST_SEQ = 2**53
@@ -25,8 +25,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class SessionTopics:
     """Opens sessions. The name is the client's own: nobody else can join what it joined."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
     async def __call__(self, channel: Channel, payload: Payload) -> Joined:
         """Raises INVALID_REQUEST for a name or a wish that is none."""
@@ -35,8 +35,8 @@ class SessionTopics:
                 Reason.INVALID_REQUEST, f"a session has a name of 1 to {LONGEST_NAME} printable characters"
             )
         wish = payload.read(Wish)
-        check_resume(wish.resume, self._means.door().max_streams)
-        streams = Streams(channel, self._means, wish.traceparent)
+        check_resume(wish.resume, self._asking.door().max_streams)
+        streams = Streams(channel, self._asking, wish.traceparent)
         for stream_id, after in wish.resume.items():
             streams.resume(stream_id, after)
         return Joined(SessionTopic(streams))

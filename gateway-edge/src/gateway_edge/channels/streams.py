@@ -1,6 +1,5 @@
 """The streams that one channel reads: asked for in it, or resumed."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +22,10 @@ from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.message import Message
 
 CANCELLED = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
+STOPPING = RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
+TOO_MANY = RunestoneError(
+    Reason.RATE_LIMITED, "this connection has as many streams running as it may", code="too_many_streams"
+)
 
 
 class Calls(Protocol):
@@ -32,40 +35,31 @@ class Calls(Protocol):
         """Answers `message` through the reply that is made for its call's id."""
 
 
-class Means(Struct, frozen=True, kw_only=True):
-    """What channels that ask models need, one for the process. `spawn` runs what outlives a channel."""
+class Asking(Struct, frozen=True, kw_only=True):
+    """What channels that ask models need, one for the process. `end` ends a call of this process, `spawn` runs what outlives a channel."""
 
     calls: Calls
     control: Control
+    end: Callable[[str, RunestoneError], None]
     door: Callable[[], WebSocketDoor]
     spawn: Callable[[Coroutine[Any, Any, None], str], object]
     log: Logger
 
 
-class _Stream:
-    """One that is read here."""
+class _Stream(Struct):
+    """One that is read here, by the call `call_id`."""
 
-    __slots__ = ("gate", "is_cancelled", "task")
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self.task = asyncio.current_task()
-        self.is_cancelled = False
-
-    def cancel_here(self) -> None:
-        """Ends the call, whose client then counts as gone."""
-        self.is_cancelled = True
-        if self.task is not None:
-            self.task.cancel()
+    gate: Gate
+    call_id: str = ""
 
 
 class Streams:
     """Runs calls for `channel`, as many at a time as its connection may. `traceparent` is that of its join: calls whose messages have none are
     part of that trace. When the channel ends its calls are cancelled, of which those that can be resumed go on elsewhere."""
 
-    def __init__(self, channel: Channel, means: Means, traceparent: str = "") -> None:
+    def __init__(self, channel: Channel, asking: Asking, traceparent: str = "") -> None:
         self._channel = channel
-        self._means = means
+        self._asking = asking
         self._traceparent = traceparent
         self._running: dict[str, _Stream] = {}
 
@@ -91,9 +85,9 @@ class Streams:
 
     def cancel_all(self) -> None:
         """Ends all that run, down to the provider's socket."""
-        for stream_id, stream in self._running.items():
-            stream.is_cancelled = True
-            self._means.spawn(self._cancel_elsewhere(stream_id), f"cancel {stream_id}")
+        for stream_id, stream in list(self._running.items()):
+            self._asking.end(stream.call_id, CANCELLED)
+            self._asking.spawn(self._cancel_elsewhere(stream_id), f"cancel {stream_id}")
 
     def _read(self, payload: Payload, *, is_stream: bool) -> Message:
         ask = read_ask(payload)
@@ -102,8 +96,7 @@ class Streams:
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], fail: Callable[[RunestoneError], None]) -> None:
         slots = self._channel.streams
         if not slots.take():
-            message = "this connection has as many streams running as it may"
-            fail(RunestoneError(Reason.RATE_LIMITED, message, code="too_many_streams"))
+            fail(STOPPING if slots.is_shut else TOO_MANY)
             return
         task = self._channel.spawn(work())
         task.add_done_callback(lambda _task: slots.give_back())  # also of one that was cancelled before it ran
@@ -138,21 +131,17 @@ class Streams:
     ) -> None:
         """Runs a stream's call; the stream is known here from the moment on when it has an id, and until its end was told."""
         stream = _Stream(self._make_gate())
-        stream_id, delivery, reply = "", None, None
+        stream_id, reply = "", None
 
         def make_reply(call_id: str, _voice: Voice) -> StreamReply:
-            nonlocal stream_id, delivery, reply
+            nonlocal stream_id, reply
             stream_id, delivery = open_delivery(call_id, stream.gate)
-            self._running[stream_id] = stream
+            stream.call_id, self._running[stream_id] = call_id, stream
             reply = StreamReply(delivery, after)
             return reply
 
         try:
-            outcome = await self._means.calls.run(message, make_reply)
-        except asyncio.CancelledError:
-            if stream.is_cancelled and delivery is not None:
-                delivery.fail(CANCELLED)
-            raise
+            outcome = await self._asking.calls.run(message, make_reply)
         except ConnectionError:
             return  # its client is gone
         finally:
@@ -163,7 +152,7 @@ class Streams:
             self._channel.push("stream:complete", told)
 
     async def _answer_whole(self, message: Message, answer: Answer) -> None:
-        reply, id_of = DocumentReply(self._means.door().max_frame_size), ""
+        reply, id_of = DocumentReply(self._asking.door().max_frame_size), ""
 
         def make_reply(call_id: str, _voice: Voice) -> DocumentReply:
             nonlocal id_of
@@ -171,7 +160,7 @@ class Streams:
             return reply
 
         try:
-            outcome = await self._means.calls.run(message, make_reply)
+            outcome = await self._asking.calls.run(message, make_reply)
         except RunestoneError as error:
             answer.error(error)
             return
@@ -187,34 +176,37 @@ class Streams:
         if stream is not None:
             _hold(stream.gate, order.action)
         try:
-            await self._means.control.control(self._channel.session.tenant, order.stream_id, ACTIONS[order.action])
+            await self._control(order.stream_id, order.action)
         except RunestoneError as error:
             if not self._steer_here(stream, order.action, error):
                 answer.error(error)
                 return
         answer.ok(write_stream(order.stream_id))
 
-    @staticmethod
-    def _steer_here(stream: _Stream | None, action: Action, error: RunestoneError) -> bool:
-        """Whether what is read here can do without a flight of its own, as one out of the cache can: it is held back here, or ended."""
+    def _steer_here(self, stream: _Stream | None, action: Action, error: RunestoneError) -> bool:
+        """Whether that can be done here: of a stream that has just begun, or could not be noted, nobody else knows."""
         if stream is None:
             return False
         if error.reason is not Reason.NOT_FOUND:
             stream.gate.resume()
             return False
         if action == "cancel":
-            stream.cancel_here()
+            self._asking.end(stream.call_id, CANCELLED)
         return True
 
     async def _cancel_elsewhere(self, stream_id: str) -> None:
         try:
-            await self._means.control.control(self._channel.session.tenant, stream_id, ACTIONS["cancel"])
+            await self._control(stream_id, "cancel")
         except RunestoneError as error:
             if error.reason is not Reason.NOT_FOUND:  # it ended, or had not begun: then it ended with its channel
-                self._means.log.warning("stream not cancelled", stream=stream_id, reason=error.reason)
+                self._asking.log.warning("stream not cancelled", stream=stream_id, reason=error.reason)
+
+    async def _control(self, stream_id: str, action: Action) -> None:
+        tenant, pause_window = self._channel.session.tenant, self._asking.door().pause_window
+        await self._asking.control.control(tenant, stream_id, ACTIONS[action], pause_window=pause_window)
 
     def _make_gate(self) -> Gate:
-        return Gate(self._means.door().pause_window)
+        return Gate(self._asking.door().pause_window)
 
 
 def _hold(gate: Gate, action: Action) -> None:
