@@ -78,7 +78,15 @@ HEARTS = {
         "websocket/reading.py",
         "websocket/terms.py",
     ],
-    "cache_svc": ["hints/topic.py", "streams/copy.py", "streams/writing.py"],
+    "cache_svc": [
+        "hints/topic.py",
+        "rooms/pace.py",
+        "rooms/room.py",
+        "rooms/shelf.py",
+        "rooms/writing.py",
+        "streams/copy.py",
+        "streams/writing.py",
+    ],
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [

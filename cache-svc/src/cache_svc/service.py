@@ -14,6 +14,7 @@ from cache_svc.memory import MemoryStore
 from cache_svc.memory_log import MemoryLog
 from cache_svc.redis_log import PATIENCE, RedisLog
 from cache_svc.redis_store import RedisStore
+from cache_svc.rooms.opening import serve_rooms
 from cache_svc.seals import ChangeSeal, NoSeals, Seals
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
@@ -32,7 +33,7 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store and its log, seals and measures them, serves them; beside them what edges share, copies of streams, and hints."""
+    """Opens the store and its log, seals and measures them, serves them; beside them what edges share, copies of streams, rooms, and hints."""
     settings = CacheSettings.of(runtime.settings)
     seals = _open_seals(runtime, settings)
     client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
@@ -48,6 +49,7 @@ async def build(runtime: Runtime) -> None:
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
     serve_streams(runtime, settings, state_client, seals)
+    await serve_rooms(runtime, settings, seals)
     await serve_hints(runtime, settings)
 
 
