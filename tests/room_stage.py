@@ -234,13 +234,16 @@ class FakeCalls:
         reply.expect_events()
         return await self._send(reply, stream, 0)
 
-    async def control(self, tenant: str, stream_id: str, action: Any) -> object:
+    async def control(self, tenant: str, stream_id: str, action: Any, *, pause_window: float) -> object:
         self.controls.append((tenant, stream_id, action))
         if self.control_error is not None:
             raise self.control_error
         if action == ControlRequest.ACTION_CANCEL and stream_id in self.streams:
             self.streams[stream_id].finish(RunestoneError(Reason.CANCELLED, "cancelled"))
         return None
+
+    def end(self, call_id: str, error: RunestoneError) -> None:
+        raise AssertionError("no test here ends a call so")
 
     async def _follow(self, message: Message, make_reply: Callable[..., Any]) -> Outcome:
         reply = make_reply("req_follow", OPENAI)

@@ -9,6 +9,7 @@ from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
 from gateway_edge.channels.streams import Asking
@@ -31,6 +32,7 @@ from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_de
 from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
+from gateway_edge.rooms.opening import open_rooms
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
@@ -107,7 +109,7 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
-    channels = _open_channels(runtime, calls, streams.control, running)
+    channels = await _open_channels(runtime, ways, calls, streams.control, running)
     socket_door = SocketDoor(lay_places(channels.place), door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
@@ -125,7 +127,9 @@ async def build(runtime: Runtime) -> None:
     runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
 
 
-def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, running: RunningCalls) -> ChannelsDoor:
+async def _open_channels(
+    runtime: Runtime, ways: Editions[Ways], calls: MessageCalls, control: Streams, running: RunningCalls
+) -> ChannelsDoor:
     """Phoenix Channels, and what can be joined there."""
 
     def bounds() -> WebSocketDoor:
@@ -135,7 +139,8 @@ def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, runn
         running.end_where(lambda call: call.id == call_id, error)
 
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
-    return ChannelsDoor({"session": SessionTopics(asking)}, bounds, clock=runtime.clock, log=runtime.log)
+    kinds: dict[str, OpenTopic] = {"session": SessionTopics(asking), "room": await open_rooms(runtime, ways, asking)}
+    return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

@@ -18,7 +18,7 @@ from chassis.snapshots import Snapshot
 from chassis.testing import FakeClock
 from gateway_edge.callers.session import Session
 from gateway_edge.channels.door import ChannelsDoor
-from gateway_edge.channels.streams import Means as AskingMeans
+from gateway_edge.channels.streams import Asking
 from gateway_edge.policy import Policy
 from gateway_edge.rooms.crowd import Member
 from gateway_edge.rooms.handler import Speaking
@@ -102,7 +102,7 @@ async def make_edge(
         streams = StreamMeans(reading=reading, control=calls, frame_text=frame_text, door=lambda: door)
         rooms = Rooms(means, partial(RoomStreams, means=streams))
         log = structlog.get_logger()
-        asking = AskingMeans(calls=calls, control=calls, door=lambda: door, spawn=spawn, log=log)
+        asking = Asking(calls=calls, control=calls, end=calls.end, door=lambda: door, spawn=spawn, log=log)
         speaking = Speaking(policy=lambda: policy, clock=clock, asking=asking)
         topics = RoomTopics(rooms, speaking, new_ref=lambda: f"m{next(ids)}", is_shared=lambda: is_shared)
         opened = ChannelsDoor({"room": topics}, lambda: door, clock=clock, log=log)

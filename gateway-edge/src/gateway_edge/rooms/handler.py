@@ -14,8 +14,7 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.channels.asking import make_message, read_ask
 from gateway_edge.channels.channel import Answer, Channel, Payload
 from gateway_edge.channels.control import Order
-from gateway_edge.channels.streams import Means as AskingMeans
-from gateway_edge.channels.streams import Streams as Asking
+from gateway_edge.channels.streams import Asking, Streams
 from gateway_edge.policy import Policy
 from gateway_edge.rooms.crowd import Member
 from gateway_edge.rooms.hosted import Hosted
@@ -32,7 +31,7 @@ class Speaking(Struct, frozen=True, kw_only=True):
 
     policy: Callable[[], Policy]
     clock: Clock
-    asking: AskingMeans
+    asking: Asking
 
 
 class Place(Struct, frozen=True):
@@ -71,7 +70,7 @@ class RoomHandler:
         self._traceparent = place.traceparent
         self._rooms = rooms
         self._speaking = speaking
-        self._asking = Asking(place.channel, speaking.asking, place.traceparent)
+        self._asking = Streams(place.channel, speaking.asking, place.traceparent)
         self._waiting: deque[Task] = deque()
         self._is_working = False
 

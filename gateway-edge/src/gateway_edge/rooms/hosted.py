@@ -19,6 +19,9 @@ LAST_WORDS = 2.0  # seconds for saying who left
 class Streams(Hearing, Protocol):
     """What is heard of a room's streams, and followed."""
 
+    def __len__(self) -> int:
+        """How many are read."""
+
     def follow(self, member: Member, resume: Mapping[str, int]) -> None:
         """A member came: it is told of what runs; of the streams to `resume`, from behind the event that it has."""
 

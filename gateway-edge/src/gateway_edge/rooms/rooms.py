@@ -11,7 +11,7 @@ from chassis.clock import Clock
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.rooms.crowd import Crowd, Member
-from gateway_edge.rooms.hosted import Hosted, Streams
+from gateway_edge.rooms.hosted import LAST_WORDS, Hosted, Streams
 from gateway_edge.rooms.room import FrameText, Room
 from gateway_edge.rooms.shared import RoomState, SharedRoom
 
@@ -56,6 +56,11 @@ class Rooms:
         """How many are in rooms by connections of this edge."""
         return sum(len(room.crowd) for room in self)
 
+    @property
+    def streams(self) -> int:
+        """How many streams are read for them."""
+        return sum(len(hosted.streams) for hosted in self._hosted.values())
+
     def open(self, tenant: str, name: str) -> Hosted:
         """The room, for somebody who is about to enter it. Raises OVERLOADED when there are as many rooms as may be."""
         hosted = self._hosted.get((tenant, name))
@@ -75,8 +80,9 @@ class Rooms:
             hosted.close_after(LINGER, self._close_if_empty)
 
     async def drain(self, grace: float) -> None:
-        """Says who left, so that nobody is taken to be here for longer; up to `grace` seconds."""
-        await asyncio.gather(*(room.upkeep.wait_until_done(grace) for room in self))
+        """Says who left, so that nobody is taken to be here for longer; up to two of the `grace` seconds."""
+        patience = min(grace, LAST_WORDS)
+        await asyncio.gather(*(room.upkeep.wait_until_done(patience) for room in self))
 
     async def __aenter__(self) -> Self:
         return self

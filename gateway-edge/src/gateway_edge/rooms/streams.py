@@ -90,7 +90,7 @@ class RoomStreams:
         if len(self._running) >= MOST or not slots.take():
             text = "as many streams run as may, in this room or on this connection"
             raise RunestoneError(Reason.RATE_LIMITED, text, code="too_many_streams")
-        work = self._run(Asked(self, member, answer, describe), message)
+        work = self._run(Asked(self, member, answer, describe), message, slots)
         self.spawn(work).add_done_callback(lambda _task: slots.give_back())
 
     async def steer(self, member: Member, stream_id: str, action: Action, check_may_control: Callable[[], None]) -> int:
@@ -106,7 +106,7 @@ class RoomStreams:
         if action == "pause":
             generation.gate.pause()
         try:
-            await self._means.control.control(self._tenant, stream_id, ACTIONS[action])
+            await self._control(stream_id, action)
             told: dict[str, object] = {"stream_id": stream_id, "by": member.key, "ref": member.ref}
             return await self._room.say(member, WORDS[action], told)
         except RunestoneError:
@@ -144,7 +144,7 @@ class RoomStreams:
         self._forget(generation)
         generation.cut()
         with contextlib.suppress(RunestoneError):
-            await self._means.control.control(self._tenant, generation.stream_id, ACTIONS["cancel"])
+            await self._control(generation.stream_id, "cancel")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Runs `work` as long as the room is open."""
@@ -152,6 +152,10 @@ class RoomStreams:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _control(self, stream_id: str, action: Action) -> None:
+        pause_window = self._means.door().pause_window
+        await self._means.control.control(self._tenant, stream_id, ACTIONS[action], pause_window=pause_window)
 
     # What the room says.
 
@@ -212,7 +216,7 @@ class RoomStreams:
         generation.asker = (api_key, key)
         return generation
 
-    async def _run(self, asked: Asked, message: Message) -> None:
+    async def _run(self, asked: Asked, message: Message, slots: Slots) -> None:
         """The call that is asked for here; then what its end means to the room."""
 
         def make_reply(call_id: str, _voice: Voice) -> StreamReply:
@@ -225,7 +229,11 @@ class RoomStreams:
             return
         except ConnectionError:
             outcome = CUT_OFF
-        if (generation := asked.generation) is None or self._running.get(generation.stream_id) is not generation:
+        generation = asked.generation
+        if generation is None or self._running.get(generation.stream_id) is not generation:
+            return
+        if slots.is_shut and outcome.error is not None:
+            self._forget(generation)  # the process stops: it goes on elsewhere
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(generation.heard.wait(), ORDER)
