@@ -81,6 +81,7 @@ HEARTS = {
     "cache_svc": [
         "hints/topic.py",
         "rooms/pace.py",
+        "rooms/redis_keys.py",
         "rooms/room.py",
         "rooms/shelf.py",
         "rooms/writing.py",

@@ -22,7 +22,7 @@ MASTER = Secret(base64.b64encode(bytes(range(32))).decode())
 ENCRYPTION = Encryption(master_key=MASTER, tenants=("acme",))
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis"])
 def store(request):
     return "memory" if request.param == "memory" else request.getfixturevalue("redis_url")
 

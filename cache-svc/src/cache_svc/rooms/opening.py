@@ -4,11 +4,15 @@ import random
 
 from cache_svc.rooms.feeds import Feeds
 from cache_svc.rooms.memory import MemoryRooms
+from cache_svc.rooms.redis_keys import SHARDS
+from cache_svc.rooms.redis_rooms import DEADLINE, RedisRooms
+from cache_svc.rooms.room_log import PATIENCE
 from cache_svc.rooms.servicer import LONGEST, MAX_WATCHERS, SHORTEST, RoomServicer
 from cache_svc.rooms.store import RoomStore
 from cache_svc.seals import Seals
 from cache_svc.settings import CacheSettings
 from chassis.limiter import ConcurrencyLimiter
+from chassis.redis import make_client
 from chassis.runtime import Runtime
 from runestone.room.v1 import room_pb2, room_pb2_grpc
 
@@ -34,7 +38,14 @@ async def _open_store(runtime: Runtime, settings: CacheSettings) -> RoomStore:
     feeds = Feeds()
     metrics = runtime.metrics
     metrics.gauge("rooms_watched", "Rooms that somebody watches here now").set_function(lambda: len(feeds))
-    return _open_memory(runtime, settings, feeds)
+    url = settings.state_url
+    if url is None:
+        return _open_memory(runtime, settings, feeds)
+    client = await runtime.open(make_client(url, runtime.clock, deadline=DEADLINE))
+    reader = await runtime.open(make_client(url, runtime.clock, deadline=PATIENCE, max_connections=SHARDS))
+    rooms = RedisRooms(client, reader, runtime.clock, feeds)
+    runtime.spawn(rooms.run(), "rooms")
+    return rooms
 
 
 def _open_memory(runtime: Runtime, settings: CacheSettings, feeds: Feeds) -> MemoryRooms:
