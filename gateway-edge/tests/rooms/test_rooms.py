@@ -199,6 +199,20 @@ async def test_a_join_that_is_given_up_leaves_nobody_behind(make_rooms, make_mem
     await until(lambda: service.asked[-1] == "Leave" and service.members() == {"ann"})
 
 
+async def test_a_member_that_entered_after_it_had_left_is_taken_out_again(make_rooms, make_member, service):
+    """A join that was given up may come through behind its own leaving."""
+    ann = make_member("ann")
+    await enter(make_rooms("edge-1"), ann)
+    ghosts = [pb.Member(ref=f"late{n}", key="ghost", meta=b'{"phx_ref":"x"}', edge="edge-1") for n in range(2)]
+    kept = service.room()
+    kept.members["late0"] = ghosts[0]
+    kept.change(entered=ghosts[0])
+    await until(lambda: service.members() == {"ann"} and keys(ann.listener) == {"ann"})
+    kept.members["late1"] = ghosts[1]
+    service.break_watches()
+    await until(lambda: service.members() == {"ann"} and keys(ann.listener) == {"ann"})
+
+
 async def test_a_room_is_closed_when_nobody_is_left_and_its_watch_with_it(
     make_rooms, make_member, service, monkeypatch
 ):

@@ -31,7 +31,9 @@ async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking) -> 
         door=asking.door,
     )
     reading = ReaderMeans(calls=asking.calls, policy=lambda: ways.current.policy, clock=runtime.clock)
-    streams = StreamMeans(reading=reading, control=asking.control, frame_text=frame_text, door=asking.door)
+    streams = StreamMeans(
+        reading=reading, control=asking.control, end=asking.end, frame_text=frame_text, door=asking.door
+    )
     rooms = await runtime.open(Rooms(means, partial(RoomStreams, means=streams)))
     runtime.on_stop(rooms.drain)
     gauge = runtime.metrics.gauge

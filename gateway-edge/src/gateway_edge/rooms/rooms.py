@@ -17,6 +17,7 @@ from gateway_edge.rooms.shared import RoomState, SharedRoom
 
 MOST_ROOMS = 5_000  # in one edge process
 MOST_MEMBERS = 10_000  # of one room, in one edge process
+LEAST_HISTORY = 50  # messages that are looked through for streams that run already
 LINGER = 5.0  # seconds that a room without members here is followed on: who lost the connection comes back
 
 
@@ -103,7 +104,7 @@ class Rooms:
             new_id=means.new_id,
         )
         room = Room(shared, f"room:{name}", Crowd(MOST_MEMBERS), history=door.history, frame_text=means.frame_text)
-        return Hosted(room, self._make_streams(tenant, room), door.history)
+        return Hosted(room, self._make_streams(tenant, room), max(door.history, LEAST_HISTORY))
 
     def _close_if_empty(self, hosted: Hosted) -> None:
         if hosted.room.crowd:

@@ -18,7 +18,7 @@ from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.message import Message
 from gateway_edge.rooms.asked import Asked
 from gateway_edge.rooms.crowd import Member
-from gateway_edge.rooms.endings import CUT_OFF, describe_end, tell_end
+from gateway_edge.rooms.endings import CUT_OFF, GIVEN_UP, describe_end, tell_end
 from gateway_edge.rooms.generation import Generation
 from gateway_edge.rooms.hosted import start
 from gateway_edge.rooms.reading import Reader, ReaderMeans
@@ -32,10 +32,11 @@ WORDS: Mapping[Action, str] = {"pause": PAUSED, "resume": RESUMED, "cancel": CAN
 
 
 class StreamMeans(Struct, frozen=True, kw_only=True):
-    """What streams in rooms need, one for the process."""
+    """What streams in rooms need, one for the process. `end` ends a call of this process."""
 
     reading: ReaderMeans
     control: Control
+    end: Callable[[str, RunestoneError], None]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
 
@@ -106,7 +107,7 @@ class RoomStreams:
         if action == "pause":
             generation.gate.pause()
         try:
-            await self._control(stream_id, action)
+            await self._control(generation, action)
             told: dict[str, object] = {"stream_id": stream_id, "by": member.key, "ref": member.ref}
             return await self._room.say(member, WORDS[action], told)
         except RunestoneError:
@@ -143,8 +144,9 @@ class RoomStreams:
         """Ends it: it would go on for nobody."""
         self._forget(generation)
         generation.cut()
+        self._means.end(generation.stream_id, GIVEN_UP)
         with contextlib.suppress(RunestoneError):
-            await self._control(generation.stream_id, "cancel")
+            await self._control(generation, "cancel")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Runs `work` as long as the room is open."""
@@ -153,9 +155,16 @@ class RoomStreams:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _control(self, stream_id: str, action: Action) -> None:
-        pause_window = self._means.door().pause_window
-        await self._means.control.control(self._tenant, stream_id, ACTIONS[action], pause_window=pause_window)
+    async def _control(self, generation: Generation, action: Action) -> None:
+        """Of a stream that has just begun here, or could not be noted, nobody else may know."""
+        stream_id, pause_window = generation.stream_id, self._means.door().pause_window
+        try:
+            await self._means.control.control(self._tenant, stream_id, ACTIONS[action], pause_window=pause_window)
+        except RunestoneError as error:
+            if error.reason is not Reason.NOT_FOUND or not generation.is_own:
+                raise
+            if action == "cancel":
+                self._means.end(stream_id, GIVEN_UP)
 
     # What the room says.
 
