@@ -57,6 +57,7 @@ HEARTS = {
         "channels/topics.py",
         "http1/parser.py",
         "http1/request.py",
+        "responses_socket/envelope.py",
         "stored/asking.py",
         "stored/place.py",
         "stored/reading.py",

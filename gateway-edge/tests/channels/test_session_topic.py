@@ -388,8 +388,23 @@ async def test_binary_message_is_the_request_itself():
     assert json.loads(stage.calls.seen[0].body) == REQUEST | {"stream": True}
 
 
-async def test_draining_lets_what_runs_end_and_nothing_else_begin():
-    """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer."""
+async def test_stream_that_ends_with_the_process_is_left_for_its_client_to_come_back_to():
+    async def stop(reply: LastReply, outcome: Outcome) -> None:
+        await reply.write(event(1))
+        stage.connection.drain()
+        raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping")
+
+    stage = Stage(stop)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    await stage.wait(lambda: [stage.socket.closed_with] if stage.socket.closed_with else [])
+    assert stage.socket.closed_with == (1012, "the gateway restarts")
+    assert stage.events("stream:error") == stage.events("stream:complete") == []
+
+
+async def test_draining_lets_what_runs_end_and_no_whole_answer_begin():
+    """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer. Streams may begin: who
+    asks for one comes back for it."""
     go_on = asyncio.Event()
 
     async def answer(reply: LastReply, outcome: Outcome) -> None:
@@ -402,9 +417,11 @@ async def test_draining_lets_what_runs_end_and_nothing_else_begin():
     busy.say("1", "2", "session:a", "chat:message", {"request": REQUEST})
     await busy.wait(lambda: busy.calls.seen)
     assert busy.connection.drain() is True
-    assert (await busy.push("chat:stream", {"request": REQUEST}, "3"))["response"]["status"] == 503
+    assert (await busy.push("chat:message", {"request": REQUEST}, "3"))["response"]["status"] == 503
+    busy.say("1", "4", "session:a", "chat:stream", {"request": REQUEST})
     assert busy.socket.is_open
     go_on.set()
+    assert (await busy.reply("4"))["status"] == "ok"
     assert (await busy.reply("2"))["status"] == "ok"
     await busy.wait(lambda: [busy.socket.closed_with] if busy.socket.closed_with else [])
     assert busy.socket.closed_with == (1012, "the gateway restarts")

@@ -52,9 +52,9 @@ class Connection:
 
     def drain(self) -> bool:
         """Says that the process stops. Channels stay joined: a client that is told they closed would not join anew elsewhere. What runs may
-        end, and nothing else begins: it is true that the socket is closed behind the last."""
+        end: then it is true that the socket is closed behind the last."""
         self._socket.send(DRAINING)
-        self._streams.shut(lambda: self._socket.close(RESTARTING, "the gateway restarts"))
+        self._streams.drain(lambda: self._socket.close(RESTARTING, "the gateway restarts"))
         return self._streams.taken > 0
 
     def closed(self, code: int, reason: str) -> None:  # noqa: ARG002  an application's signature

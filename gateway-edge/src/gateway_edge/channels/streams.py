@@ -22,7 +22,6 @@ from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.message import Message
 
 CANCELLED = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
-STOPPING = RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
 TOO_MANY = RunestoneError(
     Reason.RATE_LIMITED, "this connection has as many streams running as it may", code="too_many_streams"
 )
@@ -69,8 +68,11 @@ class Streams:
         self._begin(partial(self._stream, message, answer), answer.error)
 
     def ask_whole(self, payload: Payload, answer: Answer) -> None:
-        """`chat:message`: the answer is the model's, whole."""
+        """`chat:message`: the answer is the model's, whole. Not on a connection that is about to close: who asks for a stream comes back for
+        it, but a whole answer would be lost. Raises UNAVAILABLE then."""
         message = self._read(payload, is_stream=False)
+        if self._channel.streams.is_draining:
+            raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
         self._begin(partial(self._answer_whole, message, answer), answer.error)
 
     def resume(self, stream_id: str, after: int) -> None:
@@ -96,7 +98,7 @@ class Streams:
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], fail: Callable[[RunestoneError], None]) -> None:
         slots = self._channel.streams
         if not slots.take():
-            fail(STOPPING if slots.is_shut else TOO_MANY)
+            fail(TOO_MANY)
             return
         task = self._channel.spawn(work())
         task.add_done_callback(lambda _task: slots.give_back())  # also of one that was cancelled before it ran

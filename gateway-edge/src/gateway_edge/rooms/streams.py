@@ -241,7 +241,7 @@ class RoomStreams:
         generation = asked.generation
         if generation is None or self._running.get(generation.stream_id) is not generation:
             return
-        if slots.is_shut and outcome.error is not None:
+        if slots.is_draining and outcome.error is not None and outcome.error.reason is Reason.UNAVAILABLE:
             self._forget(generation)  # the process stops: it goes on elsewhere
             return
         with contextlib.suppress(TimeoutError):
