@@ -12,7 +12,7 @@ from chassis.redis import RedisClient
 
 BLOCK = 1_000  # milliseconds that Redis waits for a change
 PATIENCE = 2.0  # seconds that a reader's question may take, the wait included
-PAGE = 1_000  # changes read at once
+PAGE = 100  # changes read at once
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds before Redis is asked again that did not answer
 NOWHERE = -1
 
@@ -71,13 +71,18 @@ class RoomLog:
         return await self._script.begin(bytes([self._shard]))
 
     def _take(self, position: int, fields: Mapping[bytes, bytes]) -> None:
-        if int(fields[b"before"]) != self._last:
+        """What another version wrote, and this one does not understand, may have been anything."""
+        try:
+            before, change = _read(position, fields)
+        except (KeyError, ValueError):
+            self._begin_anew(position)
+            return
+        if before != self._last:
             self._begin_anew(position)
             return
         self._last = position
-        if fields[b"kind"]:
-            change = Change(position, Kind(fields[b"kind"]), fields[b"content"])
-            self._feeds.add(bytes.fromhex(fields[b"room"].decode()), change)
+        if change is not None:
+            self._feeds.add(*change)
 
     def _begin_anew(self, position: int) -> None:
         self._last = position
@@ -85,3 +90,12 @@ class RoomLog:
 
     def __repr__(self) -> str:
         return f"RoomLog({self._shard}, read up to {self._last})"
+
+
+def _read(position: int, fields: Mapping[bytes, bytes]) -> tuple[int, tuple[bytes, Change] | None]:
+    """The position before, the room and what changed in it; nothing did where the log begins."""
+    before = int(fields[b"before"])
+    if not fields[b"kind"]:
+        return before, None
+    change = Change(position, Kind(fields[b"kind"]), fields[b"content"])
+    return before, (bytes.fromhex(fields[b"room"].decode()), change)
