@@ -12,7 +12,7 @@ from gateway_edge.reply import Reply
 from gateway_edge.streams.gates import Gate
 from gateway_edge.streams.note import StreamNote
 from gateway_edge.streams.notes import describe_stream
-from gateway_edge.streams.numbering import Numbering
+from gateway_edge.streams.numbering import Numbering, Sequence
 from gateway_edge.streams.reply import StreamReply
 
 STREAM = "x-runestone-stream"
@@ -168,6 +168,22 @@ class ResumableReply(StreamReply):
 
     def _be_plain(self) -> None:
         self._is_plain = True
+        self.headers.pop(STREAM, None)
+
+
+class BackgroundReply(ResumableReply):
+    """That of a response in the background. Its client asks for it by the response's own id, and counts by the events' own numbers; what
+    turns out to be none is an ordinary answer."""
+
+    def __init__(self, call: Call, inner: LastReply, gate: Gate, notes: Keeping, owner: Owner) -> None:
+        super().__init__(call, inner, gate, notes, owner)
+        self._taking = Sequence(None)
+
+    def _begin_keeping(self) -> None:
+        if not self._call.is_resumable:
+            self._be_plain()
+            return
+        super()._begin_keeping()
         self.headers.pop(STREAM, None)
 
 
