@@ -10,8 +10,11 @@ import grpc
 import pytest
 from fake_provider import FakeProvider
 from real_mesh import ACME, OTHER, Mesh, mesh_running
+from redis.asyncio import Redis
 from room_client import RoomMember, room_member
 
+from chassis.testing import find_redis
+from chassis.testing.redis import RedisProcess, redis_process
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
@@ -242,3 +245,62 @@ async def test_an_edge_that_stops_sends_its_members_elsewhere_with_nothing_missi
             assert seqs == list(range(1, len(seqs) + 1))
             assert len(seqs) >= 150
         assert fake.requests == 1
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisProcess]:
+    try:
+        find_redis()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    runner, server = asyncio.Runner(), redis_process()
+    with runner:
+        yield runner.run(server.__aenter__())
+        runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def shared(redis: RedisProcess) -> Iterator[Mesh]:
+    """Two edges and two cache-svc, which have a Redis in common."""
+    with mesh_running(edge=EDGE, mesh={"cache": {"replicas": 2}}, cache={"store": redis.url}) as running:
+        yield running
+
+
+async def say_until_heard(members: list[RoomMember], text: str) -> None:
+    """Members may be refused for a while; what one of them could say all hear."""
+    async with asyncio.timeout(30):
+        while (await members[0].push("room:message", text))[0] != "ok":
+            await asyncio.sleep(0.1)
+    for member in members:
+        await member.until(lambda member=member: any(said["body"] == text for said in member.events("room:message")))
+
+
+async def test_rooms_in_redis_live_through_what_happens_to_it_and_to_cache_svc(
+    shared: Mesh, redis: RedisProcess
+) -> None:
+    async with AsyncExitStack() as stack:
+        members = await fill(shared, stack, "room:shared")
+        keys = members[0].keys
+        await say_until_heard(members, "before")
+        for replica in ("cache-0", "cache-1"):
+            os.kill(await asyncio.to_thread(process_of, shared, replica), signal.SIGKILL)
+            await say_until_heard(members, f"without {replica}")
+        with redis.held():
+            status, response = await members[0].push("room:message", "into the void")
+            assert (status, response["status"]) == ("error", 503)
+            assert members[1].keys == keys, "members keep what they know"
+        await say_until_heard(members, "back")
+        async with Redis.from_url(redis.url) as client:
+            await client.flushall()
+        await say_until_heard(members, "flushed")
+        new = await stack.enter_async_context(room_member(shared.about["http"]["port"], ACME, "room:shared", key="new"))
+        for member in [*members, new]:
+            await member.until(lambda member=member: member.keys == keys | {"new"}, patience=30)
+
+
+async def test_rooms_that_cannot_hold_are_refused_saying_what_to_do() -> None:
+    with mesh_running(mesh={"cache": {"replicas": 2}}) as unshared:
+        async with room_member(unshared.about["http"]["port"], ACME) as member:
+            status, response = await member.try_join()
+    assert (status, response["error"]["code"]) == ("error", "rooms_not_shared")
+    assert "cache.store" in response["error"]["message"]
