@@ -214,6 +214,7 @@ class FakeCalls:
         self.controls: list[tuple[str, str, Any]] = []
         self.control_error: RunestoneError | None = None
         self.ended: list[str] = []
+        self.passed: list[str] = []
 
     @property
     def asked(self) -> int:

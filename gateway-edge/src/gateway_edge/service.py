@@ -149,7 +149,10 @@ async def _open_channels(
         running.end_where(lambda call: call.id == call_id, error)
 
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
-    kinds: dict[str, OpenTopic] = {"session": SessionTopics(asking), "room": await open_rooms(runtime, ways, asking)}
+    kinds: dict[str, OpenTopic] = {
+        "session": SessionTopics(asking),
+        "room": await open_rooms(runtime, ways, asking, control.gates),
+    }
     return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 
 

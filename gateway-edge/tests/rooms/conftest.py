@@ -99,7 +99,14 @@ async def make_edge(
             door=lambda: door,
         )
         reading = ReaderMeans(calls=calls, policy=lambda: policy, clock=SystemClock())
-        streams = StreamMeans(reading=reading, control=calls, end=calls.end, frame_text=frame_text, door=lambda: door)
+        streams = StreamMeans(
+            reading=reading,
+            control=calls,
+            end=calls.end,
+            let_pass=calls.passed.append,
+            frame_text=frame_text,
+            door=lambda: door,
+        )
         rooms = Rooms(means, partial(RoomStreams, means=streams))
         log = structlog.get_logger()
         asking = Asking(calls=calls, control=calls, end=calls.end, door=lambda: door, spawn=spawn, log=log)

@@ -176,6 +176,7 @@ async def test_any_member_who_may_controls_it_for_all_and_all_are_told_by_whom(e
     assert ann.chunks(stream_id) == eve.chunks(stream_id) == ["a"]
     await ann.push("stream:control", {"stream_id": stream_id, "action": "resume"})
     await until(lambda: len(ann.chunks(stream_id)) == len(eve.chunks(stream_id)) == 2)
+    assert calls.passed == [stream_id] * 2, "each edge lets pass what it held back, wherever it was paused"
     await eve.push("stream:control", {"stream_id": stream_id, "action": "cancel"})
     for client in (ann, eve):
         (told,) = await until(lambda client=client: client.events("stream:cancelled"))

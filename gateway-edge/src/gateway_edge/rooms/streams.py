@@ -32,11 +32,13 @@ WORDS: Mapping[Action, str] = {"pause": PAUSED, "resume": RESUMED, "cancel": CAN
 
 
 class StreamMeans(Struct, frozen=True, kw_only=True):
-    """What streams in rooms need, one for the process. `end` ends a call of this process."""
+    """What streams in rooms need, one for the process. `end` ends a call of this process; `let_pass` lets through what this
+    process holds back of a stream, which was paused here and is resumed elsewhere."""
 
     reading: ReaderMeans
     control: Control
     end: Callable[[str, RunestoneError], None]
+    let_pass: Callable[[str], None]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
 
@@ -186,10 +188,12 @@ class RoomStreams:
             generation.gate.pause()
 
     def _hear_resumed(self, started: Started, _api_key: str, _is_old: bool) -> None:
+        self._means.let_pass(started.stream_id)
         if generation := self._running.get(started.stream_id):
             generation.gate.resume()
 
     def _hear_cancelled(self, started: Started, _api_key: str, _is_old: bool) -> None:
+        self._means.let_pass(started.stream_id)
         if generation := self._running.get(started.stream_id):
             generation.cut()
             generation.gate.resume()
