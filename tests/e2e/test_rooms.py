@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -103,7 +104,7 @@ async def test_one_pauses_another_goes_on_and_a_third_cancels_for_all(mesh: Mesh
         members = await fill(mesh, stack, "room:control")
         asked = await members[0].ask("chat:stream", question("words=20000,pace=5ms"))
         stream_id = asked["stream_id"]
-        for turn, (pausing, resuming) in enumerate(zip(members, members[1:], strict=False), 1):
+        for turn, (pausing, resuming) in enumerate(pairwise(members), 1):
             for member in members:
                 await reads_on(member, stream_id)
             await pausing.ask("stream:control", {"stream_id": stream_id, "action": "pause"})
@@ -129,6 +130,22 @@ async def reads_on(member: RoomMember, stream_id: str) -> None:
     """Until it was told more of the stream."""
     before = len(member.seqs(stream_id))
     await member.until(lambda: len(member.seqs(stream_id)) > before + 3)
+
+
+async def test_an_answer_out_of_the_cache_is_read_by_all_too(mesh: Mesh, fake: FakeProvider) -> None:
+    async with AsyncExitStack() as stack:
+        members = await fill(mesh, stack, "room:cached")
+        ask = question("words=7")
+        ask["request"] |= {"temperature": 0}  # type: ignore[operator]  a dictionary
+        for count, asking in enumerate(members[:3], 1):
+            asked = await asking.ask("chat:stream", ask)
+            for member in members:
+                try:
+                    await member.until(lambda member=member, count=count: len(member.events("stream:complete")) == count, 5)
+                except TimeoutError:
+                    raise AssertionError([m.events("stream:error") for m in members]) from None
+                assert len(member.text(asked["stream_id"]).split()) == 7
+        assert fake.requests == 1
 
 
 async def test_tenants_and_names_that_look_alike_are_rooms_of_their_own(mesh: Mesh, fake: FakeProvider) -> None:

@@ -53,10 +53,8 @@ class Hosted:
         self.streams = streams
         room.hearing = streams
         self._closing: asyncio.TimerHandle | None = None
-        self._tasks = [
-            start(watch(room.shared, room, history), f"watch {room.topic}"),
-            start(room.upkeep.run(), f"upkeep {room.topic}"),
-        ]
+        self._watching = start(watch(room.shared, room, history), f"watch {room.topic}")
+        self._upkeep = start(room.upkeep.run(), f"upkeep {room.topic}")
 
     def close_after(self, seconds: float, close: Callable[["Hosted"], None]) -> None:
         """Has it closed in a while, unless somebody keeps it."""
@@ -74,12 +72,17 @@ class Hosted:
         self.keep()
         self.room.close()
         try:
+            await end(self._watching)  # first: whoever opens the room anew enters one that this one knows nothing of
             await self.streams.close()
             await self.room.upkeep.wait_until_done(LAST_WORDS)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._upkeep)
+
+
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancels it, and waits until it is over."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
