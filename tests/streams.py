@@ -31,10 +31,20 @@ class Piece:
         return b"".join(self.events)
 
 
-async def read(client: aiohttp.ClientSession, method: str, path: str, *, most: int = 10**9, **request: Any) -> Piece:
-    """Reads until the end, or until `most` events have come; then the connection is cut, whatever else has come."""
+async def read(
+    client: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    *,
+    most: int = 10**9,
+    into: Piece | None = None,
+    **request: Any,
+) -> Piece:
+    """Reads until the end, or until `most` events have come; then the connection is cut, whatever else has come. What comes until the
+    connection breaks is in `into`."""
+    piece = into or Piece({}, 0)
     async with client.request(method, path, **request) as answer:
-        piece = Piece(answer.headers, answer.status)
+        piece.headers, piece.status = answer.headers, answer.status
         if answer.status != 200:
             piece.document = await answer.read()
             return piece

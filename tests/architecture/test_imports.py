@@ -116,6 +116,8 @@ HEARTS = {
         "envelope.py",
         "client_headers.py",
         "keeping.py",
+        "lasting.py",
+        "copies/writing.py",
         "keys/choice.py",
         "keys/limit.py",
         "keys/pauses.py",

@@ -1,6 +1,7 @@
 """Streams that survive their connection: read on at any worker, by official clients and by anybody who can read events."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -15,12 +16,13 @@ from fake_provider import FakeProvider
 from real_mesh import ACME, OTHER, Mesh, mesh_running
 from streams import RESUMABLE, Piece, open_client, read
 
+from chassis.testing import find_redis, redis_server
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 PORTS = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
-WINDOW = 3  # seconds
+WINDOW = 8  # seconds
 SLOW = "fake/words=40,pace=20ms"
 # Words are held back until it is sure what they are: its events are others than the provider's.
 HIDING = {"transform": {"response": [{"redact": {"pattern": r"leaf\s{1,3}naïve", "with": "[hidden]"}}]}}
@@ -33,11 +35,12 @@ MODELS = [
     for name in PIPELINES
 ]
 PATIENCE = 15.0
+MANY = 40
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
-    edge = {**PORTS, "workers": 2, "websocket": {"port": 0, "resume_window": f"{WINDOW}s"}}
+    edge = {**PORTS, "workers": 2, "drain": {"grace": "1s"}, "websocket": {"port": 0, "resume_window": f"{WINDOW}s"}}
     with mesh_running(
         edge=edge, mesh={"provider": {"replicas": 2}}, cache={"when": "always"}, pipelines=PIPELINES, models=MODELS
     ) as running:
@@ -119,13 +122,13 @@ def measure(mesh: Mesh, part: str, metric: str) -> float:
     )
 
 
-async def kill_where(mesh: Mesh, service: str, metric: str) -> None:
-    """Kills the one replica of a service that does something now, as soon as it does."""
+async def kill_where(mesh: Mesh, service: str, metric: str, *, how: signal.Signals = signal.SIGKILL) -> None:
+    """Ends the one replica of a service that does something now, as soon as it does."""
     parts = [part for part in mesh.about["services"] if part.startswith(f"{service}-")]
     async with asyncio.timeout(PATIENCE):
         while len(busy := [part for part in parts if measure(mesh, part, metric) > 0]) != 1:
             await asyncio.sleep(0.05)
-    os.kill(process_id(mesh, busy[0]), signal.SIGKILL)
+    os.kill(process_id(mesh, busy[0]), how)
 
 
 @pytest.mark.parametrize(
@@ -381,3 +384,118 @@ async def test_a_stream_is_steered_from_anywhere(mesh: Mesh, fake: FakeProvider,
         rest = await reading
     assert b"[DONE]" not in rest.body
     assert (await eventually(mesh, first.stream_id)).status == 499
+
+
+async def test_a_stream_that_is_read_slowly_by_nobody_is_not_held_back(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
+    """A client that stops reading and is then gone held up what it was sent; who comes back gets all of it."""
+    first = await begin(client, ask("fake/words=50,repeat=400"), most=3)
+    rest = await go_on(client, first.stream_id, 3)
+    joined([first, rest])
+    assert rest.is_whole and rest.body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_worker_that_stops_hands_its_streams_over(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
+    """Its client is told, comes back, and reads on; only what it reads then is billed."""
+    reading = asyncio.create_task(begin(client, ask("fake/words=150,pace=20ms")))
+    await fake.exchange(1)
+    await kill_where(mesh, "edge", "calls_running", how=signal.SIGTERM)
+    first = await reading
+    assert b"the gateway is stopping" in first.events.pop()
+    rest = await go_on(client, first.stream_id, first.numbers[-1])
+    joined([first, rest])
+    assert rest.is_whole and rest.body.endswith(b"data: [DONE]\n\n") and fake.requests == 1
+    records = [await eventually(mesh, piece.headers["x-request-id"]) for piece in (first, rest)]
+    assert [(record.status, record.unbilled) for record in records] == [(503, True), (200, False)]
+    assert records[1].cause == first.stream_id
+
+
+async def test_many_streams_are_cut_again_and_again_and_a_worker_is_killed(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
+    """Every one comes whole, in order, without an event twice; each was asked once, and is billed once."""
+    alive = asyncio.Event()
+
+    async def read_whole() -> list[Piece]:
+        pieces = [Piece({}, 0)]
+        with contextlib.suppress(aiohttp.ClientError):
+            body = ask("fake/words=80,pace=30ms")
+            most = random.randint(1, 10)
+            await read(client, "POST", CHAT, json=body, headers=RESUMABLE, most=most, into=pieces[0])
+        assert pieces[0].numbers, "it was the killed worker's to lose"
+        alive.set()
+        while not pieces[-1].is_whole:
+            most = random.randint(5, 25) if len(pieces) < 6 else 10**9
+            pieces.append(await go_on_stubbornly(client, pieces, most))
+        return pieces
+
+    async with asyncio.timeout(120):
+        reading = [asyncio.create_task(read_whole()) for _ in range(MANY)]
+        await alive.wait()
+        os.kill(process_id(mesh, "edge-0"), signal.SIGKILL)
+        results = await asyncio.gather(*reading, return_exceptions=True)
+    streams = [result for result in results if not isinstance(result, BaseException)]
+    lost = [result for result in results if isinstance(result, BaseException)]
+    assert all("to lose" in str(one) for one in lost), lost
+    assert len(streams) > MANY // 4
+    for pieces in streams:
+        assert joined(pieces).endswith(b"data: [DONE]\n\n")
+    assert fake.requests <= MANY
+
+
+async def go_on_stubbornly(client: aiohttp.ClientSession, pieces: list[Piece], most: int) -> Piece:
+    """As `EventSource` does: a connection that breaks is opened again, behind the last event that came whole."""
+    while True:
+        seen = max(piece.numbers[-1] for piece in pieces if piece.numbers)
+        piece = Piece({}, 0)
+        with contextlib.suppress(aiohttp.ClientError):
+            path = f"/v1/streams/{pieces[0].stream_id}"
+            await read(client, "GET", path, most=most, into=piece, headers={"last-event-id": str(seen)})
+            assert piece.status == 200, piece.document
+        if piece.numbers or piece.is_whole:
+            return piece
+        await asyncio.sleep(0.05)
+
+
+async def test_what_was_read_to_its_end_is_found_at_another_edge_by_its_copy() -> None:
+    """Two whole meshes that have nothing in common but Redis: the one that read it knows the stream, the other has its copy."""
+    try:
+        find_redis()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    async with redis_server() as url:
+        with mesh_running(cache={"store": url}) as here, mesh_running(cache={"store": url}) as there:
+            async with (
+                FakeProvider(here.fake_port),
+                open_client(here.url, ACME) as near,
+                open_client(there.url, ACME) as far,
+            ):
+                first = await begin(near, ask("fake/words=30"), most=3)
+                await eventually(here, first.stream_id)
+                whole = await go_on(near, first.stream_id, 0)
+                async with asyncio.timeout(PATIENCE):
+                    while not (copy := await go_on(far, first.stream_id, 3)).body.endswith(b"data: [DONE]\n\n"):
+                        await asyncio.sleep(0.05)
+                assert joined([first, copy]) == whole.body
+            async with open_client(there.url, OTHER) as other:
+                assert (await go_on(other, first.stream_id, 3)).status == 404
+
+
+async def test_a_paused_stream_stops_its_provider_and_comes_whole_afterwards(
+    mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
+) -> None:
+    """One that is larger than all buffers between."""
+    first = await begin(client, ask("fake/words=100,repeat=600"), most=3)
+    exchange = await fake.exchange(1)
+    status, _ = await steer(client, first.stream_id, "pause")
+    assert status == 200
+    reading = asyncio.create_task(go_on(client, first.stream_id, 3))
+    written = await exchange.wait_still()
+    assert not exchange.over.is_set() and not reading.done()
+    await steer(client, first.stream_id, "resume")
+    rest = await reading
+    joined([first, rest])
+    assert rest.is_whole and rest.body.endswith(b"data: [DONE]\n\n") and exchange.written > written

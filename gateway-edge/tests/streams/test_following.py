@@ -108,6 +108,12 @@ async def test_a_stream_falls_to_who_is_told_to_settle_it(make_call: Callable[..
     assert call.outcome.is_billed and call.followed is not None and call.followed.settles
 
 
+async def test_what_was_shared_stays_another_calls_to_pay(make_call: Callable[..., Call]) -> None:
+    call, shared = make_call(BODY), CallEvent(accepted=Accepted(provider="sim", model="m", attempt=1, coalesced=True))
+    await follow(call, [Replica([shared, said(1, 2), AttachResponse(events=[WHOLE], settles=True)])], Store())
+    assert not call.outcome.is_billed
+
+
 async def test_a_copy_with_its_end_is_the_whole_stream(make_call: Callable[..., Call]) -> None:
     call, store = make_call(BODY), Store(copied(2, 3), copied(4, 5, WHOLE.SerializeToString()))
     await follow(call, [Replica([NOWHERE])], store, after=1)

@@ -250,6 +250,19 @@ async def test_the_process_ends_what_has_no_client(stage: Stage) -> None:
     assert stage.is_cancelled
 
 
+async def test_a_call_without_a_client_can_be_ended_while_it_is_paused(stage: Stage) -> None:
+    """Its deadline passes, say: only a client's leaving is kept from the call."""
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    running.cancel()
+    await until(lambda: stage.flights.heard)
+    await stage.streams.control("acme", "req_1", PAUSE, pause_window=60)
+    await stage.say(event("b"))
+    await stage.tasks.stop(5)
+    assert stage.is_cancelled and stage.sent == [event("a")]
+
+
 async def test_a_pause_holds_back_what_is_on_its_way(stage: Stage) -> None:
     running = stage.begin()
     await stage.say(event("a"))

@@ -204,7 +204,7 @@ class Flights:
 
     def _stop_flight(self, flight: Flight, why: RunestoneError) -> None:
         if not flight.is_over:
-            flight.stopped_by = why
+            flight.stopped_by = flight.stopped_by or why  # the first that happened, when several do at once
             self._tasks[flight].cancel()
 
     def _note_end(self, flight: Flight, journey: Journey, task: asyncio.Task[None]) -> None:

@@ -35,6 +35,7 @@ async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking, gat
         new_id=new_call_id,
         frame_text=frame_text,
         door=asking.door,
+        log=runtime.log,
     )
     reading = ReaderMeans(calls=asking.calls, policy=lambda: ways.current.policy, clock=runtime.clock)
     streams = StreamMeans(
@@ -44,6 +45,7 @@ async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking, gat
         let_pass=let_pass,
         frame_text=frame_text,
         door=asking.door,
+        log=runtime.log,
     )
     rooms = await runtime.open(Rooms(means, partial(RoomStreams, means=streams)))
     runtime.on_stop(rooms.drain)

@@ -10,6 +10,7 @@ from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
+from chassis.logs import Logger
 from gateway_edge.rooms.crowd import Crowd, Member
 from gateway_edge.rooms.hosted import LAST_WORDS, Hosted, Streams
 from gateway_edge.rooms.room import FrameText, Room
@@ -31,6 +32,7 @@ class Means(Struct, frozen=True, kw_only=True):
     new_id: Callable[[], str]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
+    log: Logger
 
 
 MakeStreams = Callable[[str, Room], Streams]
@@ -104,7 +106,7 @@ class Rooms:
             new_id=means.new_id,
         )
         room = Room(shared, f"room:{name}", Crowd(MOST_MEMBERS), history=door.history, frame_text=means.frame_text)
-        return Hosted(room, self._make_streams(tenant, room), max(door.history, LEAST_HISTORY))
+        return Hosted(room, self._make_streams(tenant, room), max(door.history, LEAST_HISTORY), means.log)
 
     def _close_if_empty(self, hosted: Hosted) -> None:
         if hosted.room.crowd:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
+from chassis.logs import Logger
 from gateway_edge.channels.channel import Answer
 from gateway_edge.channels.control import ACTIONS, Action, Control
 from gateway_edge.channels.gate import Gate
@@ -41,6 +42,7 @@ class StreamMeans(Struct, frozen=True, kw_only=True):
     let_pass: Callable[[str], None]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
+    log: Logger
 
 
 class RoomStreams:
@@ -152,7 +154,7 @@ class RoomStreams:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Runs `work` as long as the room is open."""
-        task = start(work, f"stream of {self._room.topic}")
+        task = start(work, f"stream of {self._room.topic}", self._means.log)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

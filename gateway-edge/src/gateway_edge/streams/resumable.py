@@ -65,7 +65,7 @@ class ResumableReply(StreamReply):
         self._keeping: asyncio.Task[bool] | None = None
         self._sender: asyncio.Task[object] | None = None
         self._is_events = self._is_plain = False
-        self._is_left = False
+        self._is_left = self._is_interrupted = False
 
     @property
     def is_whole(self) -> bool:
@@ -124,6 +124,7 @@ class ResumableReply(StreamReply):
         self.inner.stop_pinging()
         self.inner = GoneReply(self.inner)
         if self._sender is not None:
+            self._is_interrupted = True
             self._sender.cancel()
         self._owner.note_left(self._call)
         return True
@@ -136,14 +137,14 @@ class ResumableReply(StreamReply):
         try:
             await sending
         except asyncio.CancelledError:
-            if not self._is_left or task.uncancel() > before:
+            if not self._is_interrupted or task.uncancel() > before:
                 raise
         except ConnectionError:
             self._sender = None
             if not self.leave():
                 raise
         finally:
-            self._sender = None
+            self._sender, self._is_interrupted = None, False
 
     def _begin_keeping(self) -> None:
         """What was noted before, and is no longer so, is noted again: a question that was to be asked may be answered out of the cache."""
