@@ -1,10 +1,12 @@
-"""Two hundred clients stream, every connection is cut five times, one of two edges is killed: nobody loses or doubles anything, and no
-provider is asked twice."""
+"""Two hundred clients stream, every connection is cut five times, one of two edges is killed; every part of the mesh is stopped under
+streams: nobody loses or doubles anything, and no provider is asked twice."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,17 +44,19 @@ def mesh(fake_port: int) -> Iterator[Mesh]:
         "timeouts": {"connect": "10s", "first_byte": "60s", "idle": "60s", "total": "120s"},
         **LONE,
     }
-    with mesh_running(edge=edge, providers=[fake], models=[]) as running:
+    replicas = {"cache": {"replicas": 2}, "provider": {"replicas": 2}}
+    with mesh_running(edge=edge, providers=[fake], models=[], mesh=replicas) as running:
         yield running
 
 
 class Client:
     """One user: comes back whenever its connection is lost, and goes on where it was."""
 
-    def __init__(self, port: int, number: int, lots: random.Random) -> None:
+    def __init__(self, port: int, number: int, cuts: list[int], words: int = WORDS) -> None:
         self.port = port
         self.number = number
-        self.cuts = sorted(lots.sample(range(1, WORDS), CUTS))
+        self.words = words
+        self.cuts = cuts
         self.followed = Followed()
         self.stream_id = ""
         self.has_asked = asyncio.Event()
@@ -78,7 +82,7 @@ class Client:
         else:
             await client.join(TOPIC)
             message = {"role": "user", "content": f"I am {self.number}"}
-            asked = {"request": {"model": f"fake/words={WORDS},pace=50ms", "messages": [message]}}
+            asked = {"request": {"model": f"fake/words={self.words},pace=50ms", "messages": [message]}}
             self.stream_id = (await client.push(TOPIC, "chat:stream", asked))["stream_id"]
             self.has_asked.set()
         while not self.end:
@@ -100,16 +104,32 @@ class Client:
 
 async def uncut(port: int) -> str:
     """What an uncut stream says."""
-    client = Client(port, -1, random.Random(SEED))
-    client.cuts = []
+    client = Client(port, -1, [])
     await client.run()
     return client.followed.text(client.stream_id)
 
 
+def process_id(mesh: Mesh, part: str) -> int:
+    with grpc.insecure_channel(mesh.about["services"][part]) as channel:
+        status = IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=20, wait_for_ready=True)
+    return status.process_id
+
+
 def kill_one_edge(mesh: Mesh) -> None:
-    with grpc.insecure_channel(mesh.about["services"]["edge-0"]) as channel:
-        status = IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5, wait_for_ready=True)
-    os.kill(status.process_id, signal.SIGKILL)
+    os.kill(process_id(mesh, "edge-0"), signal.SIGKILL)
+
+
+def restart(mesh: Mesh, part: str) -> None:
+    """Stops a process as an operator would, and waits for the next."""
+    before = process_id(mesh, part)
+    os.kill(before, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(grpc.RpcError):  # it is between two
+            if process_id(mesh, part) != before:
+                return
+        assert time.monotonic() < deadline, f"{part} is not back"
+        time.sleep(0.05)
 
 
 @pytest.mark.timeout(240)
@@ -119,7 +139,7 @@ async def test_all_answers_are_whole_in_order_without_doubles_and_asked_once(mes
     async with FakeProvider(port=fake_port) as fake:
         expected = await uncut(port)
         assert len(expected.split()) == WORDS
-        clients = [Client(port, number, lots) for number in range(CLIENTS)]
+        clients = [Client(port, number, sorted(lots.sample(range(1, WORDS), CUTS))) for number in range(CLIENTS)]
         async with asyncio.timeout(200), asyncio.TaskGroup() as group:
             for client in clients:
                 group.create_task(client.run())
@@ -133,3 +153,28 @@ async def test_all_answers_are_whole_in_order_without_doubles_and_asked_once(mes
         assert sum(len(client.cuts) for client in clients) == 0, "every connection was cut as often as it was to be"
         assert sum(client.losses for client in clients) > 0, "the edge that was killed had clients"
         assert sum(client.connections for client in clients) >= CLIENTS * (CUTS + 1)
+
+
+@pytest.mark.timeout(240)
+async def test_stopping_each_part_in_turn_fails_no_stream(mesh: Mesh, fake_port: int) -> None:
+    port, parts = mesh.about["http"]["port"], sorted(mesh.about["services"])
+    assert {part.partition("-")[0] for part in parts} == {"audit", "cache", "edge", "provider", "ratelimit"}
+    done: list[Client] = []
+    is_over = asyncio.Event()
+
+    async def stream_on(number: int) -> None:
+        while not is_over.is_set():
+            client = Client(port, number, [], words=12)
+            await client.run()
+            done.append(client)
+
+    async with FakeProvider(port=fake_port) as fake:
+        async with asyncio.timeout(200), asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(stream_on(number))
+            for part in parts:
+                await asyncio.to_thread(restart, mesh, part)
+            is_over.set()
+        assert [client.end for client in done if client.end[3] != "stream:complete"] == []
+        assert {len(client.followed.text(client.stream_id).split()) for client in done} == {12}
+        assert fake.requests == len(done) >= 20 * 2

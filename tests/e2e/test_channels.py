@@ -1,7 +1,10 @@
 """Channels against the whole mesh: streams, whole answers, errors, control, and coming back."""
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,13 +19,15 @@ from real_mesh import ACME, LIMITED, OTHER, Mesh, mesh_running
 
 EDGE = {
     "workers": 2,
-    "http": {"port": 0},
+    "http": {"port": 0, "max_body": "1MiB"},
     "admin": {"port": 0},
     "websocket": {"port": 0, "heartbeat_interval": "1s", "slow_consumer_timeout": "2s"},
     "grpc": {"port": 0},
 }
 LONGER_THAN_BUFFERS = "fake/huge=64KiB,repeat=1024"  # 64 MiB
 TOPIC = "session:a"
+ROOT = Path(__file__).parents[2]
+NODE = ROOT / "tests/e2e/phoenix"
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +85,17 @@ async def test_answer_that_was_given_over_http_is_a_hit_and_streams_too(
     question = ask("fake/words=12", "What was asked before?", temperature=0)
     before = await over_http(mesh, **question["request"])
     assert before.headers["x-cache"] == "MISS"
+    async with asyncio.timeout(10):  # it is kept behind the answer
+        while (whole := await client.push(TOPIC, "chat:message", question))["runestone"]["cache"] != "HIT":
+            await asyncio.sleep(0.05)
+    asked = fake.requests
+    assert whole["runestone"]["cost"] == 0
     stream_id = (await client.push(TOPIC, "chat:stream", question))["stream_id"]
     complete = await client.event("stream:complete")
     assert client.events("stream:started")[0]["cache"] == "HIT"
     assert follow(client.frames).text(stream_id) == before.parse().choices[0].message.content
     assert complete["cost"] == 0
-    whole = await client.push(TOPIC, "chat:message", question)
-    assert (whole["runestone"]["cache"], whole["runestone"]["cost"]) == ("HIT", 0)
-    assert fake.requests == 1
+    assert fake.requests == asked
 
 
 async def test_whole_answer_has_the_document_and_its_cost(fake: FakeProvider, client: ChannelClient):
@@ -322,6 +330,47 @@ async def test_what_is_no_frame_is_closed_with_a_reason(mesh: Mesh, client: Chan
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('["1","2","session:a","e",' + "[" * 200_000, 1008),
+        ('["1","2","session:a","chat:message",{"request":{"model":"\\ud800"}}]', 1008),
+        ('["1","2","session:a","chat:message",{"request":NaN}]', 1008),
+        (f'["1","2","session:{"a" * 300}","phx_join",{{}}]', 1008),
+        (b"\x00\xff\xff\xff\xffshort", 1008),
+        (b"", 1008),
+    ],
+)
+async def test_frames_that_are_meant_to_hurt_close_their_connection_alone(
+    mesh: Mesh, fake: FakeProvider, client: ChannelClient, message: str | bytes, code: int
+) -> None:
+    async with connected(mesh.about["http"]["port"], ACME) as other:
+        await other.join(TOPIC)
+        await client.socket.send(message)
+        await client.socket.wait_closed()
+        assert client.socket.close_code == code
+        assert (await other.push(TOPIC, "chat:message", ask("fake/words=1")))["choices"]
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        '{"model":"fake/words=1","model":"fake/words=2","messages":[]}',
+        '{"model":"fake/words=1","messages":' + "[" * 150 + "]" * 150 + "}",
+        '{"model":"fake/words=1","messages":[{"role":"user","content":"' + "x" * 2_000_000 + '"}]}',
+        "[]",
+        "null",
+    ],
+    ids=["twice", "deep", "huge", "list", "null"],
+)
+async def test_questions_that_are_meant_to_hurt_are_refused(client: ChannelClient, request_body: str) -> None:
+    for event in ("chat:stream", "chat:message"):
+        await client.socket.send(f'["1","{event}","{TOPIC}","{event}",{{"request":{request_body}}}]')
+        with pytest.raises(RefusedError) as refused:
+            await client.answer(event)
+        assert refused.value.response["status"] in {400, 413}
+
+
 async def test_other_versions_are_refused_at_the_handshake(mesh: Mesh):
     for query in ("", "?vsn=1.0.0"):
         address = f"ws://127.0.0.1:{mesh.about['http']['port']}/socket/websocket{query}"
@@ -329,3 +378,40 @@ async def test_other_versions_are_refused_at_the_handshake(mesh: Mesh):
             await websockets.connect(address, additional_headers={"authorization": f"Bearer {ACME}"})
         assert refused.value.response.status_code == 403
         assert b"vsn=2.0.0" in refused.value.response.body
+
+
+async def test_examples_of_the_documentation_run_as_they_stand(mesh: Mesh) -> None:
+    text = (ROOT / "docs/channels.md").read_text().replace("127.0.0.1:4003", f"127.0.0.1:{mesh.about['http']['port']}")
+    (script,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    said = await run_script([sys.executable, "-"], f"KEY = {ACME!r}\n{script}")
+    assert "stream:started" in said and "stream:complete" in said.splitlines()[-1]
+
+
+@pytest.mark.skipif(not (NODE / "node_modules").exists(), reason="node and npm are needed, and `make node`")
+async def test_example_of_a_page_runs_as_it_stands(mesh: Mesh) -> None:
+    text = (ROOT / "docs/channels.md").read_text().replace("127.0.0.1:4003", f"127.0.0.1:{mesh.about['http']['port']}")
+    (script,) = re.findall(r"^```js\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    around = f"""
+        import WebSocket from "ws"
+        const key = {ACME!r}, show = text => process.stdout.write(text)
+        const page = setInterval(() => Object.keys(positions).length || started && process.exit(0), 10)
+        let started = false
+        {script.replace("{params:", "{transport: WebSocket, params:")}
+        channel.on("stream:complete", () => {{ started = true }})
+    """
+    said = await run_script(["node", "--input-type=module"], around)
+    assert "it is req_" in said and len(said.split()) > 5
+
+
+async def run_script(command: list[str], script: str) -> str:
+    """What a script says that is read from standard input; in the folder of the JavaScript client."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=NODE)
+    try:
+        async with asyncio.timeout(20):
+            said, complaints = await process.communicate(script.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, complaints.decode()
+    return said.decode()

@@ -128,7 +128,7 @@ async def test_messages_have_a_pace() -> None:
     for opcode in (TEXT, PING):
         stage = Stage(edge(max_messages_per_second=20))
         async with stage.listening() as port, connected(port) as client:
-            client.send(frame(opcode, b"m") * 200)
+            client.send(frame(opcode, b"m") * 200 + frame(CLOSE, close_payload(1008)))
             *_, last = await client.receive_all()
             assert last.payload == close_payload(1008, b"more than 20 messages a second")
             assert stage.measure('runestone_socket_closes_total{code="1008"')

@@ -269,8 +269,11 @@ async def test_stream_that_is_not_here_is_steered_where_it_runs_or_not_found():
     assert (await stage.push("stream:control", {"stream_id": "req_far", "action": "cancel"}, "2"))["status"] == "ok"
     unknown = await stage.push("stream:control", {"stream_id": "req_no", "action": "cancel"}, "3")
     assert unknown["response"]["reason"] == "not_found"
-    bad = await stage.push("stream:control", {"stream_id": "req_no", "action": "explode"}, "4")
-    assert bad["response"]["status"] == 400
+    for ref, bad in (
+        ("4", {"stream_id": "req_no", "action": "explode"}),
+        ("5", {"stream_id": "x" * 200, "action": "pause"}),
+    ):
+        assert (await stage.push("stream:control", bad, ref))["response"]["status"] == 400
 
 
 async def test_pause_that_nobody_could_be_told_of_does_not_hold():
@@ -282,6 +285,16 @@ async def test_pause_that_nobody_could_be_told_of_does_not_hold():
     assert reply["response"]["status"] == 503
     await stage.event("stream:chunk", len(stage.events("stream:chunk")) + 2)
     stage.lose()
+
+
+async def test_stream_is_cancelled_where_it_was_asked_also_when_nobody_else_can_be_told():
+    stage = Stage(go_on_forever)
+    stage.control.error = RunestoneError(Reason.UNAVAILABLE, "away")
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    reply = await stage.push("stream:control", {"stream_id": "req_1", "action": "cancel"}, "3")
+    assert reply["status"] == "ok"
+    assert await stage.event("stream:cancelled") == [{"stream_id": "req_1"}]
 
 
 async def test_lost_connection_leaves_its_streams_and_leaving_cancels_them():
@@ -339,6 +352,7 @@ async def test_stream_that_is_no_more_fails_alone():
         {"resume": {f"req_{number}": 1 for number in range(40)}},
         {"resume": ["req_1"]},
         {"traceparent": 1},
+        {"traceparent": "0" * 200},
     ],
 )
 async def test_join_with_a_wish_that_is_none_is_refused(wish: object):

@@ -14,9 +14,7 @@ async function follow(channel, positions){
   for(const end of ["stream:complete", "stream:error", "stream:cancelled"]){
     channel.on(end, payload => { delete positions[payload.stream_id]; ends.push([end, payload]) })
   }
-  const started = push(channel, "chat:stream", {request: PACED})
-  channel.on("stream:started", ({stream_id}) => { positions[stream_id] ??= 0 })
-  await started
+  channel.push("chat:stream", {request: PACED}).receive("ok", ({stream_id}) => { positions[stream_id] = 0 })
   return {chunks, ends}
 }
 

@@ -180,21 +180,21 @@ class Streams:
         try:
             await self._control(order.stream_id, order.action)
         except RunestoneError as error:
-            if not self._steer_here(stream, order.action, error):
+            if stream is None or not self._steer_here(stream, order, error):
                 answer.error(error)
                 return
         answer.ok(write_stream(order.stream_id))
 
-    def _steer_here(self, stream: _Stream | None, action: Action, error: RunestoneError) -> bool:
-        """Whether that can be done here: of a stream that has just begun, or could not be noted, nobody else knows."""
-        if stream is None:
-            return False
-        if error.reason is not Reason.NOT_FOUND:
-            stream.gate.resume()
-            return False
-        if action == "cancel":
+    def _steer_here(self, stream: _Stream, order: Order, error: RunestoneError) -> bool:
+        """Whether it is done, although nobody else was told: of a stream that has just begun, or could not be noted, nobody else knows, and
+        the call that began one ends it."""
+        is_unknown = error.reason is Reason.NOT_FOUND
+        if order.action == "cancel":
             self._asking.end(stream.call_id, CANCELLED)
-        return True
+            return is_unknown or stream.call_id == order.stream_id
+        if not is_unknown:
+            stream.gate.resume()
+        return is_unknown
 
     async def _cancel_elsewhere(self, stream_id: str) -> None:
         try:

@@ -48,7 +48,7 @@ class MessageCalls:
         client knows the call's id, by which it comes back (`GET /v1/streams/{id}`) or ends it (`POST /v1/streams/{id}/cancel`, `Streams`). A
         reply that raises ConnectionError leaves it, too.
 
-        Raises ROUTE_NOT_FOUND for what cannot be asked so, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
+        Raises ROUTE_NOT_FOUND for what cannot be asked so, BODY_TOO_LARGE, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
         what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client leaves.
         """
         around = context.current()
@@ -71,6 +71,7 @@ class MessageCalls:
 
     def _open_call(self, message: Message, ways: Ways, way: Way, make_reply: MakeReply) -> tuple[Call, LastReply]:
         policy, received_at, started_at = ways.policy, self._clock.monotonic(), self._clock.time()
+        _check_size(message.body, policy.settings.edge.http.max_body)
         principal = message.session.find(policy)
         principal.scope.check(way.path, message.session.client_address, started_at)
         trace = self._tracing.begin(message.headers.get("traceparent"))
@@ -105,6 +106,12 @@ class MessageCalls:
         )
         reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
         return call, reply
+
+
+def _check_size(body: bytes, most: int) -> None:
+    """What no request may be, no message may be either."""
+    if len(body) > most:
+        raise RunestoneError(Reason.BODY_TOO_LARGE, f"the request body is larger than {most} bytes")
 
 
 def already_read(body: bytes) -> Callable[[], Awaitable[bytes]]:

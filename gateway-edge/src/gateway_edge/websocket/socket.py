@@ -260,7 +260,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._state, self._is_deaf = State.CLOSED, True
         code, reason = self._end or (ABNORMAL, "")
-        self._outbox.release()
+        self._outbox.close()
         self._registry.remove(self)
         self._keeper.remove(self, code)
         application, self._application = self._application, None
