@@ -77,6 +77,7 @@ HEARTS = {
         "transform/stream_redaction.py",
         "transform/texts.py",
         "websocket/application.py",
+        "websocket/codes.py",
         "websocket/deflate.py",
         "websocket/framing.py",
         "websocket/handshake.py",

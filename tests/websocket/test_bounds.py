@@ -12,6 +12,7 @@ from raw_websocket import (
     CONT,
     FIN,
     PING,
+    PONG,
     RSV1,
     TEXT,
     Frame,
@@ -161,6 +162,30 @@ async def test_a_peer_that_is_silent_for_two_heartbeats_is_closed() -> None:
         assert (closing.result(), pings > 3) == (1001, True)
         alive.send(frame(TEXT, b"still here"))
         assert await alive.receive() == Frame(TEXT, b"still here")
+
+
+async def receive_two(client: RawClient) -> tuple[Frame | None, Frame | None]:
+    return await client.receive(), await client.receive()
+
+
+async def test_where_no_heartbeat_is_spoken_a_silent_peer_is_asked_first() -> None:
+    """One that answers pings stays; that is counted as nothing. One that does not is closed when it always would have been."""
+    stage = Stage(edge(heartbeat_interval="500ms"))
+    request = handshake("/v1/responses")
+    async with stage.listening(sweep=0.02) as port, connected(port, request) as alive, connected(port, request) as dead:
+        closing = asyncio.create_task(receive_two(dead))
+        while not closing.done():
+            assert await alive.receive() == Frame(PING, b"")
+            alive.send(frame(PONG))
+        ping, last = closing.result()
+        assert ping == Frame(PING, b"")
+        assert last is not None
+        assert last.payload[:2] == close_payload(1001)
+        alive.send(frame(TEXT, b"still here"))
+        assert await alive.receive() == Frame(TEXT, b"still here")
+        assert stage.measure('runestone_connections_expired_total{phase="silent"}') == {
+            'runestone_connections_expired_total{phase="silent"}': 1.0
+        }
 
 
 async def test_a_message_that_does_not_end_is_given_up() -> None:

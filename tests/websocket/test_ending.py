@@ -1,6 +1,7 @@
 """How WebSockets end that nobody wants to end: the process stops, a key is revoked, what is spoken on them crashes."""
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 from raw_websocket import CLOSE, TEXT, Frame, RawClient, close_payload, connected, frame, handshake
 from socket_stage import KEY, PATH, TENANTS, Echo, Stage, until
 
+from chassis.config import parse_settings
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.call import Outcome
+from gateway_edge.messages.calls import MakeReply
+from gateway_edge.messages.message import Message
+from gateway_edge.responses_socket.application import ResponsesSocket
 from gateway_edge.websocket.application import Application, Socket
 
 WITHOUT_ACME = {"tenants": TENANTS[1:]}
@@ -147,6 +153,54 @@ async def test_what_is_spoken_may_refuse_the_handshake() -> None:
     async with stage.listening() as port, connected(port, handshake(f"{PATH}?vsn=1")) as client:
         assert client.answer.startswith(b"HTTP/1.1 403 ")
         assert len(stage.sockets) == 0
+
+
+async def test_what_is_closed_is_let_go_of_without_a_search_for_garbage() -> None:
+    """What is told of garbage is that there is none in open sockets: so a closed one must not be in a cycle."""
+    kinds = {"WebSocket", "Outbox", "MessageReader", "ResponsesSocket", "Lanes"}
+
+    def count() -> int:
+        return sum(type(found).__name__ in kinds for found in gc.get_objects())
+
+    edge = parse_settings("{}").edge
+    stage = Stage({}, lambda socket: ResponsesSocket(socket, Nobody(), edge))
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        async with stage.listening() as port:
+            for leave in (frame(CLOSE, close_payload(1000)), frame(3), frame(TEXT, b'{"type": "response.create"}')):
+                async with connected(port) as client:
+                    await until(lambda: len(stage.opened) == 1)
+                    assert count() == before + len(kinds)
+                    client.send(leave)
+                    await client.receive()
+                await until(lambda: not len(stage.sockets))
+                stage.opened.clear()
+                await until(lambda: count() == before)
+    finally:
+        gc.enable()
+
+
+async def test_open_sockets_are_spared_by_the_collector_at_new_heights_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway_edge.websocket.sockets.SPARED_AT", 3)
+    heights: list[int] = []
+    stage = Stage({})
+    monkeypatch.setattr("gateway_edge.websocket.sockets.gc.freeze", lambda: heights.append(len(stage.sockets)))
+    async with stage.listening() as port:
+        for count in (2, 4, 4, 7):
+            async with AsyncExitStack() as stack:
+                for _ in range(count):
+                    await stack.enter_async_context(connected(port))
+            await until(lambda: not len(stage.sockets))
+    assert heights == [3, 6]
+
+
+class Nobody:
+    """Whoever asks is refused."""
+
+    async def run(self, message: Message, make_reply: MakeReply) -> Outcome:
+        raise RunestoneError(Reason.ROUTE_NOT_FOUND, f"{message.path} is nowhere")
 
 
 async def test_a_socket_that_is_closed_takes_nothing_more() -> None:

@@ -117,6 +117,7 @@ async def build(runtime: Runtime) -> None:
             path=RESPONSES,
             open=open_responses(messages, lambda: ways.current.policy.settings.edge),
             answers_http=True,
+            is_probed=True,
         ),
         channels.place,
     )

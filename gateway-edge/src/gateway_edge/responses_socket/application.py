@@ -22,9 +22,9 @@ from gateway_edge.responses_socket.envelope import (
 from gateway_edge.responses_socket.lanes import Lanes
 from gateway_edge.responses_socket.reply import SocketReply
 from gateway_edge.websocket.application import Application, Open, Socket
+from gateway_edge.websocket.codes import GOING_AWAY, RESTARTING, UNSUPPORTED
 
 LONGEST = 3600.0  # seconds that a connection may last, as OpenAI's
-RESTARTING, GOING_AWAY, UNSUPPORTED = 1012, 1001, 1003
 
 # Headers of the handshake that are no turn's: credentials, which are the session's, and what means one request.
 LEFT_OUT = frozenset(
@@ -100,7 +100,7 @@ class ResponsesSocket:
     def closed(self, code: int, reason: str) -> None:  # noqa: ARG002  an application's signature
         """Turns that run are cancelled down to the provider's socket."""
         self._timer.cancel()
-        self._lanes.cancel()
+        self._lanes.end()
 
     async def _run(self, turn: Turn) -> None:
         message = Message(

@@ -42,10 +42,11 @@ class Lanes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def cancel(self) -> None:
-        """Ends all: nobody is there to be answered."""
+    def end(self) -> None:
+        """Ends all: nobody is there to be answered, or to be told."""
         for task in self._tasks:
             task.cancel()
+        self._on_empty, self._run = _nothing, _run_nothing  # whoever gave them holds this object
 
     async def _go(self, lane: str | None) -> None:
         waiting = self._lanes[lane]
@@ -59,6 +60,14 @@ class Lanes:
 
     def __repr__(self) -> str:
         return f"Lanes({len(self._lanes)}/{self._most})"
+
+
+def _nothing() -> None:
+    """Nobody is left to be told."""
+
+
+async def _run_nothing(_turn: Turn) -> None:
+    """Nobody is left to run for."""
 
 
 def _refuse(message: str) -> RunestoneError:

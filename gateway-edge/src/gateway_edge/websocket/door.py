@@ -48,7 +48,7 @@ class SocketDoor:
         self._ways = ways
         self._running = running
         self._sockets = sockets
-        self._terms: tuple[Edge, Terms] | None = None  # of the snapshot that the last socket was opened under
+        self._terms: dict[str, tuple[Edge, Terms]] = {}  # of the snapshots that the last sockets were opened under
 
     def handle(self, request: Request, connection: Connection) -> Awaitable[None]:
         """Answers one request."""
@@ -97,7 +97,7 @@ class SocketDoor:
             Session(call.caller, headers, call.arrival.client_address, call.snapshot_version),
             place.path,
             parameters,
-            terms=self._find_terms(call.settings.edge),
+            terms=self._find_terms(call.settings.edge, place),
             keeper=self._sockets,
             traffic=self._sockets.traffic(place.path),
             client_address=shake.connection.client_address,
@@ -113,11 +113,12 @@ class SocketDoor:
             raise
         shake.reply.is_whole = True
 
-    def _find_terms(self, edge: Edge) -> Terms:
-        """The same for all sockets of a snapshot."""
-        if self._terms is None or self._terms[0] is not edge:
-            self._terms = edge, Terms.of(edge)
-        return self._terms[1]
+    def _find_terms(self, edge: Edge, place: Place) -> Terms:
+        """The same for all sockets of a place and a snapshot."""
+        known = self._terms.get(place.path)
+        if known is None or known[0] is not edge:
+            known = self._terms[place.path] = edge, Terms.of(edge, is_probed=place.is_probed)
+        return known[1]
 
     def __repr__(self) -> str:
         return f"SocketDoor({', '.join(self._places)})"
