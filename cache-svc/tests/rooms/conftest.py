@@ -9,6 +9,11 @@ from rooms.room_views import SMALL
 from chassis.testing import cluster_url
 
 
+@pytest.fixture(scope="session")
+def masters(busy_masters):
+    return busy_masters
+
+
 @pytest.fixture
 def cluster_address(masters, cluster):
     """Of an empty cluster."""

@@ -29,7 +29,7 @@ class Replicas:
         return [await self.make_one(bounds, interval) for _ in range(count)]
 
     async def make_one(self, bounds=BOUNDS, interval=0.1):
-        """One that is current."""
+        """One of them."""
         client, reader = [
             await self._stack.enter_async_context(
                 make_client(self._url, SystemClock(), deadline=deadline, max_connections=SHARDS)
@@ -40,8 +40,5 @@ class Replicas:
         task = asyncio.create_task(rooms.run(interval))
         self._stack.push_async_callback(asyncio.wait, [task])
         self._stack.callback(task.cancel)
-        async with asyncio.timeout(PATIENT):
-            while any(log._last < 0 for log in rooms._logs):
-                await asyncio.sleep(0.01)
         rooms.task = task
         return rooms

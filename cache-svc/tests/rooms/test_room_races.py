@@ -98,7 +98,7 @@ STEPS = st.lists(
 async def test_members_are_those_of_edges_that_watch_or_did_within_the_grace(steps):
     """Against a model, by a clock of its own."""
     clock = FakeClock()
-    rooms = MemoryRooms(Bounds(max_entries=9, max_bytes=900_000), clock, Feeds())
+    rooms = MemoryRooms(Bounds(max_entries=9, max_bytes=9_000_000), clock, Feeds())
     model, leases, open_watches = {}, {}, {}
     for what, edge, number in steps:
         name, ref = f"edge-{edge}", f"m-{number}"

@@ -31,15 +31,21 @@ class RoomLog:
         self._key = log_of(shard)
         self._feeds = feeds
         self._last = NOWHERE
+        self._is_wanted, self._is_current = asyncio.Event(), asyncio.Event()
 
-    def check_current(self) -> None:
-        """Raises UNAVAILABLE while it is not known from where on changes would be heard."""
-        if self._last == NOWHERE:
-            message = "the store has not answered yet"
-            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
+    async def begin(self) -> None:
+        """Returns when all that changes from now on is heard. Raises UNAVAILABLE where that takes too long."""
+        self._is_wanted.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._is_current.wait()
+        except TimeoutError:
+            message = f"the store did not answer within {PATIENCE:g} s"
+            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False) from None
 
     async def read(self) -> None:
-        """Hears of changes, until cancelled."""
+        """Hears of changes from the first watch on, until cancelled: a service whose rooms nobody uses does not ask for them."""
+        await self._is_wanted.wait()
         pause = SHORTEST_PAUSE
         while True:
             try:
@@ -53,6 +59,7 @@ class RoomLog:
     async def _hear(self) -> None:
         if self._last == NOWHERE:
             self._last = await self._find_end()
+            self._is_current.set()
         place = f"{self._last}-0"
         streams = await self._reader.ask("XREAD", "COUNT", PAGE, "BLOCK", BLOCK, "STREAMS", self._key, place)
         for _, entries in streams:
