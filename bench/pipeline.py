@@ -45,6 +45,7 @@ from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.stopwatch import OUTSIDE
+from gateway_edge.streams.opening import open_streams
 from runestone.cache.v1.cache_pb2 import LookUpResponse, Mark, Miss, StoreAllResponse, WatchKeysResponse, WatchResponse
 from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallResponse, Completed, Data
 from runestone.ratelimit.v1.ratelimit_pb2 import LeaseRequest, LeaseResponse, ReserveRequest, ReserveResponse
@@ -201,16 +202,18 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
+    peers = connect_peers(runtime)
+    streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(Sink(), runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(bounds, runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        streams=streams,
         rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     policy = Policy.of(runtime.snapshots.current, runtime.clock.time())
-    peers = connect_peers(runtime)
     ways = lay_pipelines(policy, peers, standing)
     repeats = Repeats(
         Means(
@@ -225,7 +228,15 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
             log=runtime.log,
         )
     )
-    return Door(lambda: ways, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing)
+    return Door(
+        lambda: ways,
+        running,
+        streams.running,
+        repeats,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
+    )
 
 
 async def ask(door: Door, number: int) -> float:

@@ -21,6 +21,8 @@ from gateway_edge.callers.tenants import Principal
 from gateway_edge.containment.middleware import Contained, OnError
 from gateway_edge.endpoints.endpoint import Endpoint
 from gateway_edge.endpoints.table import CHAT
+from gateway_edge.endpoints.voice import Voice
+from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.limit import RequestLimit
 from gateway_edge.limits.metrics import LeaseMetrics
@@ -54,6 +56,7 @@ class FakeReply:
     is_closed: bool = False
     bytes_sent: int = 0
     first_byte_at: float | None = None
+    voice: Voice = OPENAI
 
     @property
     def has_begun(self) -> bool:

@@ -10,6 +10,7 @@ from chassis.config import Route
 from chassis.config.models import Target
 from chassis.errors import Reason, RunestoneError, to_message
 from chassis.routing.resolution import Resolution, Step
+from gateway_edge.asking.begin import Begin
 from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call
 from gateway_edge.endpoints.table import ENDPOINTS
@@ -73,7 +74,7 @@ async def run(call: Call, *events: CallEvent) -> CallRequest:
         raise AssertionError("it is the last")
 
     nowhere: Any = None  # no response is stored here
-    await CallProvider(models, models, nowhere)(call, nobody)
+    await CallProvider(Begin(models, models, nowhere, nowhere), nowhere)(call, nobody)
     return models.requests[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.asking.begin import Begin
 from gateway_edge.call import Call
 from gateway_edge.middleware.call_provider import CallProvider
 from runestone.common.v1.cost_pb2 import Cost, Rates, Tariff
@@ -54,7 +55,7 @@ async def write_to_nobody(events: bytes) -> None:
 
 
 async def answer(call: Call, *messages: list[CallEvent], ends: bool = True) -> None:
-    await CallProvider(Models(*messages, ends=ends), Connected(), None)(call, None)
+    await CallProvider(Begin(Models(*messages, ends=ends), Connected(), None, None), None)(call, None)
 
 
 @pytest.fixture

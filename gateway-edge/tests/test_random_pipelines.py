@@ -225,7 +225,7 @@ async def ask(steps: list[Middleware]) -> Answers:
     ways = Ways(policy, {("*", "*"): Pipeline(steps)}, Pipeline([]))
     clock, tracing = FakeClock(), Tracing("edge")
     running = RunningCalls(clock=clock, tracing=tracing, metrics=EdgeMetrics(Metrics()), log=Quiet())
-    door = Door(lambda: ways, running, NOTHING_REPEATED, clock=clock, new_id=lambda: "req_1", tracing=tracing)
+    door = Door(lambda: ways, running, running, NOTHING_REPEATED, clock=clock, new_id=lambda: "req_1", tracing=tracing)
     wire = Wire()
     async with asyncio.timeout(5):
         await door.handle(Request("POST", "/v1/chat/completions"), wire)

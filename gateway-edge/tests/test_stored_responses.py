@@ -12,6 +12,7 @@ import pytest
 from chassis.config.schema import Scopes
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
+from gateway_edge.asking.begin import Begin
 from gateway_edge.call import Call
 from gateway_edge.callers.scopes import Scope
 from gateway_edge.endpoints.table import ENDPOINTS
@@ -37,6 +38,13 @@ CREATED = b'event: response.created\ndata: {"type": "response.created", "respons
 DELTA = b'event: response.output_text.delta\ndata: {"type": "response.output_text.delta", "delta": "x"}\n\n'
 END = b'event: response.completed\ndata: {"type": "response.completed", "response": {"id": "resp_1"}}\n\n'
 HERE = Place("sim", "simulated")
+
+
+no_streams: Any = None  # no response came in a stream that can be read on
+
+
+def no_stream_is_left(call: Call) -> None:
+    raise AssertionError("only resumable calls are")
 
 
 def body(**members: object) -> bytes:
@@ -77,7 +85,7 @@ async def run(call: Call, places: Places, *messages: list[CallEvent]) -> Provide
     async def nobody(call: Call) -> None:
         raise AssertionError("it is the last")
 
-    await CallProvider(provider, provider, places)(call, nobody)
+    await CallProvider(Begin(provider, provider, places, no_stream_is_left), places)(call, nobody)
     return provider
 
 
@@ -273,7 +281,7 @@ def ask_for(make_call: MakeCall, places: Places, catalog: Any) -> Callable[..., 
         async def proceed(call: Call) -> None:
             went_on.append(call)
 
-        await FindStored(places, catalog)(call, proceed)
+        await FindStored(places, catalog, no_streams)(call, proceed)
         assert went_on == [call]
         return call
 

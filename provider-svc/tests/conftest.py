@@ -1,7 +1,7 @@
 """provider-svc on a unix socket, in front of a fake provider; and what must hold when a test is over."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -39,6 +39,7 @@ class Heard:
 
     events: list[CallEvent] = field(default_factory=list)
     messages: int = 0
+    settles: bool = False
 
     @property
     def body(self) -> bytes:
@@ -91,25 +92,46 @@ class Rig:
     fake: FakeProvider
     ids: count = field(default_factory=lambda: count(1))
 
-    def request(self, model: str, *, stream: bool = True, call_id: str = "", tenant: str = "acme", **members: object):
+    def request(
+        self,
+        model: str,
+        *,
+        stream: bool = True,
+        call_id: str = "",
+        tenant: str = "acme",
+        resume: float = 0.0,
+        pause: float = 0.0,
+        key: bytes = b"",
+        **members: object,
+    ):
+        """`resume` and `pause` are windows in seconds, `key` is what it shares with others."""
         body = {"model": model, "messages": [{"role": "user", "content": "hello"}], **members}
         if stream:
             body["stream"] = True
-        return CallRequest(
+        request = CallRequest(
             call_id=call_id or f"call-{next(self.ids)}",
             tenant=tenant,
             dialect=DIALECT_OPENAI_CHAT,
             model=model,
             stream=stream,
             body=orjson.dumps(body),
+            coalesce_key=key,
         )
+        if resume:
+            request.resume_window.FromMilliseconds(round(resume * 1e3))
+        if pause:
+            request.pause_window.FromMilliseconds(round(pause * 1e3))
+        return request
 
     async def call(self, model: str, **options: object) -> Heard:
         """Makes a call to its end."""
         return await self.hear(self.stub.Call(self.request(model, **options), timeout=30))
 
-    async def attach(self, call_id: str, after_seq: int = 0, tenant: str = "acme") -> Heard:
-        return await self.hear(self.stub.Attach(AttachRequest(call_id=call_id, tenant=tenant, after_seq=after_seq)))
+    async def attach(
+        self, call_id: str, after_seq: int = 0, tenant: str = "acme", *, is_watching: bool = False
+    ) -> Heard:
+        request = AttachRequest(call_id=call_id, tenant=tenant, after_seq=after_seq, is_watching=is_watching)
+        return await self.hear(self.stub.Attach(request))
 
     async def control(self, call_id: str, action: int, tenant: str = "acme") -> ControlResponse:
         return await self.stub.Control(ControlRequest(call_id=call_id, tenant=tenant, action=action))
@@ -120,12 +142,19 @@ class Rig:
             async for message in messages:
                 heard.messages += 1
                 heard.events += message.events
+                heard.settles |= getattr(message, "settles", False)
         return heard
 
     @asynccontextmanager
     async def begun(self, model: str, **options: object) -> AsyncIterator[tuple[Exchange, Heard]]:
         """A running call that has reached the fake provider; leaving the context leaves the call."""
         number = self.fake.requests + 1
+        async with self.begun_beside(model, **options) as heard:
+            yield await self.fake.exchange(number), heard
+
+    @asynccontextmanager
+    async def begun_beside(self, model: str, **options: object) -> AsyncIterator[Heard]:
+        """A running call that may share another's upstream call; leaving the context leaves the call."""
         heard = Heard()
 
         async def listen() -> None:
@@ -135,7 +164,7 @@ class Rig:
 
         task = asyncio.create_task(listen())
         try:
-            yield await self.fake.exchange(number), heard
+            yield heard
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -143,6 +172,12 @@ class Rig:
     def gauge(self, name: str) -> float:
         text = self.runtime.metrics.exposition().decode()
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.split(" ")[0].split("{")[0] == name)
+
+    async def until(self, holds: Callable[[], bool], patience: float = 10.0) -> None:
+        """Returns when `holds` does; fails after `patience` seconds."""
+        async with asyncio.timeout(patience):
+            while not holds():
+                await asyncio.sleep(0.005)
 
     async def until_idle(self, patience: float = 5.0) -> None:
         """Returns when no upstream call is running; fails after `patience` seconds."""
@@ -175,9 +210,11 @@ def open_rig(fake: FakeProvider):
     over."""
 
     @asynccontextmanager
-    async def open_with(settings: Settings | None = None, **timeouts: str) -> AsyncIterator[Rig]:
+    async def open_with(
+        settings: Settings | None = None, peers: dict[str, str] | None = None, **timeouts: str
+    ) -> AsyncIterator[Rig]:
         before = asyncio.all_tasks()
-        async with running(SERVICE, settings or settings_for(fake, **timeouts)) as (runtime, channel):
+        async with running(SERVICE, settings or settings_for(fake, **timeouts), peers=peers) as (runtime, channel):
             rig = Rig(runtime, ProviderServiceStub(channel), TargetServiceStub(channel), fake)
             yield rig
             await rig.until_idle()

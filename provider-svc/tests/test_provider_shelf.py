@@ -8,7 +8,8 @@ from provider_svc.provider import Chunk
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
 
-BOUNDS = ProviderSettings(ring=100, linger=5.0, max_lingering=3, max_lingering_bytes=60)
+BOUNDS = ProviderSettings(ring=100)
+LINGER = 5.0
 
 
 class Rack:
@@ -16,13 +17,13 @@ class Rack:
 
     def __init__(self):
         self.clock, self.gone = FakeClock(), []
-        self.shelf = Shelf(BOUNDS, self.clock, self.gone.append)
+        self.shelf = Shelf(3, 60, self.clock, self.gone.append)
 
-    def put(self, chunks=0):
+    def put(self, chunks=0, seconds=LINGER):
         flight = Flight([], BOUNDS, None)
         for _ in range(chunks):
             flight.add(Chunk(b"x" * 10, (10,)))
-        self.shelf.put(flight)
+        self.shelf.put(flight, seconds)
         return flight
 
 
@@ -42,6 +43,21 @@ def test_the_shelf_forgets_after_a_while(rack):
     assert rack.gone == [flight]
 
 
+def test_each_stays_for_its_own_time(rack):
+    """Whichever was put first."""
+    patient, hasty = rack.put(seconds=60.0), rack.put(seconds=1.0)
+    rack.clock.advance(1.1)
+    rack.shelf.expire()
+    assert (rack.gone, len(rack.shelf)) == ([hasty], 1)
+    late = rack.put(seconds=1.0)
+    rack.clock.advance(1.1)
+    rack.shelf.expire()
+    assert rack.gone == [hasty, late]
+    rack.clock.advance(60.0)
+    rack.shelf.expire()
+    assert rack.gone == [hasty, late, patient]
+
+
 def test_the_shelf_is_bounded_in_flights_and_bytes(rack):
     flights = [rack.put() for _ in range(4)]
     assert rack.gone == flights[:1]
@@ -54,7 +70,7 @@ def test_the_shelf_is_bounded_in_flights_and_bytes(rack):
 
 def test_what_is_put_twice_counts_once(rack):
     flight = rack.put(chunks=6)
-    rack.shelf.put(flight)
+    rack.shelf.put(flight, LINGER)
     assert rack.gone == []
     rack.shelf.take(flight)
     rack.shelf.take(flight)

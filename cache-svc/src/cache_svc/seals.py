@@ -18,6 +18,16 @@ class ChangeSeal(Protocol):
         """The change that was written; None for what somebody else wrote."""
 
 
+class ContentSeal(Protocol):
+    """Around what users said, where their tenant is encrypted. `place` is where it belongs: it opens nowhere else."""
+
+    def seal(self, tenant: str, place: bytes, text: bytes, /) -> bytes:
+        """The text as it is kept."""
+
+    def unseal(self, tenant: str, place: bytes, kept: bytes, /) -> bytes | None:
+        """The text; None for what does not open."""
+
+
 class Seals(Protocol):
     """A seal around each of the places that things are kept in."""
 
@@ -30,6 +40,9 @@ class Seals(Protocol):
 
     def seal_state(self, state: StateStore) -> StateStore:
         """Shared state."""
+
+    def seal_content(self, purpose: bytes) -> ContentSeal:
+        """For what is said in streams, or in rooms."""
 
 
 class Unsealed:
@@ -45,6 +58,19 @@ class Unsealed:
 
 
 UNSEALED = Unsealed()
+SEALED = b"\x01"  # what is sealed begins so, and no protobuf message does
+
+
+class ReadableContent:
+    """Keeps what was said as it is."""
+
+    def seal(self, _tenant: str, _place: bytes, text: bytes, /) -> bytes:
+        """The same."""
+        return text
+
+    def unseal(self, _tenant: str, _place: bytes, kept: bytes, /) -> bytes | None:
+        """The same; None for what another replica sealed."""
+        return None if kept.startswith(SEALED) else kept
 
 
 class NoSeals:
@@ -59,3 +85,7 @@ class NoSeals:
     def seal_state(self, state: StateStore) -> StateStore:
         """The state itself."""
         return state
+
+    def seal_content(self, _purpose: bytes) -> ContentSeal:
+        """None."""
+        return ReadableContent()

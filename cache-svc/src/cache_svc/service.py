@@ -14,13 +14,15 @@ from cache_svc.memory import MemoryStore
 from cache_svc.memory_log import MemoryLog
 from cache_svc.redis_log import PATIENCE, RedisLog
 from cache_svc.redis_store import RedisStore
+from cache_svc.rooms.opening import serve_rooms
 from cache_svc.seals import ChangeSeal, NoSeals, Seals
 from cache_svc.servicer import CacheServicer
 from cache_svc.settings import CacheSettings
-from cache_svc.state.opening import open_state
+from cache_svc.state.opening import open_state, open_state_client
 from cache_svc.state.servicer import MAX_WAITERS, StateServicer
 from cache_svc.statistics import Statistics
 from cache_svc.store import OVERHEAD, Store
+from cache_svc.streams.opening import serve_streams
 from cache_svc.uses import Uses
 from cache_svc.watches import LONGEST, SHORTEST, Watches
 from chassis.limiter import ConcurrencyLimiter
@@ -31,7 +33,7 @@ from runestone.state.v1 import state_pb2, state_pb2_grpc
 
 
 async def build(runtime: Runtime) -> None:
-    """Opens the store and its log, seals and measures them, serves them; beside them what edges share, and hints."""
+    """Opens the store and its log, seals and measures them, serves them; beside them what edges share, copies of streams, rooms, and hints."""
     settings = CacheSettings.of(runtime.settings)
     seals = _open_seals(runtime, settings)
     client = await open_client(runtime, settings.store_url) if settings.store_url is not None else None
@@ -39,12 +41,15 @@ async def build(runtime: Runtime) -> None:
     store, keys = seals.seal_store(answers, client)
     log = await _open_log(runtime, settings, client, seals.changes)
     _serve_answers(runtime, MeasuredStore(store, runtime.metrics), log, keys, names)
-    state = seals.seal_state(await open_state(runtime, settings, client))
+    state_client = await open_state_client(runtime, settings, client)
+    state = seals.seal_state(open_state(runtime, settings, state_client))
     runtime.serve(
         state_pb2_grpc.add_StateServiceServicer_to_server,
         StateServicer(state, runtime.clock, ConcurrencyLimiter(MAX_WAITERS)),
         state_pb2.DESCRIPTOR.services_by_name["StateService"].full_name,
     )
+    serve_streams(runtime, settings, state_client, seals)
+    await serve_rooms(runtime, settings, seals)
     await serve_hints(runtime, settings)
 
 

@@ -22,6 +22,7 @@ from gateway_edge.question.tool_errors import holds_tool_error
 from gateway_edge.question.views import View
 from gateway_edge.reply import Reply
 from gateway_edge.stopwatch import Stopwatch
+from gateway_edge.streams.note import StreamNote
 from runestone.common.v1.attempt_pb2 import Attempt
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
@@ -147,13 +148,32 @@ class Given(Struct, frozen=True):
     body: bytes
 
 
+class Kept(Struct, frozen=True):
+    """A kept answer that was given: its key, whose it is, and the id of the call that it was given to first."""
+
+    key: bytes
+    tenant: str
+    request_id: str
+
+
+class Followed(Struct):
+    """The stream that a call reads on, from behind event `after_seq` of what its provider sends. It `settles` when the call that began the
+    stream is gone, and it falls to this one to be billed for it."""
+
+    stream_id: str
+    note: StreamNote
+    after_seq: int = 0
+    settles: bool = False
+
+
 class Call(Struct, kw_only=True, eq=False):
     """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
     them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
     deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
-    copy of a kept answer that it got. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
-    provider keeps and is asked for in place of an answer; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
+    copy of a kept answer that it got, `kept` says which one, wherever it was found. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
+    provider keeps and is asked for in place of an answer; `followed` the stream that is read on in place of a question. A call that `is_resumable` goes on while its
+    client is away; its pipeline may be one that `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
     for which the edge itself makes this one."""
 
     id: str
@@ -173,6 +193,7 @@ class Call(Struct, kw_only=True, eq=False):
     coalesce_key: bytes = b""
     limits: tuple[RequestLimit, ...] = ()
     given: Given | None = None
+    kept: Kept | None = None
     endpoint: Endpoint = CHAT
     body: bytes | None = None
     received: bytes | None = None
@@ -181,6 +202,9 @@ class Call(Struct, kw_only=True, eq=False):
     resource: Resource | None = None
     provider: str = ""
     cause: str = ""
+    followed: Followed | None = None
+    is_resumable: bool = False
+    changes_answers: bool = False
 
     async def read_document(self) -> dict[str, Any]:
         """The body's object, decoded once for all who ask; a form's fields, of which all but files are text. Raises INVALID_REQUEST

@@ -9,6 +9,7 @@ from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.errors import RunestoneError
 from chassis.runtime import Runtime
+from gateway_edge.asking.begin import Connection, Models
 from gateway_edge.auth.key_sources import KeySources
 from gateway_edge.auth.nonces import NonceMemory
 from gateway_edge.blame import is_part_down
@@ -23,12 +24,16 @@ from gateway_edge.idempotency.claims import Claims
 from gateway_edge.limits.leases import Leases
 from gateway_edge.limits.local import LocalLimits
 from gateway_edge.limits.metrics import LeaseMetrics
-from gateway_edge.middleware.call_provider import Connection, Models
+from gateway_edge.stored.notes import Notes
 from gateway_edge.stored.places import Places
+from gateway_edge.streams.copies import Copies
+from gateway_edge.streams.notes import UNAVAILABLE
+from gateway_edge.streams.replicas import FlightReplicas, each_of
 from runestone.cache.v1.cache_pb2_grpc import CacheServiceStub
 from runestone.provider.v1.provider_pb2_grpc import ProviderServiceStub
 from runestone.ratelimit.v1.ratelimit_pb2_grpc import RateLimitServiceStub
 from runestone.state.v1.state_pb2_grpc import StateServiceStub
+from runestone.stream.v1.stream_pb2_grpc import StreamServiceStub
 
 # A part that is slower than this is treated as down: the call does better without it.
 CACHE_TIMEOUT = 0.25
@@ -47,6 +52,9 @@ class Peers:
     uses: Uses
     claims: Claims
     places: Places
+    stream_notes: Notes
+    flights: FlightReplicas
+    copies: Copies
     nonces: NonceMemory
     key_sources: KeySources
     leases: Leases
@@ -60,14 +68,18 @@ def connect_peers(runtime: Runtime) -> Peers:
     provider = runtime.connect("provider", carries_version=True)
     replicas = CacheReplicas(runtime.connect_each("cache"))
     near = _open_near_cache(runtime, replicas)
+    models = ProviderServiceStub(provider)
     return Peers(
-        models=ProviderServiceStub(provider),
+        models=models,
         provider=provider,
         near=near,
         shelf=_open_shelf(runtime, near, replicas),
         uses=_count_uses(runtime),
         claims=_open_claims(runtime),
         places=_open_places(runtime),
+        stream_notes=_open_stream_notes(runtime),
+        flights=FlightReplicas(models, each_of(runtime.connect_each("provider"))),
+        copies=Copies(StreamServiceStub(runtime.connect("cache"))),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
         key_sources=KeySources(runtime.clock, runtime.spawn, runtime.log),
         leases=_take_leases(runtime),
@@ -129,6 +141,12 @@ def _open_places(runtime: Runtime) -> Places:
             "stored_responses", "Notes on who has a response, and what came", ("outcome",)
         ),
     )
+
+
+def _open_stream_notes(runtime: Runtime) -> Notes:
+    outcomes = runtime.metrics.counter("stream_notes", "Notes on streams that can be read on, by outcome", ("outcome",))
+    state = StateServiceStub(runtime.connect("cache"))
+    return Notes(state, Breaker(clock=runtime.clock), runtime.clock, outcomes, UNAVAILABLE)
 
 
 def new_claim_token() -> str:

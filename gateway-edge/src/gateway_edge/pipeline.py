@@ -8,6 +8,7 @@ record, the door's log line).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import orjson
@@ -20,9 +21,11 @@ from chassis.config.transform import TransformOptions
 from chassis.hashing import hash_parts
 from gateway_edge.auth.table import lay_credentials
 from gateway_edge.caching.revalidation import Revalidation
+from gateway_edge.containment.middleware import Contained
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.ways import Ways
 from gateway_edge.endpoints.stored import STORED
+from gateway_edge.endpoints.streams import STEERED, STREAM
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.authenticate import Authenticate
@@ -30,9 +33,12 @@ from gateway_edge.middleware.base import Middleware, Pipeline
 from gateway_edge.middleware.cache import Cache
 from gateway_edge.middleware.call_provider import CallProvider
 from gateway_edge.middleware.choose import Choose
+from gateway_edge.middleware.control_stream import ControlStream
 from gateway_edge.middleware.find_stored import FindStored
+from gateway_edge.middleware.find_stream import FindStream
 from gateway_edge.middleware.idempotency import Idempotency, RefuseKeys
 from gateway_edge.middleware.identify import Identify
+from gateway_edge.middleware.know_caller import KnowCaller
 from gateway_edge.middleware.list_models import ListModels
 from gateway_edge.middleware.preflight import Preflight
 from gateway_edge.middleware.publish_openapi import PublishOpenApi
@@ -46,6 +52,7 @@ from gateway_edge.openapi.document import published
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.leading import Leading, RuleFailures
+from gateway_edge.streams.opening import OpenStreams
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
     "default": ["authenticate", "validate", "idempotency", "rate_limit", "cache"],
@@ -74,6 +81,7 @@ class Standing:
     admit: Admit
     plugins: Plugins
     revalidation: Revalidation
+    streams: OpenStreams
     rule_failures: RuleFailures
 
 
@@ -90,19 +98,25 @@ class Parts:
 def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     """The pipeline of every method and path, and that of the edge's own calls."""
     identify = Identify(lay_credentials(policy, peers), policy.authority.anonymous)
-    call = CallProvider(peers.models, peers.provider, peers.places)
+    call = CallProvider(standing.streams.begin, peers.places)
     steps = BUILT_IN | policy.settings.pipelines
     parts = Parts(policy, peers, standing, Leading.of(policy, standing.rule_failures))
     made = {name: [*_make_steps(steps[name], parts), call] for name in steps}
     chosen = {model.name: model.pipeline for model in policy.settings.models if model.pipeline}
     choose = Choose({name: _make_pipeline(name, made[name], steps[name]) for name in steps}, policy.catalog, chosen)
     without = {name: _make_pipeline(name, _leave_out_asking(made[name]), steps[name]) for name in steps}
-    find, choose_without = FindStored(peers.places, policy.catalog), Choose(without, policy.catalog, chosen)
+    choose_without = Choose(without, policy.catalog, chosen)
+    find_stream = _lay_streams(policy, peers, standing, steps, made)
+    find, steer = FindStored(peers.places, policy.catalog, find_stream), ControlStream(standing.streams.control)
 
     asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     stored = Pipeline([standing.record, standing.settle, identify, standing.admit, find, choose_without])
+    stream = Pipeline([standing.record, standing.settle, identify, standing.admit, find_stream])
+    steered = Pipeline([standing.record, identify, standing.admit, steer])
     inner = Pipeline([standing.record, standing.settle, standing.admit, choose])
     inner_stored = Pipeline([standing.record, standing.settle, standing.admit, find, choose_without])
+    inner_stream = Pipeline([standing.record, standing.settle, standing.admit, find_stream])
+    inner_steered = Pipeline([standing.record, standing.admit, steer])
     models = Pipeline([identify, standing.admit, Authenticate(), ListModels(policy.catalog, policy.created_at)])
     openapi = Pipeline([PublishOpenApi(published())])
     refusal = Pipeline([RefusePath()])
@@ -110,13 +124,45 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     paths = {
         **{("POST", path): asking for path in ENDPOINTS},
         **dict.fromkeys(STORED, stored),
+        ("GET", STREAM): stream,
+        **dict.fromkeys(STEERED, steered),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{id}"): models,
         ("GET", "/v1/openapi.json"): openapi,
         ("*", "*"): refusal,
     }
-    messages = {**{("POST", path): inner for path in ENDPOINTS}, **dict.fromkeys(STORED, inner_stored)}
-    return Ways(policy, preflight | paths, inner, messages)
+    messages = {
+        **{("POST", path): inner for path in ENDPOINTS},
+        **dict.fromkeys(STORED, inner_stored),
+        ("GET", STREAM): inner_stream,
+        **dict.fromkeys(STEERED, inner_steered),
+    }
+    handshake = Pipeline([identify, standing.admit, KnowCaller()])
+    return Ways(policy, preflight | paths, inner, messages, handshake)
+
+
+def _lay_streams(
+    policy: Policy,
+    peers: Peers,
+    standing: Standing,
+    steps: Mapping[str, list[PipelineStep]],
+    made: Mapping[str, list[Middleware]],
+) -> FindStream:
+    """The answer sides of all pipelines: of what a provider sends, and of what the cache gave, which has passed what stands behind it."""
+    follow = CallProvider(standing.streams.follow, peers.places)
+    live = {name: [*_leave_out_asking(made[name][:-1]), follow] for name in made}
+    kept = {name: [*_leave_out_asking(_until_cache(made[name][:-1])), follow] for name in made}
+    return FindStream(
+        standing.streams.control.notes,
+        standing.streams.control.gates,
+        policy.catalog,
+        {name: _make_pipeline(name, live[name], steps[name]) for name in live},
+        {name: _make_pipeline(name, kept[name], steps[name]) for name in kept},
+    )
+
+
+def _until_cache(middleware: list[Middleware]) -> list[Middleware]:
+    return list(takewhile(lambda step: not isinstance(step, Cache), middleware))
 
 
 def _version(name: str, steps: list[PipelineStep]) -> bytes:
@@ -125,7 +171,17 @@ def _version(name: str, steps: list[PipelineStep]) -> bytes:
 
 def _make_pipeline(name: str, middleware: list[Middleware], steps: list[PipelineStep]) -> Pipeline:
     is_repeatable = all(type(one) in REPEATABLE for one in middleware)
-    return Pipeline(middleware, version=_version(name, steps), is_repeatable=is_repeatable)
+    return Pipeline(
+        middleware,
+        version=_version(name, steps),
+        is_repeatable=is_repeatable,
+        changes_answers=any(map(_changes_answers, middleware)),
+    )
+
+
+def _changes_answers(step: Middleware) -> bool:
+    """Whether events may leave it as others than they came; of users' own nobody knows."""
+    return isinstance(step, Contained) or (isinstance(step, Transform) and step.changes_answers)
 
 
 def _make_steps(steps: list[PipelineStep], parts: Parts) -> list[Middleware]:

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from gateway_edge.endpoints.voice import Voice
+
 DROPPED = "x-runestone-dropped"  # which members of the request could not be carried to the provider
 EXPERIMENT = "x-runestone-experiment"  # which arm of which experiment the call is in
 ROUTE = "x-runestone-route"  # which route answers, where that is not the model's own
@@ -15,9 +17,10 @@ STREAM_HEADERS = {
 
 class Reply(Protocol):
     """An answer being sent. Headers may be set until it has begun. A middleware that watches or changes an answer puts
-    a reply of its own in front of this one."""
+    a reply of its own in front of this one. `voice` is how the gateway itself speaks in it."""
 
     headers: dict[str, str]
+    voice: Voice
 
     @property
     def bytes_sent(self) -> int:
@@ -54,6 +57,15 @@ class PassingReply:
     def __init__(self, inner: Reply) -> None:
         self.inner = inner
         self.headers = inner.headers
+
+    @property
+    def voice(self) -> Voice:
+        """How the gateway itself speaks."""
+        return self.inner.voice
+
+    @voice.setter
+    def voice(self, voice: Voice) -> None:
+        self.inner.voice = voice
 
     @property
     def bytes_sent(self) -> int:

@@ -2,19 +2,26 @@
 
 import asyncio
 
+from chassis.config.schema import WebSocketDoor
+from chassis.errors import RunestoneError
 from chassis.ids import new_call_id
 from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.channels.channel import OpenTopic
+from gateway_edge.channels.door import ChannelsDoor
+from gateway_edge.channels.session_topic import SessionTopics
+from gateway_edge.channels.streams import Asking
 from gateway_edge.containment.plugins import Plugins
 from gateway_edge.door.door import Door
-from gateway_edge.door.listener import HttpListener
+from gateway_edge.door.listener import Draining, HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
+from gateway_edge.messages.calls import MessageCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
@@ -25,9 +32,15 @@ from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_de
 from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
+from gateway_edge.rooms.opening import open_rooms
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
+from gateway_edge.streams.control import Streams
+from gateway_edge.streams.opening import open_streams
+from gateway_edge.websocket.door import SocketDoor
+from gateway_edge.websocket.place import lay_places
+from gateway_edge.websocket.sockets import OpenSockets
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 AUDIT_TIMEOUT = 10.0
@@ -54,12 +67,14 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
+    streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
         settle=Settle(runtime.metrics),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
+        streams=streams,
         rule_failures=RuleFailures(runtime.metrics, runtime.log),
     )
     ways = follow_ways(runtime, lambda policy: lay_pipelines(policy, peers, standing))
@@ -77,20 +92,55 @@ async def build(runtime: Runtime) -> None:
         )
     )
     door = Door(
-        lambda: ways.current, running, repeats, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
+        lambda: ways.current,
+        running,
+        streams.running,
+        repeats,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
     )
+    sockets = OpenSockets(runtime.metrics, runtime.log)
+    calls = MessageCalls(
+        lambda: ways.current,
+        running,
+        streams.running,
+        clock=runtime.clock,
+        new_id=new_call_id,
+        tracing=runtime.tracing,
+    )
+    channels = await _open_channels(runtime, ways, calls, streams.control, running)
+    socket_door = SocketDoor(lay_places(channels.place), door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
+    runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
         lambda: runtime.snapshots.current.settings.edge.protection,
         lambda: ways.current.policy.proxies,
         runtime.metrics,
         raise_descriptor_limit(),
     )
-    listener = await runtime.open(HttpListener(door, running, settings, bounds))
-    runtime.on_stop(listener.drain)
+    listener = await runtime.open(HttpListener(socket_door.handle, settings.http, bounds, repeat=door.repeat))
+    socket_listener = await runtime.open(HttpListener(socket_door.handle_alone, settings.websocket, bounds))
+    runtime.on_stop(Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)
-    runtime.log.debug("listening", port=listener.port, worker=settings.worker)
+    runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
+
+
+async def _open_channels(
+    runtime: Runtime, ways: Editions[Ways], calls: MessageCalls, control: Streams, running: RunningCalls
+) -> ChannelsDoor:
+    """Phoenix Channels, and what can be joined there."""
+
+    def bounds() -> WebSocketDoor:
+        return runtime.snapshots.current.settings.edge.websocket
+
+    def end(call_id: str, error: RunestoneError) -> None:
+        running.end_where(lambda call: call.id == call_id, error)
+
+    asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
+    kinds: dict[str, OpenTopic] = {"session": SessionTopics(asking), "room": await open_rooms(runtime, ways, asking)}
+    return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

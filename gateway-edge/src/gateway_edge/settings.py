@@ -8,14 +8,21 @@ from chassis.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeSettings:
-    """Where it listens (an inherited socket's descriptor, or host and port) and with which certificate, how it drains, where it
-    spools."""
+class Listening:
+    """Where a port is: an inherited socket's descriptor, or host and port; and with which certificate it is served."""
 
     host: str
     port: int
     tls: Tls | None
     socket: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """Where it listens, for requests and for WebSockets only, how it drains, where it spools."""
+
+    http: Listening
+    websocket: Listening
     drain_delay: float
     drain_grace: float
     spool_dir: Path
@@ -26,11 +33,13 @@ class EdgeSettings:
     def of(cls, runtime: Runtime) -> "EdgeSettings":
         """Read from the first snapshot and the place: listening addresses do not change at run time."""
         edge, place = runtime.settings.edge, runtime.place
+
+        def listen(name: str, port: int) -> Listening:
+            return Listening(host=edge.http.host, port=port, tls=edge.http.tls, socket=place.sockets.get(name))
+
         return cls(
-            host=edge.http.host,
-            port=edge.http.port,
-            tls=edge.http.tls,
-            socket=place.sockets.get("http"),
+            http=listen("http", edge.http.port),
+            websocket=listen("websocket", edge.websocket.port),
             drain_delay=edge.drain.delay,
             drain_grace=edge.drain.grace,
             spool_dir=place.data_dir / "spool",

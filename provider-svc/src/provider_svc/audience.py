@@ -8,14 +8,15 @@ Follower = Subscription[CallResponse] | Subscription[AttachResponse]
 
 
 class Audience:
-    """Calls and their subscriptions, both in the order in which they came. Joining and leaving takes the same time whatever their
-    number."""
+    """Calls and their subscriptions, all in the order in which they came: those that follow, and those that only watch, which count for
+    nothing but being told. Joining and leaving takes the same time whatever the number of those that follow."""
 
-    __slots__ = ("calls", "followers", "paused")
+    __slots__ = ("calls", "followers", "paused", "watchers")
 
     def __init__(self) -> None:
         self.calls: dict[Call, None] = {}
         self.followers: dict[Follower, None] = {}
+        self.watchers: dict[Follower, None] = {}
         self.paused = 0
 
     @property
@@ -45,20 +46,25 @@ class Audience:
 
     def seat(self, follower: Follower) -> None:
         """One subscription more for its call."""
-        self.followers[follower] = None
-        follower.call.following += 1
+        if follower.is_watching:
+            self.watchers[follower] = None
+        else:
+            self.followers[follower] = None
+            follower.call.following += 1
 
     def unseat(self, follower: Follower) -> bool:
-        """One subscription less; whether it was there."""
+        """One subscription less; whether it followed."""
         if follower not in self.followers:
+            self.watchers.pop(follower, None)
             return False
         del self.followers[follower]
         follower.call.following -= 1
         return True
 
     def list_followers(self, call: Call) -> list[Follower]:
-        """The subscriptions of one call."""
-        return [follower for follower in self.followers if follower.call is call]
+        """The subscriptions of one call, those too that only watch."""
+        following = [follower for follower in self.followers if follower.call is call] if call.following else []
+        return following + [watcher for watcher in self.watchers if watcher.call is call]
 
     def find_slowest(self) -> int | None:
         """How many bytes the slowest subscriber has read; None without subscribers."""
@@ -76,6 +82,9 @@ class Audience:
         """Something has come."""
         for follower in self.followers:
             follower.wake()
+        for watcher in self.watchers:
+            watcher.wake()
 
     def __repr__(self) -> str:
-        return f"Audience({len(self.calls)} calls, {self.paused} paused, {len(self.followers)} subscriptions)"
+        counts = f"{len(self.followers)} subscriptions, {len(self.watchers)} watching"
+        return f"Audience({len(self.calls)} calls, {self.paused} paused, {counts})"

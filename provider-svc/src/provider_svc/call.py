@@ -1,6 +1,7 @@
 """One call as its caller knows it: an id, a tenant, how long it waits. What answers it is a flight, maybe shared with others."""
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from runestone.common.v1.dialect_pb2 import Dialect
@@ -18,9 +19,12 @@ class Question(NamedTuple):
 
 
 class Call:
-    """A caller's own part of a flight. `deadline` is a `Clock.monotonic` time, `following` how many subscriptions it has.
+    """A caller's own part of a flight. `deadline` is a `Clock.monotonic` time, `following` how many subscriptions it has that are not
+    only looking on.
 
-    `is_coalesced`: another call began the flight.
+    `resume_window` is for how many seconds it goes on while nobody follows, and is kept when it is over; `pause_window` for how many it may be
+    paused at a stretch. `is_coalesced`: another call began the flight. `lacks_settler`: the subscriber that began it is gone without
+    having read how it ended, and no other was told to settle it yet.
     """
 
     __slots__ = (
@@ -30,17 +34,31 @@ class Call:
         "following",
         "is_coalesced",
         "is_paused",
+        "lacks_settler",
+        "pause_window",
+        "resume_window",
         "tenant",
         "timer",
     )
 
-    def __init__(self, call_id: str, tenant: str, deadline: float) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        tenant: str,
+        deadline: float,
+        *,
+        resume_window: float = 0.0,
+        pause_window: float = math.inf,
+    ) -> None:
         self.call_id = call_id
         self.tenant = tenant
         self.deadline = deadline
+        self.resume_window = resume_window
+        self.pause_window = pause_window
         self.following = 0
         self.is_paused = False
         self.is_coalesced = False
+        self.lacks_settler = False
         self.timer: asyncio.TimerHandle | None = None
         self.flight: Flight  # from `Flight.admit` on
 

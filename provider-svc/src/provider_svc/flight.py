@@ -20,7 +20,7 @@ from provider_svc.pricing.bill import NOTHING, Owed, add_owed
 from provider_svc.provider import Chunk
 from provider_svc.ring import Ring
 from provider_svc.settings import ProviderSettings
-from provider_svc.subscription import Response, Subscription
+from provider_svc.subscription import Response, Role, Subscription
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import CallEvent
 
@@ -92,7 +92,7 @@ class Flight:
 
     @property
     def is_followed(self) -> bool:
-        """Whether anybody subscribes."""
+        """Whether anybody subscribes, and not only looks on."""
         return bool(self.audience.followers)
 
     @property
@@ -105,6 +105,11 @@ class Flight:
         """The latest of those whom it answers."""
         return max((call.deadline for call in self.audience.calls), default=0.0)
 
+    @property
+    def resume_window(self) -> float:
+        """The longest of those whom it answers, in seconds; 0 where nobody may come back."""
+        return max((call.resume_window for call in self.audience.calls), default=0.0)
+
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""
         call.flight = self
@@ -115,20 +120,34 @@ class Flight:
         self.audience.dismiss(call)
         self.weigh()
 
-    def subscribe(self, call: Call, form: type[Response], after_seq: int = 0) -> Subscription[Response]:
+    def subscribe(
+        self, call: Call, form: type[Response], after_seq: int = 0, role: Role = Role.FOLLOWER
+    ) -> Subscription[Response]:
         """Follows from behind `after_seq`, for `call`. Raises EVENTS_LOST or INVALID_REQUEST where there is no such place."""
         self.ring.check_reaches(after_seq)
-        subscription = Subscription(self, call, form, after_seq, self._bounds.message)
+        most = self._bounds.copy if role is Role.COPIER else self._bounds.message
+        subscription = Subscription(self, call, form, after_seq, most=most, role=role)
         self.audience.seat(subscription)
+        self.weigh()
         return subscription
 
     def unsubscribe(self, follower: Follower) -> None:
         """Ends a subscription; doing it twice is harmless."""
-        if not self.audience.unseat(follower):
-            return
+        if self.audience.unseat(follower):
+            self._note_left(follower.call)
+
+    def detach(self, call: Call) -> None:
+        """The subscriber that began `call` only looks on from now on; nothing when it is gone, or does already."""
+        for follower in self.audience.list_followers(call):
+            if follower.has_begun_the_call and self.audience.unseat(follower):
+                follower.only_watch()
+                self.audience.seat(follower)
+                self._note_left(call)
+
+    def _note_left(self, call: Call) -> None:
         self.weigh()
-        if not follower.call.following:
-            self._owner.note_left(follower.call)
+        if not call.following:
+            self._owner.note_left(call)
 
     def part(self, call: Call, error: RunestoneError) -> None:
         """Ends what follows for `call` with `error`; for the others the flight goes on."""
@@ -210,11 +229,12 @@ class Flight:
         self.audience.wake()
 
     def has_room(self) -> bool:
-        """Whether reading may go on: not paused, and whoever sets the pace not more than the window behind."""
+        """Whether reading may go on: not paused, and whoever sets the pace not more than the window behind. While nobody follows, the ring
+        lets nothing go; reading stops when it is full."""
         if self.audience.paused and self.audience.is_paused:
             return False
         pace = self._find_pace()
-        return pace is None or self.ring.written - pace <= self._bounds.window
+        return not self.ring.is_full if pace is None else self.ring.written - pace <= self._bounds.window
 
     async def wait_for_room(self) -> None:
         """Returns when there is room. One task at a time may wait."""

@@ -14,8 +14,9 @@ from provider_svc.flight import Flight
 from provider_svc.pilot import Pilot
 from provider_svc.questions import Questions
 from provider_svc.settings import ProviderSettings
-from provider_svc.shelf import Shelf
-from provider_svc.subscription import Response, Subscription
+from provider_svc.shelves import Shelves
+from provider_svc.subscription import Response, Role, Subscription
+from provider_svc.windows import Windows
 
 PATIENCE_FOR_CANCEL = 5.0  # seconds that cancelled calls have at stop to close their sockets
 
@@ -23,8 +24,9 @@ Plan = Callable[[], tuple[Asking, Journey]]  # what to ask, and by which ways
 
 
 class Flights:
-    """Owns the task of every running flight. One that loses its last subscriber is cancelled in the same step; one that is over
-    stays on the shelf for a moment. A call is forgotten when it leaves a flight that others keep in the air."""
+    """Owns the task of every running flight. One that loses its last subscriber is cancelled in the same step, or, where that was a
+    resumable call's, when its window has passed; one that is over stays on a shelf for a moment, or for that window. A call is
+    forgotten when it leaves a flight that others keep in the air."""
 
     def __init__(self, pilot: Pilot, bounds: ProviderSettings, clock: Clock) -> None:
         self._pilot = pilot
@@ -34,14 +36,19 @@ class Flights:
         self._coalesced = 0
         self._tasks: dict[Flight, asyncio.Task[None]] = {}
         self._questions = Questions(bounds, clock)
-        self._shelf = Shelf(bounds, clock, self._forget)
-        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._windows = Windows(self._end_with_window)
+        self._shelves = Shelves(bounds, clock, self._forget)
         self._is_stopping = False
 
     @property
     def running(self) -> int:
         """How many upstream calls are running now."""
         return len(self._tasks)
+
+    @property
+    def left(self) -> int:
+        """How many resumable calls go on now although nobody follows them."""
+        return self._windows.left
 
     def count_coalesced(self) -> int:
         """How many calls share an upstream call that runs now, those not counted for which it was begun."""
@@ -81,18 +88,31 @@ class Flights:
 
     def find(self, call_id: str, tenant: str) -> Call:
         """The tenant's call, running or just over. Raises NOT_FOUND, for another tenant's as well."""
-        self._shelf.expire()
+        self._shelves.expire()
         call = self._calls.get(call_id)
         if call is None or call.tenant != tenant:
             raise RunestoneError(Reason.NOT_FOUND, f"there is no call {call_id[:100]!r}, or it is over and forgotten")
         return call
 
-    def follow(self, call: Call, form: type[Response], after_seq: int = 0) -> Subscription[Response]:
+    def follow(
+        self, call: Call, form: type[Response], after_seq: int = 0, role: Role = Role.FOLLOWER
+    ) -> Subscription[Response]:
         """Subscribes to a call's flight; the caller leaves the subscription. Raises EVENTS_LOST or INVALID_REQUEST."""
-        subscription = call.flight.subscribe(call, form, after_seq)
-        if call.flight.is_over:
-            self._shelf.take(call.flight)
+        subscription = call.flight.subscribe(call, form, after_seq, role)
+        if role is Role.FOLLOWER:
+            if call.resume_window:
+                self._note_followed(subscription)
+            if call.flight.is_over:
+                self._shelves.take(call.flight)
         return subscription
+
+    def pause(self, call: Call, *, paused: bool) -> None:
+        """Stops or resumes what `call` gets. One that is paused for longer than its window ends."""
+        call.flight.pause(call, paused=paused)
+        if paused:
+            self._windows.note_paused(call)
+        else:
+            self._windows.note_resumed(call)
 
     def stop_call(self, call: Call, why: RunestoneError) -> None:
         """Ends a running call; its subscribers read `why` as its failure. Its flight is cancelled unless others share it."""
@@ -100,7 +120,7 @@ class Flights:
         if flight.is_over:
             return
         if len(flight.audience.calls) > 1:
-            flight.part(call, why)
+            self._part(call, why)
         else:
             self._stop_flight(flight, why)
 
@@ -115,20 +135,24 @@ class Flights:
             )
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=PATIENCE_FOR_CANCEL)
-        if self._sweep_timer is not None:
-            self._sweep_timer.cancel()
+        self._shelves.close()
+        self._windows.close()
 
     def note_left(self, call: Call) -> None:
-        """The last subscription of a call has left. A running flight that nobody follows any more is cancelled at once; one that
-        is over stays for a moment."""
+        """The last that followed `call` has left. A running flight to which nobody may come back is cancelled at once when nobody follows
+        it any more; one that is over stays for a while."""
         flight = call.flight
-        if not flight.is_over:
-            self._dismiss(call)
+        if call not in flight.audience.calls:  # it was ended by itself
+            return
+        if flight.is_over:
             if not flight.is_followed:
+                self._shelves.put(flight)
+        elif call.resume_window:
+            self._windows.note_left(call)
+        else:
+            self._part(call, RunestoneError(Reason.CANCELLED, "the call was cancelled"))
+            if not flight.audience.calls:
                 self._tasks[flight].cancel()
-        elif not flight.is_followed:
-            self._shelf.put(flight)
-            self._sweep_later()
 
     def _launch(self, plan: Plan, question: Question | None) -> Flight:
         """Starts a flight in the running context: its trace, and its snapshot."""
@@ -149,12 +173,20 @@ class Flights:
             seconds = call.deadline - self._clock.monotonic()
             call.timer = asyncio.get_running_loop().call_later(seconds, self._expire, call)
 
-    def _dismiss(self, call: Call) -> None:
+    def _note_followed(self, subscription: Subscription[Response]) -> None:
+        self._windows.note_followed(subscription.call)
+        if not subscription.has_begun_the_call:
+            self._pilot.note_resumed()
+
+    def _part(self, call: Call, why: RunestoneError) -> None:
+        """Takes a call out of a running flight; who subscribes for it reads `why`."""
         call.stop_waiting()
         call.flight.dismiss(call)
         self._forget_call(call)
+        call.flight.part(call, why)
 
     def _forget_call(self, call: Call) -> None:
+        self._windows.forget(call)
         self._coalesced -= call.is_coalesced
         if self._calls.get(call.call_id) is call:
             del self._calls[call.call_id]
@@ -162,6 +194,13 @@ class Flights:
     def _expire(self, call: Call) -> None:
         message = "the call's deadline passed before the provider's answer was whole"
         self.stop_call(call, RunestoneError(Reason.DEADLINE_EXCEEDED, message))
+
+    def _end_with_window(self, call: Call, window: str, why: RunestoneError) -> None:
+        self._pilot.note_window(window)
+        if call.flight.is_over:  # and is waited for all the same, because it is paused
+            call.flight.part(call, why)
+        else:
+            self.stop_call(call, why)
 
     def _stop_flight(self, flight: Flight, why: RunestoneError) -> None:
         if not flight.is_over:
@@ -176,10 +215,14 @@ class Flights:
             flight.fail(flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled"))
         for call in flight.audience.calls:
             call.stop_waiting()
+            self._windows.note_followed(call)
         if flight.question is not None:
             flight.ended = self._clock.monotonic()
-        if not flight.is_followed and flight not in self._shelf:
-            self._forget(flight)
+        if not flight.is_followed and flight not in self._shelves:
+            if flight.resume_window:
+                self._shelves.put(flight)
+            else:
+                self._forget(flight)
         if not task.cancelled():
             task.result()
 
@@ -190,16 +233,5 @@ class Flights:
         if flight.question is not None:
             self._questions.remove(flight.question, flight)
 
-    def _sweep_later(self) -> None:
-        """Frees the memory of what nobody asked for again, also when no further call comes."""
-        if self._sweep_timer is None:
-            self._sweep_timer = asyncio.get_running_loop().call_later(self._bounds.linger, self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweep_timer = None
-        self._shelf.expire()
-        if len(self._shelf):
-            self._sweep_later()
-
     def __repr__(self) -> str:
-        return f"Flights({self.running} running, {len(self._calls)} calls, {self._shelf!r})"
+        return f"Flights({self.running} running, {len(self._calls)} calls, {self._windows!r}, {self._shelves!r})"

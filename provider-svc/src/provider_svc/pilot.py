@@ -42,6 +42,14 @@ class Pilot:
         """The running call shares `flight`, which another began."""
         self._telemetry.note_join(flight.trace)
 
+    def note_resumed(self) -> None:
+        """Somebody follows a resumable call who did not begin it."""
+        self._telemetry.note_resumed()
+
+    def note_window(self, window: str) -> None:
+        """A window of a call has passed, and with it the call."""
+        self._telemetry.note_window(window)
+
     def _conclude(self, flight: Flight, started: float) -> None:
         """The answer is whole."""
         flight.conclude(events.completed(flight, started, self._clock.monotonic()))

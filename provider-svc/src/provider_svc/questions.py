@@ -38,4 +38,4 @@ class Questions:
             return False
         if flight.is_over:
             return flight.is_whole and self._clock.monotonic() < flight.ended + self._bounds.grace
-        return flight.is_followed and flight.stopped_by is None
+        return bool(flight.audience.calls) and flight.stopped_by is None

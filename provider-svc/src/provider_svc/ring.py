@@ -43,23 +43,27 @@ class Ring:
         self.written = 0
 
     @property
+    def is_full(self) -> bool:
+        """Whether something would have to leave for more to come."""
+        return self.held >= self._capacity
+
+    @property
     def first_seq(self) -> int:
         """The oldest number that can still be read; one behind the last where nothing is kept."""
         return self._kept[0].first_seq if self._kept else self.last_seq + 1
 
-    def append(self, chunk: Chunk, find_unread: Callable[[], int | None] = lambda: None) -> None:
+    def append(self, chunk: Chunk, find_unread: Callable[[], int | None] | None = None) -> None:
         """Adds the next events. The oldest leave when there are too many bytes, but none from byte `find_unread()` on: a
-        reader still needs them. Who lets readers fall behind bounds how far."""
+        reader still needs them; None where one may come back for all of them. Who lets readers fall behind bounds how far."""
         size = len(chunk.body)
         self._kept.append(Slice(chunk.body, self.last_seq + 1, chunk.ends, self.written))
         self.last_seq += len(chunk.ends)
         self.written += size
         self.held += size
         if self.held > self._capacity:
-            self._let_go(find_unread())
+            self._let_go(self.written if find_unread is None else find_unread() or 0)
 
-    def _let_go(self, unread_from: int | None) -> None:
-        needed = self.written if unread_from is None else unread_from
+    def _let_go(self, needed: int) -> None:
         while self.held > self._capacity and len(self._kept) > 1 and self._kept[1].offset <= needed:
             self.held -= len(self._kept.popleft().body)
 

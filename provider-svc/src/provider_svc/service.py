@@ -5,6 +5,7 @@ import random
 from chassis.config.providers import Provider as Configured
 from chassis.runtime import Runtime, Service
 from provider_svc.connection_metrics import ConnectionMetrics
+from provider_svc.copies.opening import open_copies
 from provider_svc.dispatch import Dispatch
 from provider_svc.flights import Flights
 from provider_svc.health.book import HealthBook
@@ -47,12 +48,13 @@ async def build(runtime: Runtime) -> None:
     dispatch = Dispatch(roster, book, telemetry, runtime.clock, random.random)
     pilot = Pilot(telemetry, runtime.clock, runtime.log)
     flights = Flights(pilot, settings, runtime.clock)
+    copies = open_copies(runtime)  # stopped behind the flights: what is registered last is stopped first
     runtime.on_stop(flights.stop)
     observe(runtime, flights)
     observe_targets(runtime.metrics, runtime.clock, lambda: list_targets(routes.current, book))
     runtime.serve(
         provider_pb2_grpc.add_ProviderServiceServicer_to_server,
-        ProviderServicer(flights, dispatch, routes, settings, runtime.clock),
+        ProviderServicer(flights, dispatch, routes, settings, runtime.clock, copies=copies),
         provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name,
     )
     runtime.serve(
@@ -68,6 +70,8 @@ def observe(runtime: Runtime, flights: Flights) -> None:
     running.set_function(lambda: flights.running)
     followers = runtime.metrics.gauge("upstream_followers", "Calls that share a running upstream call begun by another")
     followers.set_function(flights.count_coalesced)
+    left = runtime.metrics.gauge("streams_left", "Resumable calls that go on although nobody follows them now")
+    left.set_function(lambda: flights.left)
 
 
 SERVICE = Service("provider", build)

@@ -12,12 +12,14 @@ from provider_svc.attempts.ask import Ask
 from provider_svc.attempts.asking import Asking
 from provider_svc.attempts.journey import Journey
 from provider_svc.call import Call, Question
+from provider_svc.copies.copies import Copies
 from provider_svc.dispatch import Dispatch
 from provider_svc.envelope import Envelope, read_envelope
 from provider_svc.flights import Flights
+from provider_svc.lasting import read_pause_window, read_resume_window
 from provider_svc.seats import Routes
 from provider_svc.settings import ProviderSettings
-from provider_svc.subscription import Response, Subscription
+from provider_svc.subscription import Response, Role, Subscription
 from runestone.provider.v1.provider_pb2 import (
     AttachRequest,
     AttachResponse,
@@ -35,40 +37,53 @@ class ProviderServicer(ProviderServiceServicer):
     """Speaks protobuf to the outside, and flights inside."""
 
     def __init__(
-        self, flights: Flights, dispatch: Dispatch, routes: Editions[Routes], bounds: ProviderSettings, clock: Clock
+        self,
+        flights: Flights,
+        dispatch: Dispatch,
+        routes: Editions[Routes],
+        bounds: ProviderSettings,
+        clock: Clock,
+        *,
+        copies: Copies,
     ) -> None:
         self._flights = flights
         self._dispatch = dispatch
         self._routes = routes
         self._bounds = bounds
         self._clock = clock
+        self._copies = copies
 
     def Call(self, request: CallRequest, context: Context) -> Subscription[CallResponse]:  # noqa: N802
         """Shares the flight of the same question, or begins one under the snapshot that the call carries, and follows it."""
         envelope, question = read_envelope(request), read_question(request)
         self._flights.check_new(request.call_id)
-        call = Call(request.call_id, request.tenant, self._deadline())
+        call = read_call(request, self._deadline(), self._bounds.longest_resume_window)
         if question is None or not self._flights.join(call, question):
             self._flights.begin(call, partial(self._plan, request, envelope), question)
-        return follow(self._flights, call, CallResponse, 0, context)
+        subscription = self._flights.follow(call, CallResponse)
+        if call.resume_window:
+            self._copies.begin(self._flights.follow(call, AttachResponse, role=Role.COPIER))
+        return until_over(subscription, context)
 
     def Attach(self, request: AttachRequest, context: Context) -> Subscription[AttachResponse]:  # noqa: N802
-        """Follows a call that another began."""
+        """Follows a call that another began, or only looks on."""
         call = self._flights.find(request.call_id, request.tenant)
-        return follow(self._flights, call, AttachResponse, request.after_seq, context)
+        role = Role.WATCHER if request.is_watching else Role.FOLLOWER
+        return until_over(self._flights.follow(call, AttachResponse, request.after_seq, role), context)
 
     async def Control(self, request: ControlRequest, context: Context) -> ControlResponse:  # noqa: N802, ARG002
         """Steers a call."""
         call = self._flights.find(request.call_id, request.tenant)
         match request.action:
             case ControlRequest.ACTION_PAUSE | ControlRequest.ACTION_RESUME:
-                call.flight.pause(call, paused=request.action == ControlRequest.ACTION_PAUSE)
+                self._flights.pause(call, paused=request.action == ControlRequest.ACTION_PAUSE)
+            case ControlRequest.ACTION_DETACH:
+                call.flight.detach(call)
             case ControlRequest.ACTION_CANCEL:
                 self._flights.stop_call(call, RunestoneError(Reason.CANCELLED, "the call was cancelled on request"))
             case _:
-                raise RunestoneError(
-                    Reason.INVALID_REQUEST, "say which action: pause, resume or cancel", param="action"
-                )
+                message = "say which action: pause, resume, cancel or detach"
+                raise RunestoneError(Reason.INVALID_REQUEST, message, param="action")
         return ControlResponse(last_seq=call.flight.ring.last_seq, paused=call.is_paused)
 
     def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[Asking, Journey]:
@@ -93,12 +108,20 @@ class ProviderServicer(ProviderServiceServicer):
         return longest if deadline is None else min(deadline, longest)
 
 
-def follow(
-    flights: Flights, call: Call, form: type[Response], after_seq: int, context: Context
-) -> Subscription[Response]:
-    """Subscribes until the rpc ends, however that is: grpc does not close what it iterates over when an rpc is cancelled
+def read_call(request: CallRequest, deadline: float, longest_resume_window: float) -> Call:
+    """The caller's part of what answers it. Raises INVALID_REQUEST for windows that cannot be."""
+    return Call(
+        request.call_id,
+        request.tenant,
+        deadline,
+        resume_window=read_resume_window(request, longest_resume_window),
+        pause_window=read_pause_window(request),
+    )
+
+
+def until_over(subscription: Subscription[Response], context: Context) -> Subscription[Response]:
+    """The same, left when the rpc ends, however that is: grpc does not close what it iterates over when an rpc is cancelled
     while a message waits to be sent."""
-    subscription = flights.follow(call, form, after_seq)
     leave: Any = lambda _: subscription.leave()  # noqa: E731  its published type is no callable's
     context.add_done_callback(leave)
     return subscription

@@ -1,22 +1,24 @@
 """Flights that are over, kept for a moment: a subscriber whose connection broke near the end may still ask for it, and the
 same question may be asked again."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 
 from chassis.clock import Clock
 from provider_svc.flight import Flight
-from provider_svc.settings import ProviderSettings
 
 
 class Shelf:
-    """Keeps flights for `linger` seconds, at most so many and so many bytes; the oldest leave first, and `forget` is told."""
+    """Keeps at most `most` flights and so many bytes; the oldest leave first, and `forget` is told."""
 
-    def __init__(self, bounds: ProviderSettings, clock: Clock, forget: Callable[[Flight], None]) -> None:
-        self._bounds = bounds
+    def __init__(self, most: int, most_bytes: int, clock: Clock, forget: Callable[[Flight], None]) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
         self._clock = clock
         self._forget = forget
-        self._flights: OrderedDict[Flight, float] = OrderedDict()
+        self._flights: OrderedDict[Flight, float] = OrderedDict()  # until when
+        self._soonest = math.inf  # none leaves before
         self._held = 0
 
     def __len__(self) -> int:
@@ -25,13 +27,14 @@ class Shelf:
     def __contains__(self, flight: Flight) -> bool:
         return flight in self._flights
 
-    def put(self, flight: Flight) -> None:
-        """Keeps `flight`, which must be over; the oldest leave when there are too many."""
+    def put(self, flight: Flight, seconds: float) -> None:
+        """Keeps `flight`, which must be over, for so long; the oldest leave when there are too many."""
         self.take(flight)
-        self._flights[flight] = self._clock.monotonic() + self._bounds.linger
+        until = self._flights[flight] = self._clock.monotonic() + seconds
+        self._soonest = min(self._soonest, until)
         self._held += flight.ring.held
-        while len(self._flights) > self._bounds.max_lingering or self._held > self._bounds.max_lingering_bytes:
-            self._drop_oldest()
+        while len(self._flights) > self._most or self._held > self._most_bytes:
+            self._drop(next(iter(self._flights)))
 
     def take(self, flight: Flight) -> None:
         """Takes a flight down, if it is here: it is followed again."""
@@ -41,12 +44,14 @@ class Shelf:
     def expire(self) -> None:
         """Forgets what is too old."""
         now = self._clock.monotonic()
-        while self._flights and next(iter(self._flights.values())) <= now:
-            self._drop_oldest()
+        if now < self._soonest:
+            return
+        for flight in [flight for flight, until in self._flights.items() if until <= now]:
+            self._drop(flight)
+        self._soonest = min(self._flights.values(), default=math.inf)
 
-    def _drop_oldest(self) -> None:
-        flight, _ = self._flights.popitem(last=False)
-        self._held -= flight.ring.held
+    def _drop(self, flight: Flight) -> None:
+        self.take(flight)
         self._forget(flight)
 
     def __repr__(self) -> str:

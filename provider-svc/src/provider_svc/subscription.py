@@ -1,11 +1,13 @@
 """One subscriber's way through a flight, at its own pace."""
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from chassis.errors import RunestoneError
 from provider_svc import events
 from provider_svc.call import Call
+from runestone.common.v1.error_pb2 import ERROR_REASON_EVENTS_LOST
 from runestone.common.v1.usage_pb2 import Usage
 from runestone.provider.v1.provider_pb2 import AttachResponse, CallEvent, CallResponse
 
@@ -15,11 +17,20 @@ if TYPE_CHECKING:
 Response = TypeVar("Response", CallResponse, AttachResponse)
 
 
+class Role(Enum):
+    """What a subscription is to its flight."""
+
+    FOLLOWER = auto()  # the call lives as long as it is there, and as fast as it reads
+    WATCHER = auto()  # only looks on
+    COPIER = auto()  # only looks on, also while the call is paused
+
+
 class Subscription(Generic[Response]):
     """An async iterator of messages, each with the events that were ready together; none while its call is paused, but for a
     failure.
 
-    `read` counts the bytes it has taken. It waits as long as the flight runs; its call's deadline bounds that.
+    `read` counts the bytes it has taken. It waits as long as the flight runs; its call's deadline bounds that. One that only watches reads
+    EVENTS_LOST when it falls behind.
     """
 
     __slots__ = (
@@ -27,6 +38,7 @@ class Subscription(Generic[Response]):
         "_form",
         "_most",
         "_parting",
+        "_role",
         "_saw_end",
         "_seq",
         "_told",
@@ -36,18 +48,35 @@ class Subscription(Generic[Response]):
         "read",
     )
 
-    def __init__(self, flight: "Flight", call: Call, form: type[Response], after_seq: int, most: int) -> None:
+    def __init__(
+        self, flight: "Flight", call: Call, form: type[Response], after_seq: int, *, most: int, role: Role
+    ) -> None:
         self.read = flight.ring.offset_behind(after_seq)
         self.call = call
         self._flight = flight
         self._form: type[Response] = form
         self._seq = after_seq
         self._most = most
+        self._role = role
         self._saw_end = False
         self._told: Usage | None = None
         self._told_accepted: CallEvent | None = None
         self._parting: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it only looks on: it keeps no call alive and sets no pace."""
+        return self._role is not Role.FOLLOWER
+
+    @property
+    def has_begun_the_call(self) -> bool:
+        """Whether it is that of the rpc which began the call."""
+        return self._form is CallResponse
+
+    def only_watch(self) -> None:
+        """Looks on from now on."""
+        self._role = Role.WATCHER
 
     def wake(self) -> None:
         """Something has come; nothing when nobody waits for it."""
@@ -55,13 +84,16 @@ class Subscription(Generic[Response]):
             self._waiter.set_result(None)
 
     def leave(self) -> None:
-        """Ends the subscription; doing it twice is harmless."""
+        """Ends the subscription; doing it twice is harmless. When the one that began a resumable call goes like this, before it has read
+        an end, another has to settle it."""
+        if self.call.resume_window and not self._saw_end and self.has_begun_the_call:
+            self.call.lacks_settler = True
         self._flight.unsubscribe(self)
 
     def part(self, error: RunestoneError) -> None:
         """Ends with `error`, alone, whatever the flight does."""
         self._parting = self._flight.failure(error, self._seq)
-        self.leave()
+        self._flight.unsubscribe(self)
         self.wake()
 
     async def aclose(self) -> None:
@@ -84,13 +116,22 @@ class Subscription(Generic[Response]):
         if self._parting is not None:
             self._saw_end = True
             response.events.append(self._parting)
+        if self.call.lacks_settler and self._saw_end:
+            self._take_over(response)
         return response
+
+    def _take_over(self, response: CallResponse | AttachResponse) -> None:
+        """The first that follows to the call's end settles it."""
+        is_lost = response.events[-1].failed.error.reason == ERROR_REASON_EVENTS_LOST
+        if isinstance(response, AttachResponse) and not self.is_watching and not is_lost:
+            response.settles = True
+            self.call.lacks_settler = False
 
     def _has_news(self) -> bool:
         flight = self._flight
         if self._parting is not None:
             return True
-        if self.call.is_paused:
+        if self.call.is_paused and self._role is not Role.COPIER:
             return flight.is_over and not flight.is_whole
         if flight.ring.last_seq > self._seq or flight.end is not None:
             return True

@@ -75,6 +75,10 @@ class Telemetry:
         self._tokens = metrics.counter("upstream_tokens", tokens, ("provider", "direction"))
         self._dollars = metrics.counter("upstream_cost_dollars", "What upstream calls cost", ("provider",))
         self._unpriced = metrics.counter("upstream_unpriced", "Upstream calls without a known price", ("provider",))
+        self._resumed = metrics.counter("resumed_streams", "Resumable calls that were attached to")
+        self._windows = metrics.counter(
+            "stream_windows_passed", "Calls that ended because nobody came back, or for being paused", ("window",)
+        )
         self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
         self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
@@ -119,6 +123,14 @@ class Telemetry:
         """One upstream call has answered so many."""
         self._batches.labels(provider).inc()
         self._batched.labels(provider).inc(calls)
+
+    def note_resumed(self) -> None:
+        """Somebody follows a resumable call who did not begin it."""
+        self._resumed.inc()
+
+    def note_window(self, window: str) -> None:
+        """A call has ended with its window: `resume` or `pause`."""
+        self._windows.labels(window).inc()
 
     def note_end(self, attempt: Attempt, outcome: str) -> None:
         """An upstream call is over."""

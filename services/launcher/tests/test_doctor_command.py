@@ -1,5 +1,6 @@
 """What the doctor finds, and that it never shows what it must not."""
 
+import itertools
 import json
 import socket
 from datetime import UTC, datetime
@@ -26,13 +27,22 @@ from launcher.reachability import check_collector, check_mesh, check_redis
 from launcher.rundir import data_lock
 
 
-def mesh_on(http: int, admin: int) -> MeshFile:
-    here = (HttpAddress("127.0.0.1", port) for port in (http, admin))
-    return MeshFile(pid=1, version="v", control="", http=next(here), admin=next(here), services={}, started_at=0)
+def doors_on(*ports: int) -> list[tuple[str, int]]:
+    return list(zip(("http", "websocket", "admin"), ports, strict=True))
 
 
-def settings_on(http: int, admin: int):
-    return parse_settings(f"edge: {{http: {{port: {http}}}, admin: {{port: {admin}}}}}")
+def free_ports() -> tuple[int, int, int]:
+    return free_port(), free_port(), free_port()
+
+
+def mesh_on(http: int, websocket: int, admin: int) -> MeshFile:
+    here = {name: HttpAddress("127.0.0.1", port) for name, port in doors_on(http, websocket, admin)}
+    return MeshFile(pid=1, version="v", control="", services={}, started_at=0, **here)
+
+
+def settings_on(http: int, websocket: int, admin: int):
+    doors = ", ".join(f"{name}: {{port: {port}}}" for name, port in doors_on(http, websocket, admin))
+    return parse_settings(f"edge: {{{doors}}}")
 
 
 def test_a_port_that_somebody_else_has_is_a_failure():
@@ -40,9 +50,14 @@ def test_a_port_that_somebody_else_has_is_a_failure():
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken, free = other.getsockname()[1], free_port()
-        settings = settings_on(taken, free)
-        assert [found.verdict for found in check_ports(settings, None)] == [Verdict.FAIL, Verdict.OK]
-        assert [found.verdict for found in check_ports(settings, mesh_on(taken, free))] == [Verdict.OK, Verdict.OK]
+        for ports in itertools.permutations((taken, free, free_port())):
+            settings, ours = settings_on(*ports), mesh_on(*ports)
+            found = {finding.name: finding.verdict for finding in check_ports(settings, None)}
+            expected = {
+                f"port {name}": Verdict.FAIL if port == taken else Verdict.OK for name, port in doors_on(*ports)
+            }
+            assert found == expected
+            assert {finding.verdict for finding in check_ports(settings, ours)} == {Verdict.OK}
 
 
 def test_a_key_file_that_others_can_read_is_a_failure(tmp_path):
@@ -100,7 +115,7 @@ async def test_a_collector_that_is_not_there_is_a_warning():
 
 
 async def test_a_mesh_that_does_not_answer_is_a_failure():
-    found = [finding async for finding in check_mesh(mesh_on(free_port(), free_port()))]
+    found = [finding async for finding in check_mesh(mesh_on(*free_ports()))]
     assert [each.verdict for each in found] == [Verdict.FAIL]
 
 
@@ -110,7 +125,7 @@ def free_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNESTONE_CONFIG", raising=False)
     path = tmp_path / "runestone.yaml"
-    path.write_text(f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {free_port()}}}}}")
+    path.write_text("edge: {{http: {{port: {}}}, websocket: {{port: {}}}, admin: {{port: {}}}}}".format(*free_ports()))
     return path
 
 
@@ -121,10 +136,12 @@ def doctor(*options: str) -> dict[str, dict]:
 
 def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config, data_dir):
     """Not with the one that happens to lie here, and not on the default ports."""
-    (mine := data_dir / "mine.yaml").write_text("edge: {http: {port: 4242}, admin: {port: 4243}}")
+    (mine := data_dir / "mine.yaml").write_text(
+        "edge: {http: {port: 4242}, websocket: {port: 4244}, admin: {port: 4243}}"
+    )
     free_config.write_text("nonsense: 1")
     with data_lock(data_dir):
-        write_mesh_file(data_dir, replace(mesh_on(4242, 4243), config=str(mine)))
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243), config=str(mine)))
         found = doctor("--data-dir", str(data_dir))
         assert found["configuration"] == {"name": "configuration", "verdict": "ok", "detail": str(mine)}
         assert found["port http"]["detail"] == "127.0.0.1:4242: used by the running mesh"
@@ -135,7 +152,7 @@ def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config
 def test_a_mesh_whose_file_is_gone_is_a_warning(free_config, data_dir):
     """It came through a pipe: only the mesh itself can be looked at."""
     with data_lock(data_dir):
-        write_mesh_file(data_dir, replace(mesh_on(4242, 4243), config="/dev/fd/none"))
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243), config="/dev/fd/none"))
         found = doctor("--data-dir", str(data_dir))
     assert found["configuration"]["verdict"] == "warn"
     assert "port http" not in found

@@ -50,3 +50,9 @@ def test_two_meshes_cannot_share_a_port_unnoticed(open_doors):
 def test_a_host_that_is_not_ours_is_one_clear_error():
     with pytest.raises(LaunchError, match=r"edge\.http"):
         Doors("192.0.2.1", 4003, 1)
+
+
+def test_a_taken_port_is_told_by_the_section_that_names_it(open_doors):
+    taken = open_doors(0, 1).port
+    with pytest.raises(LaunchError, match=r"\(edge\.websocket\)"):
+        Doors("127.0.0.1", taken, 1, "edge.websocket")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -26,14 +27,16 @@ def test_all_parts_become_ready_and_the_mesh_says_where_it_is(start_mesh):
     assert mesh.facts["version"] == mesh.readiness()["version"]
     assert stat.S_IMODE(run_directory_of(mesh).stat().st_mode) == 0o700
     assert f"listening on http://127.0.0.1:{mesh.facts['http']['port']}" in mesh.output
+    assert f"WebSockets on ws://127.0.0.1:{mesh.facts['websocket']['port']}" in mesh.output
 
 
-def test_a_killed_child_is_started_again_and_the_rest_runs_on(start_mesh):
-    """`kill -9` of the door's process: a new one takes over its socket, the others keep their processes."""
+@pytest.mark.parametrize("port", ["http", "websocket"])
+def test_a_killed_child_is_started_again_and_the_rest_runs_on(start_mesh, port):
+    """`kill -9` of the door's process: a new one takes over its sockets, the others keep their processes."""
     mesh = start_mesh().wait_ready()
     before = mesh.pids()
     os.kill(before["edge-0"], signal.SIGKILL)
-    assert int(mesh.fetch("http", "/")[1]) not in before.values()  # it waited in the socket that the launcher kept
+    assert int(mesh.fetch(port, "/")[1]) not in before.values()  # it waited in the socket that the launcher kept
     mesh.wait_until(lambda: mesh.readiness()["status"] == "ready", "ready again")
     after = mesh.pids()
     assert after["edge-0"] != before["edge-0"]

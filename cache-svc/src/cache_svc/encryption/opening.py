@@ -9,6 +9,7 @@ from cache_svc.encryption.redis_keyring import RedisKeyring
 from cache_svc.encryption.ring import LONGEST_LIFE, LONGEST_USE
 from cache_svc.encryption.sealed_state import SealedState
 from cache_svc.encryption.sealed_store import Outcome, SealedStore
+from cache_svc.encryption.tenant_seal import TenantSeal
 from cache_svc.encryption.vault import Vault
 from cache_svc.encryption.wrapping import MasterKeys
 from cache_svc.keys import Keys
@@ -48,6 +49,11 @@ class MasterSeals:
     def seal_state(self, state: StateStore) -> StateStore:
         """Of all tenants: shared state does not know whose it is."""
         return SealedState(state, self._masters, secrets.token_bytes)
+
+    def seal_content(self, purpose: bytes) -> TenantSeal:
+        """Of the tenants that are encrypted. It is kept for hours at most, so that no key of theirs is needed, which could be shredded."""
+        seal = MasterSeal(purpose, self._masters, secrets.token_bytes)
+        return TenantSeal(seal, Globs(self._encryption.tenants))
 
     def _open_vault(self, keyring: Keyring) -> Vault:
         masters = MasterKeys(self._masters, secrets.token_bytes)

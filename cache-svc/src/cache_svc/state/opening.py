@@ -11,14 +11,24 @@ from chassis.redis import RedisClient, open_client
 from chassis.runtime import Runtime
 
 
-async def open_state(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> StateStore:
-    """The store that the settings name; `client` is the answers' own, used for both where both are in one Redis."""
+async def open_state_client(
+    runtime: Runtime, settings: CacheSettings, client: RedisClient | None
+) -> RedisClient | None:
+    """What reaches the Redis that the settings name for shared state, None for memory; `client` is the answers' own, used for both
+    where both are in one Redis."""
     if settings.state_url is None:
-        return _open_memory(runtime, settings)
+        return None
     if client is None or settings.state_url != settings.store_url:
         client = await open_client(runtime, settings.state_url, "state")
-    state = RedisState(client, settings.state_answer)
     runtime.spawn(warn_of_eviction(client, runtime.log), "state policy")
+    return client
+
+
+def open_state(runtime: Runtime, settings: CacheSettings, client: RedisClient | None) -> StateStore:
+    """The store for nonces, calls and notes: in `client`, or else in memory."""
+    if client is None:
+        return _open_memory(runtime, settings)
+    state = RedisState(client, settings.state_answer)
     runtime.on_stop(lambda _grace: stop_waiting(state.changes))
     return state
 

@@ -1,11 +1,22 @@
 """What a stream comes to as it passes, for a call that ends before provider-svc has said it: a client that leaves cancels the rpc, and
 never hears the end of it. Pure."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from chassis.billing.estimate import Passed, fill_in
 from chassis.billing.price import cost_of
 from gateway_edge.call import Outcome
 from runestone.common.v1.usage_pb2 import Usage
-from runestone.provider.v1.provider_pb2 import Accepted, CallResponse, Completed, Data, Failed
+from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, Completed, Data, Failed
+
+
+class Said(Protocol):
+    """What comes at a time."""
+
+    @property
+    def events(self) -> Sequence[CallEvent]:
+        """At least one."""
 
 
 class Tab:
@@ -19,13 +30,13 @@ class Tab:
         self._accepted: Accepted | None = None
         self._usage: Usage | None = None
         self._passed = Passed()
-        self._latest: CallResponse | None = None
+        self._latest: Said | None = None
 
     def open(self, accepted: Accepted) -> None:
         """The answer has begun, at the rates that it says."""
         self._accepted = accepted
 
-    def receive(self, response: CallResponse) -> None:
+    def receive(self, response: Said) -> None:
         """The last message that came, of which the client may have been sent a part."""
         self._latest = response
 

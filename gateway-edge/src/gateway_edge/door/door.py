@@ -9,10 +9,10 @@ from chassis.errors import RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call
-from gateway_edge.door.intake import read_timeout
+from gateway_edge.door.intake import RESUMABLE, read_timeout
 from gateway_edge.door.proxies import UNKNOWN
 from gateway_edge.door.reply import HttpReply
-from gateway_edge.door.running import RunningCalls
+from gateway_edge.door.running import RunningCalls, RunsCalls
 from gateway_edge.door.ways import Way, Ways
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.request import Request
@@ -29,6 +29,7 @@ class Door:
         self,
         ways: Callable[[], Ways],
         running: RunningCalls,
+        resumable: RunsCalls,
         repeats: Repeats,
         *,
         clock: Clock,
@@ -37,6 +38,7 @@ class Door:
     ) -> None:
         self._ways = ways
         self._running = running
+        self._resumable = resumable
         self._repeats = repeats
         self._clock = clock
         self._new_id = new_id
@@ -46,9 +48,10 @@ class Door:
         """Answers one request."""
         ways = self._ways()
         way = ways.find(request.method, request.path)
-        call, reply = self._open_call(request, connection, way, ways.policy)
+        call, reply = self.open_call(request, connection, way, ways.policy)
         answering = _refuse(request.fault) if request.fault else way.pipeline(call)
-        await self._running.run(call, reply, way.path, "server", answering)
+        running = self._resumable if request.headers.get(RESUMABLE) == "1" else self._running
+        await running.run(call, reply, way.path, "server", answering)
         if request.segment and call.given is not None and ways.policy.authority.knows(call.caller):
             self._repeats.learn(request, call, ways.recipes, way.path)
 
@@ -56,7 +59,8 @@ class Door:
         """The answer to a request that was answered before out of copies; None where it has to be handled."""
         return self._repeats.answer(segment, client_address, self._ways().recipes)
 
-    def _open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
+    def open_call(self, request: Request, connection: Connection, way: Way, policy: Policy) -> tuple[Call, HttpReply]:
+        """A call of a request, with the reply that answers it; its context is bound."""
         edge = policy.settings.edge
         received_at = self._clock.monotonic()
         trace = self._tracing.begin(request.headers.get("traceparent"))

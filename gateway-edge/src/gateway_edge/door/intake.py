@@ -1,7 +1,8 @@
-"""How long a call may take: the client's own bound."""
+"""What a request's headers say of how its call is run: for how long, and whether it outlives its connection."""
 
 from collections.abc import Mapping
 
+RESUMABLE = "x-runestone-resumable"  # `1`: the stream is to go on while its client is away
 TIMEOUT_HEADER = "x-runestone-timeout-ms"
 MOST_DIGITS = 9
 

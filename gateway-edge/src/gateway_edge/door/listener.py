@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Protocol, Self
 
-from gateway_edge.door.door import Door
 from gateway_edge.door.running import RunningCalls
-from gateway_edge.http1.connections import Bounds, Connections
+from gateway_edge.http1.connection import Handle, Repeat, never
+from gateway_edge.http1.connections import SWEEP, Bounds, Connections
 from gateway_edge.http1.tls import HandshakeBounds, TlsServer, open_context
-from gateway_edge.settings import EdgeSettings
+from gateway_edge.settings import Listening
 
 LAST_WORDS = 2.0  # seconds to tell clients that their calls were ended
 LAST_BYTES = 0.5  # seconds to send what is on its way
@@ -20,20 +21,21 @@ class DoorBounds(Bounds, HandshakeBounds, Protocol):
 
 
 class HttpListener:
-    """A listening socket around a door, for which calls are `running`. It is open inside `async with`; `drain` first, to stop
+    """A listening socket whose requests `handle` answers. It is open inside `async with`; `stop_accepting` and `Draining` first, to stop
     without cutting a call."""
 
-    def __init__(self, door: Door, running: RunningCalls, settings: EdgeSettings, bounds: DoorBounds) -> None:
-        self._running = running
-        self._settings = settings
+    def __init__(
+        self, handle: Handle, place: Listening, bounds: DoorBounds, repeat: Repeat = never, sweep: float = SWEEP
+    ) -> None:
+        self._place = place
         self._bounds = bounds
-        self._connections = Connections(door.handle, bounds, repeat=door.repeat)
+        self._connections = Connections(handle, bounds, sweep, repeat)
         self._server: asyncio.Server | TlsServer
 
     async def __aenter__(self) -> Self:
-        tls = self._settings.tls
+        tls = self._place.tls
         context = open_context(tls) if tls else None
-        listening = _open_socket(self._settings)
+        listening = _open_socket(self._place)
         if context is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._connections, sock=listening, backlog=BACKLOG)
@@ -47,14 +49,10 @@ class HttpListener:
         """The TCP port it listens on."""
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def drain(self, grace: float) -> None:
-        """Waits for balancers to notice, then stops accepting, then gives running calls up to `grace` seconds."""
-        await asyncio.sleep(self._settings.drain_delay)
+    def stop_accepting(self) -> None:
+        """Takes no more connections, and ends those that wait for a request."""
         self._server.close()
         self._connections.close_idle()
-        await self._running.wait_until_empty(grace)
-        self._running.end_all()
-        await self._running.wait_until_empty(LAST_WORDS)
 
     async def __aexit__(self, *exception: object) -> None:
         self._server.close()
@@ -66,10 +64,42 @@ class HttpListener:
         return f"HttpListener({self._connections!r})"
 
 
-def _open_socket(settings: EdgeSettings) -> socket.socket:
+class Sockets(Protocol):
+    """What stays open between calls, and has to be closed in time."""
+
+    async def drain(self, grace: float) -> None:
+        """Closes all that it can within `grace` seconds; returns when nothing is open, at the latest then."""
+
+    async def end(self) -> None:
+        """Closes what is left."""
+
+
+class Draining:
+    """Stops all `listeners`, then what runs behind them."""
+
+    def __init__(
+        self, listeners: Sequence[HttpListener], running: RunningCalls, sockets: Sockets, *, delay: float
+    ) -> None:
+        self._listeners = listeners
+        self._running = running
+        self._sockets = sockets
+        self._delay = delay
+
+    async def __call__(self, grace: float) -> None:
+        """Waits for balancers to notice, then stops accepting, then gives running calls and open sockets up to `grace` seconds."""
+        await asyncio.sleep(self._delay)
+        for listener in self._listeners:
+            listener.stop_accepting()
+        await asyncio.gather(self._running.wait_until_empty(grace), self._sockets.drain(grace))
+        self._running.end_all()
+        await self._running.wait_until_empty(LAST_WORDS)
+        await self._sockets.end()
+
+
+def _open_socket(place: Listening) -> socket.socket:
     """The inherited socket, or one of its own. Raises OSError when the address cannot be had."""
-    if settings.socket is not None:
-        return socket.socket(fileno=settings.socket)
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    if place.socket is not None:
+        return socket.socket(fileno=place.socket)
+    found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)

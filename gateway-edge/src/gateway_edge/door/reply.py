@@ -44,7 +44,7 @@ class HttpReply:
         self._request = request
         self._connection = connection
         self._server_timing = server_timing
-        self._voice = voice
+        self.voice = voice
         self._call_id = call_id
         self._ping_interval = ping_interval
         self._is_chunked = not request.is_http_1_0
@@ -121,12 +121,12 @@ class HttpReply:
     async def _send_error(self, error: RunestoneError) -> None:
         if not self.has_begun:
             self.headers.update(error_headers(error))
-            await self.send(self._voice.write_body(error, self._call_id), status=http_status(error))
+            await self.send(self.voice.write_body(error, self._call_id), status=http_status(error))
         elif self._is_ending or not self._is_stream or self._content_type:
             raise TimeoutError  # behind the end, or behind a part of a document, no error can stand
         else:
             self._request.keeps_alive = False
-            await self._end_with(self._frame(self._voice.write_event(error, self._call_id, self._last)))
+            await self._end_with(self._frame(self.voice.write_event(error, self._call_id, self._last)))
 
     async def _end_with(self, last: bytes) -> None:
         self._is_ending = True
@@ -151,7 +151,7 @@ class HttpReply:
 
     def _ping(self) -> None:
         if self._is_quiet:
-            ping = self._frame(self._voice.ping)
+            ping = self._frame(self.voice.ping)
             self._connection.write_aside(ping if self._is_stream else self._begin_stream() + ping)
         self._set_ping()
 

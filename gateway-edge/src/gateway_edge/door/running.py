@@ -33,6 +33,14 @@ class LastReply(Reply, Protocol):
         """Stops what still runs for this reply."""
 
 
+class RunsCalls(Protocol):
+    """Who runs calls: `RunningCalls`, or what stands in front of it."""
+
+    async def run(self, call: Call, reply: LastReply, path: str, kind: Kind, answering: Awaitable[None]) -> None:
+        """Returns when `call` was answered, whole or with an error, which its outcome then holds. Raises CancelledError and
+        ConnectionError when its caller leaves. `path` is what it is counted under."""
+
+
 class RunningCalls:
     """Runs calls in the tasks of their callers. Cancelling such a task cancels everything down to the provider's socket."""
 

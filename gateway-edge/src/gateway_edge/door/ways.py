@@ -9,6 +9,7 @@ from chassis.snapshots import Editions, Snapshot
 from gateway_edge.endpoints.endpoint import Endpoint
 from gateway_edge.endpoints.spellings import read_spelling
 from gateway_edge.endpoints.stored import RESPONSES, TEMPLATES, find_template
+from gateway_edge.endpoints.streams import STEERED, STREAM, find_stream_template
 from gateway_edge.endpoints.table import CHAT, ENDPOINTS
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.endpoints.voices import OPENAI
@@ -17,6 +18,7 @@ from gateway_edge.policy import Policy
 from gateway_edge.repeats.recipes import Recipes
 
 ANY = ("*", "*")
+NOBODY_ANSWERS = Pipeline([])
 MODEL = "/v1/models/"
 
 
@@ -38,7 +40,8 @@ Table = Mapping[tuple[str, str], Way]
 class Ways:
     """The ways of one policy. Paths are known with and without `/v1`, and as Azure's clients write them; in `table`, by method and
     path, `*` stands for any. `inner` is that of the edge's own calls: it stands beside the table, so that no request can come upon
-    it; so do those of `messages`, by method and path as well, which are for calls whose caller is known already. `recipes` are for requests that were answered under it before."""
+    it; so do those of `messages`, by method and path as well, which are for calls whose caller is known already. `handshake` finds out
+    whose a connection is that is to carry such. `recipes` are for requests that were answered under it before."""
 
     def __init__(
         self,
@@ -46,9 +49,11 @@ class Ways:
         pipelines: Mapping[tuple[str, str], Pipeline],
         inner: Pipeline,
         messages: Mapping[tuple[str, str], Pipeline] = MappingProxyType({}),
+        handshake: Pipeline = NOBODY_ANSWERS,
     ) -> None:
         self.policy = policy
         self.inner = inner
+        self.handshake = handshake
         self.recipes = Recipes()
         self.table: Table = {key: _way(key[1], way) for key, way in pipelines.items()}
         self._messages: Table = {key: _way(key[1], way) for key, way in messages.items()}
@@ -73,13 +78,15 @@ def _find_named(table: Table, method: str, versioned: str) -> Way | None:
     named = read_spelling(versioned)
     if named.path.startswith(MODEL) and named.path != MODEL:
         return table.get((method, f"{MODEL}{{id}}"))
-    if template := find_template(named.path):
+    if template := find_template(named.path) or find_stream_template(named.path):
         return table.get((method, template))
     way = table.get((method, named.path))
     return replace(way, model=named.model) if way is not None and named.model else way
 
 
 def _way(path: str, pipeline: Pipeline) -> Way:
+    if ("POST", path) in STEERED:
+        return Way(STREAM, pipeline)
     endpoint = ENDPOINTS.get(RESPONSES if path in TEMPLATES else path)
     return Way(path, pipeline) if endpoint is None else Way(path, pipeline, endpoint, endpoint.voice)
 

@@ -46,8 +46,34 @@ class Registry(Protocol):
     def add(self, connection: "Connection") -> None:
         """A connection was opened."""
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "Connection | Heir") -> None:
         """It is closed."""
+
+    def hand_over(self, connection: "Connection", heir: "Heir") -> None:
+        """Keeps `heir` in its place."""
+
+
+class Heir(Protocol):
+    """An asyncio protocol that a connection goes on as, and what whoever keeps the connections has to know of it."""
+
+    client_address: str
+    expires_at: float
+
+    @property
+    def phase(self) -> str:
+        """What it does, when it is given up for that."""
+
+    def expire(self, answer: bytes) -> None:
+        """Ends it: its time is over."""
+
+    def abort(self) -> None:
+        """Closes the socket at once."""
+
+    def close_if_idle(self) -> None:
+        """Closes it where nobody would miss it."""
+
+    def take_over(self, transport: asyncio.Transport, registry: "Registry", rest: bytes) -> None:
+        """The transport is its own from now on; `rest` is what has come for it already."""
 
 
 class Connection(asyncio.Protocol):
@@ -119,6 +145,18 @@ class Connection(asyncio.Protocol):
         """Sends `data` unless the client is gone or reads too slowly."""
         if self.is_open and not self._is_choked:
             self._transport.write(data)
+
+    def hand_over(self, heir: Heir) -> None:
+        """Ends HTTP on it: `heir` has the transport from now on. Raises ConnectionResetError when the client is gone."""
+        if not self.is_open or self._request is None:
+            raise ConnectionResetError("the client is gone")
+        rest = self._request.take()
+        self._read_on()
+        self.is_open = False
+        self._parser.close()
+        self._registry.hand_over(self, heir)
+        self._transport.set_protocol(cast("asyncio.Protocol", heir))
+        heir.take_over(self._transport, self._registry, rest)
 
     def refuse(self, answer: bytes) -> None:
         """Answers whatever it asks with `answer`, the connection's last; it has a moment to ask."""

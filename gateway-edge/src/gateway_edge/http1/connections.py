@@ -5,7 +5,7 @@ import contextlib
 from typing import Protocol
 
 from chassis.config.schema import Protection
-from gateway_edge.http1.connection import Connection, Handle, Repeat, never
+from gateway_edge.http1.connection import Connection, Handle, Heir, Repeat, never
 
 SWEEP = 1.0  # seconds between two looks at who is silent
 MOST_REFUSED = 256  # connections that are kept only to be told that they are refused
@@ -37,8 +37,8 @@ class Connections:
         self._repeat = repeat
         self._bounds = bounds
         self._sweep_interval = sweep
-        self._open: set[Connection] = set()
-        self._refused: set[Connection] = set()
+        self._open: set[Connection | Heir] = set()
+        self._refused: set[Connection | Heir] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -61,7 +61,12 @@ class Connections:
         if self._timer is None:
             self._set_timer()
 
-    def remove(self, connection: Connection) -> None:
+    def hand_over(self, connection: Connection, heir: Heir) -> None:
+        """Keeps `heir`, which has taken over the connection, in its place: it is counted as the same."""
+        self._open.remove(connection)
+        self._open.add(heir)
+
+    def remove(self, connection: Connection | Heir) -> None:
         """Forgets one that is closed."""
         if connection not in self._open:
             return

@@ -16,6 +16,7 @@ MAX_FIELDS = 128
 MAX_PIPELINED = 32  # requests that wait for their turn on one connection
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 UPGRADING = frozenset({b"upgrade", b"http2-settings"})
+OFFERED = "websocket"
 VERSIONS = frozenset({"1.0", "1.1"})
 PLAIN = "identity"
 
@@ -63,6 +64,7 @@ class RequestParser:
         self._raw: list[tuple[bytes, bytes]] = []
         self._is_in_head = False
         self._is_upgraded = False
+        self._asking: Request | None = None
         self._head_size = 0
 
     @property
@@ -78,6 +80,8 @@ class RequestParser:
     def feed(self, data: bytes) -> None:
         """Takes what has come from the socket."""
         if self._parser is None:
+            if self._asking is not None:
+                self._asking.add(data)
             return
         was_in_head = self._is_in_head
         try:
@@ -91,7 +95,7 @@ class RequestParser:
 
     def close(self) -> None:
         """Nothing more will come: lets go of the parser, which holds this object."""
-        self._parser = None
+        self._parser = self._asking = None
 
     def _bound(self, size: int) -> None:
         """llhttp takes heads of any length, and any number of headers, trailers and requests."""
@@ -125,11 +129,19 @@ class RequestParser:
             request.spoil("CONNECT is not offered here")
         if request.fault or self._is_upgraded or not FRAMING & request.headers.keys():
             self.close()
+            self._wait_for_upgrade(request, rest)
             return
         self.ready.pop()
         self._is_upgraded = True
         self._parser = httptools.HttpRequestParser(self)
         self.feed(self._head_without_upgrade(request) + rest)
+
+    def _wait_for_upgrade(self, request: Request, rest: bytes) -> None:
+        """Whoever answers it may take the connection over, with what has come by then."""
+        if request.fault is None and not self._is_upgraded and OFFERED in request.headers.get("upgrade", "").lower():
+            request.asks_upgrade, self._asking = True, request
+            if rest:
+                request.add(rest)
 
     def _head_without_upgrade(self, request: Request) -> bytes:
         version = b"1.0" if request.is_http_1_0 else b"1.1"

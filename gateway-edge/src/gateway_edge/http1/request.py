@@ -7,12 +7,14 @@ Headers = dict[str, str]
 
 class Request:
     """A request of which the head is whole. `headers` have lower-case names; several of one name are one, joined by
-    commas (RFC 9110, section 5.3). `path` is decoded by `read_path`, `raw_path` as it was sent. `fault` is what is wrong
-    with the request itself: it is answered with that and nothing else, and its connection ends. `segment` is the request as it
-    came, where it came alone and in one piece."""
+        commas (RFC 9110, section 5.3). `path` is decoded by `read_path`, `raw_path` as it was sent. `fault` is what is wrong
+        with the request itself: it is answered with that and nothing else, and its connection ends. `segment` is the request as it
+        came, where it came alone and in one piece. One that `asks_upgrade` may be answered by another protocol: what comes behind it is its body
+    until then."""
 
     __slots__ = (
         "_blocks",
+        "asks_upgrade",
         "fault",
         "headers",
         "is_http_1_0",
@@ -35,6 +37,7 @@ class Request:
         self.is_http_1_0 = False
         self.keeps_alive = False
         self.is_whole = False
+        self.asks_upgrade = False
         self.segment = b""
         self.fault: RunestoneError | None = None
         self.size = 0

@@ -1,6 +1,7 @@
 """The way back of a call that nobody waits for."""
 
 from chassis.errors import RunestoneError
+from gateway_edge.endpoints.voices import OPENAI
 
 
 class DiscardingReply:
@@ -8,9 +9,10 @@ class DiscardingReply:
     anybody, so `bytes_sent` stays 0 and there is no first byte; `has_begun` and `is_whole` are what a client's would be."""
 
     bytes_sent = 0
-    first_byte_at = None
+    first_byte_at: float | None = None
 
     def __init__(self) -> None:
+        self.voice = OPENAI
         self.headers: dict[str, str] = {}
         self.has_begun = False
         self.is_whole = False

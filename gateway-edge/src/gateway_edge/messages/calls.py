@@ -9,8 +9,8 @@ from chassis.errors import Reason, RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call, Outcome
-from gateway_edge.door.intake import read_timeout
-from gateway_edge.door.running import LastReply, RunningCalls
+from gateway_edge.door.intake import RESUMABLE, read_timeout
+from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.door.ways import Way, Ways
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.message import Message
@@ -24,10 +24,18 @@ class MessageCalls:
     the process as all that are `running` do."""
 
     def __init__(
-        self, ways: Callable[[], Ways], running: RunningCalls, *, clock: Clock, new_id: NewId, tracing: Tracing
+        self,
+        ways: Callable[[], Ways],
+        running: RunsCalls,
+        resumable: RunsCalls,
+        *,
+        clock: Clock,
+        new_id: NewId,
+        tracing: Tracing,
     ) -> None:
         self._ways = ways
         self._running = running
+        self._resumable = resumable
         self._clock = clock
         self._new_id = new_id
         self._tracing = tracing
@@ -35,6 +43,10 @@ class MessageCalls:
     async def run(self, message: Message, make_reply: MakeReply) -> Outcome:
         """Answers `message` through the reply that is made for the call's id and its endpoint's voice; a failure is told there, and is the
         outcome's `error`. The calling task is the call's: whoever cancels it cancels the call down to the provider's socket.
+
+        A stream that is asked for with `x-runestone-resumable: 1` is left running instead, as soon as its reply `has_begun`: from then on its
+        client knows the call's id, by which it comes back (`GET /v1/streams/{id}`) or ends it (`POST /v1/streams/{id}/cancel`, `Streams`). A
+        reply that raises ConnectionError leaves it, too.
 
         Raises ROUTE_NOT_FOUND for what cannot be asked so, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
         what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client leaves.
@@ -52,7 +64,8 @@ class MessageCalls:
             text = f"{message.method} {message.path[:200]} cannot be asked here"
             raise RunestoneError(Reason.ROUTE_NOT_FOUND, text)
         call, reply = self._open_call(message, ways, way, make_reply)
-        await self._running.run(call, reply, f"{message.front} {way.path}", "server", way.pipeline(call))
+        running = self._resumable if message.headers.get(RESUMABLE) == "1" else self._running
+        await running.run(call, reply, f"{message.front} {way.path}", "server", way.pipeline(call))
         return call.outcome
 
     def _open_call(self, message: Message, ways: Ways, way: Way, make_reply: MakeReply) -> tuple[Call, LastReply]:

@@ -23,10 +23,19 @@ class Middleware(Protocol):
 
 class Pipeline:
     """Middleware in order, outermost first, each timed; the last one answers. Pipelines that consist of the same have the same
-    `version`. One that `is_repeatable` does the same for the same bytes of the same caller, but for what it counts."""
+    `version`. One that `is_repeatable` does the same for the same bytes of the same caller, but for what it counts; one that
+    `changes_answers` may send other events than it is sent."""
 
-    def __init__(self, middleware: Sequence[Middleware], *, version: bytes = b"", is_repeatable: bool = False) -> None:
+    def __init__(
+        self,
+        middleware: Sequence[Middleware],
+        *,
+        version: bytes = b"",
+        is_repeatable: bool = False,
+        changes_answers: bool = False,
+    ) -> None:
         self.version = version
+        self.changes_answers = changes_answers
         self.is_repeatable = is_repeatable
         self.names = tuple(step.name for step in middleware)
         self._run: Proceed = _arrive

@@ -18,7 +18,7 @@ from gateway_edge.caching.rules import FOLLOWED, Rules, refuse_answer
 from gateway_edge.caching.shelf import Shelf
 from gateway_edge.caching.uses import Uses
 from gateway_edge.caching.wishes import Wish, Wishes
-from gateway_edge.call import Call, Given, Question
+from gateway_edge.call import Call, Given, Kept, Question
 from gateway_edge.costs.headers import NOTHING
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.telling import tell_route
@@ -144,6 +144,8 @@ class Cache:
         self._uses.save(outcome.usage, outcome.cost, is_near=offer.is_near)
         if offer.shown is None:
             raise from_message(answer.error)
+        if call.is_resumable:
+            call.kept = Kept(key, self._keeping.tenant_of(call.caller), answer.request_id)
         await send(call.reply, offer.shown, _form_of(call.asked), is_paced=self._keeping.is_paced)
         outcome.is_complete = True
         if offer.is_near and not offer.is_stale and not self._keeping.is_paced:

@@ -5,60 +5,43 @@ from typing import Protocol
 
 from chassis.client import closing
 from chassis.errors import Reason, RunestoneError, from_message
-from chassis.metadata import ROUTE_KEY, Metadata
 from gateway_edge.caching.rules import FOLLOWED
 from gateway_edge.call import Call
 from gateway_edge.costs.headers import NOTHING, write_cost
-from gateway_edge.costs.tab import Tab
+from gateway_edge.costs.tab import Said, Tab
 from gateway_edge.middleware.base import Proceed
 from gateway_edge.question.telling import tell_route
 from gateway_edge.reply import DROPPED
 from gateway_edge.stored.places import Places
-from gateway_edge.stored.previous import find_previous
 from gateway_edge.stored.watch import watch_response
-from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, CallRequest, CallResponse, Completed, Failed
+from runestone.provider.v1.provider_pb2 import Accepted, CallEvent, Completed, Failed
 
 ATTEMPTS = "x-runestone-attempts"
-PATIENCE = 2.0  # a provider-svc that was killed is back within this
 
 
-class Models(Protocol):
-    """What this middleware needs of provider-svc: `ProviderServiceStub`."""
+class Ask(Protocol):
+    """Begins a call, or goes on with one."""
 
-    def Call(self, request: CallRequest, /, *, metadata: Metadata = ()) -> AsyncIterable[CallResponse]:  # noqa: N802  the rpc's name
-        """Begins a call; leaving its events cancels it."""
-
-
-class Connection(Protocol):
-    """What it needs to know of the way there."""
-
-    async def is_connected_within(self, timeout: float) -> bool:
-        """Whether provider-svc can be reached, waiting up to `timeout` seconds."""
+    async def __call__(self, call: Call) -> AsyncIterable[Said]:
+        """What comes of it. Leaving that ends it."""
 
 
 class CallProvider:
-    """Asks provider-svc and relays. A client that leaves cancels the rpc, and with it the provider's socket.
-
-    Nothing is sent twice: before the rpc it waits a little for a provider-svc that is restarting, after it began a
-    failure is the client's to hear of. `places` tell who has the response that a call goes on with, and are told who has a new one.
-    """
+    """Relays what comes of asking provider-svc. A client that leaves ends that; what becomes of the provider's socket then is for `ask` to
+    know. `places` are told who has a new response."""
 
     name = "call"
 
-    def __init__(self, models: Models, connection: Connection, places: Places) -> None:
-        self._models = models
-        self._connection = connection
+    def __init__(self, ask: Ask, places: Places) -> None:
+        self._ask = ask
         self._places = places
 
     async def __call__(self, call: Call, proceed: Proceed) -> None:  # noqa: ARG002  the last of every pipeline
         """Answers the call or raises what went wrong."""
-        if not await self._connection.is_connected_within(PATIENCE):
-            raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
-        if call.endpoint.is_stored and call.resource is None:
-            call.provider = await find_previous(self._places, call)
+        answers = await self._ask(call)
         relay = _Relay(call, self._places)
         try:
-            async with closing(self._models.Call(_request(call), metadata=_route(call))) as responses:
+            async with closing(answers) as responses:
                 async for response in responses:
                     await relay.take_all(response)
         finally:
@@ -66,40 +49,12 @@ class CallProvider:
         await relay.finish()
 
 
-def _request(call: Call) -> CallRequest:
-    question, headers = call.asked, call.arrival.headers
-    request = CallRequest(
-        call_id=call.id,
-        tenant=call.caller.tenant,
-        dialect=question.endpoint.dialect,
-        model=question.view.model,
-        stream=question.is_stream,
-        body=question.body,
-        coalesce_key=call.coalesce_key,
-        route=question.led_to,
-    )
-    if question.form is not None:
-        request.content_type = headers.get("content-type", "")
-    if call.provider:
-        request.provider = call.provider
-    if call.resource is not None:
-        request.resource.CopyFrom(call.resource)
-    if sent := question.endpoint.pick_headers(headers):
-        request.headers.update(sent)
-    return request
-
-
-def _route(call: Call) -> Metadata:
-    """Calls that may share one meet at the same replica."""
-    return ((ROUTE_KEY, call.coalesce_key),) if call.coalesce_key else ()
-
-
 class _Relay:
     """Events in, reply out: a stream and what is neither events nor JSON as it comes, any other answer when it is whole."""
 
     def __init__(self, call: Call, places: Places) -> None:
         self._call = call
-        self._watch = self._own_watch = watch_response(places, call)
+        self._watch = watch_response(places, call)
         self._is_passed_on = call.asked.is_stream
         self._document = b""
         self._tab = Tab(call.asked.body)
@@ -107,7 +62,7 @@ class _Relay:
         if self._is_passed_on:
             call.reply.expect_events()
 
-    async def take_all(self, response: CallResponse) -> None:
+    async def take_all(self, response: Said) -> None:
         self._tab.receive(response)
         for event in response.events:
             await self._take(event)
@@ -156,7 +111,8 @@ class _Relay:
         self._call.outcome.failed_attempts = tuple(accepted.failed_attempts)
         if accepted.coalesced:
             self._note_followed()
-        self._watch = None if accepted.translated else self._own_watch
+        if self._watch is not None:
+            self._watch.note_translated(is_translated=accepted.translated)
         if self._call.resource is not None:
             self._call.reply.headers.update(NOTHING)
         self._note_dropped(accepted)

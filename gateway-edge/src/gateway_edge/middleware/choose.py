@@ -28,6 +28,7 @@ class Choose:
         call.pipeline = await self._choose(call)
         pipeline = self._pipelines[call.pipeline]
         call.pipeline_version, call.is_repeatable = pipeline.version, pipeline.is_repeatable
+        call.changes_answers = pipeline.changes_answers
         await pipeline(call)
 
     async def _choose(self, call: Call) -> str:

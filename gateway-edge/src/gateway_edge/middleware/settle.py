@@ -27,6 +27,8 @@ class Settle:
         outcome = call.outcome
         if not outcome.attempts or call.resource is not None:  # what is stored was counted when it was made
             return
+        if call.followed is not None and not call.followed.settles:  # whoever began the stream counts it
+            return
         if outcome.usage is None:
             self._unmetered.labels(outcome.provider).inc()
             return

@@ -36,6 +36,11 @@ class Transform:
         """The same for calls that have no request to change."""
         return Transform(msgspec.structs.replace(self._options, request=[]), self._ask)
 
+    @property
+    def changes_answers(self) -> bool:
+        """Whether events may leave it as others than they came."""
+        return self._answers.reads_documents
+
     async def __call__(self, call: Call, proceed: Proceed) -> None:
         """Raises INVALID_REQUEST and its like for a request that cannot be asked, BODY_TOO_LARGE for one that grew too large."""
         if self._requests:

@@ -3,6 +3,7 @@
 from chassis.tracing import TRACEPARENT
 from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call, Given
+from gateway_edge.door.intake import RESUMABLE
 from gateway_edge.endpoints.voices import REQUEST_ID
 from gateway_edge.http1.request import Request
 from gateway_edge.http1.response import LAST_CHUNK, write_chunk, write_length, write_lines
@@ -14,7 +15,7 @@ from gateway_edge.reply import STREAM_HEADERS
 OF_ONE_CALL = ("x-request-id", REQUEST_ID, "traceparent", "age", "cache-status", "server-timing")
 LIMIT_HEADERS = "x-ratelimit-"
 # With one of these a request means something else each time, or is seldom sent twice.
-UNREPEATABLE = frozenset({TRACEPARENT, IDEMPOTENCY_KEY, "cache-control", "x-runestone-tags"})
+UNREPEATABLE = frozenset({TRACEPARENT, IDEMPOTENCY_KEY, RESUMABLE, "cache-control", "x-runestone-tags"})
 
 
 def can_be_repeated(request: Request, call: Call) -> bool:

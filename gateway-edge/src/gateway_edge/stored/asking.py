@@ -7,7 +7,8 @@ from runestone.provider.v1.provider_pb2 import Resource
 
 COLLECTION = "/responses/"
 MOST_PARAMETERS = 32
-STREAM = "stream"
+STREAM, STARTING_AFTER = "stream", "starting_after"
+MOST_DIGITS = 10
 IGNORED = frozenset({"api-version"})  # which Azure's clients send with everything
 BOOLEANS = {"true": True, "false": False}
 
@@ -37,3 +38,14 @@ def wants_stream(resource: Resource) -> bool:
     if len(said) > 1 or not all(value in BOOLEANS for value in said):
         raise RunestoneError(Reason.INVALID_REQUEST, "stream: must be `true` or `false`, and once", param=STREAM)
     return bool(said) and BOOLEANS[said[0]] and resource.action == Resource.ACTION_GET
+
+
+def read_starting_after(resource: Resource) -> int | None:
+    """The `sequence_number` of the last event that the client has; None where it has none. Raises INVALID_REQUEST for what is no number."""
+    said = [parameter.value for parameter in resource.query if parameter.name == STARTING_AFTER]
+    if not said:
+        return None
+    if len(said) > 1 or not (said[0].isascii() and said[0].isdigit() and len(said[0]) <= MOST_DIGITS):
+        message = "starting_after: must be the `sequence_number` of an event, and once"
+        raise RunestoneError(Reason.INVALID_REQUEST, message, param=STARTING_AFTER)
+    return int(said[0])

@@ -6,11 +6,13 @@ import msgspec
 from msgspec import Struct
 
 
-class Place(Struct, frozen=True, forbid_unknown_fields=False):
-    """`provider` by its name in the configuration, `model` by the public name that was asked for."""
+class Place(Struct, frozen=True, forbid_unknown_fields=False, omit_defaults=True):
+    """`provider` by its name in the configuration, empty where none stores it; `model` by the public name that was asked for. `stream` is the
+    id of the stream that it came in, where that can be read on."""
 
     provider: str
     model: str
+    stream: str = ""
 
 
 LARGEST = 1024  # bytes, as StateService takes them

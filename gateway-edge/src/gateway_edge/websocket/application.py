@@ -55,11 +55,14 @@ class Application(Protocol):
     def received(self, message: str | bytes) -> None:
         """A whole message came: text or binary."""
 
-    def drain(self) -> None:
-        """The process stops: it may say so. The socket is closed with 1012 behind."""
+    def drain(self) -> bool | None:
+        """The process stops: it may say so. The socket is closed with 1012 behind, unless it answers True: then it closes the socket itself
+        as soon as what runs on it has ended, and at the end of the grace it is closed with 1001."""
 
     def closed(self, code: int, reason: str) -> None:
         """The socket is closed, by whom and however: 1006 where no close frame came. The last call."""
 
 
+# Raises RunestoneError to refuse the handshake: it is answered as an HTTP request's. What is sent on the socket before it returns
+# goes behind the handshake's answer.
 Open = Callable[[Socket], Application]

@@ -53,13 +53,19 @@ def check_tools() -> Iterator[Finding]:
 
 
 def check_ports(settings: Settings, mesh: MeshFile | None) -> Iterator[Finding]:
-    """The HTTP and the admin port are free, or used by our own mesh."""
-    ours = {mesh.http.port, mesh.admin.port} if mesh else set()
-    for name, door in (("http", settings.edge.http), ("admin", settings.edge.admin)):
-        where = f"{door.host}:{door.port}"
-        if door.port and door.port in ours:
+    """The edge's ports and the admin port are free, or used by our own mesh."""
+    edge = settings.edge
+    ours = {door.port for door in (mesh.http, mesh.websocket, mesh.admin) if door} if mesh else set()
+    wanted = (
+        ("http", edge.http.host, edge.http.port),
+        ("websocket", edge.http.host, edge.websocket.port),
+        ("admin", edge.admin.host, edge.admin.port),
+    )
+    for name, host, port in wanted:
+        where = f"{host}:{port}"
+        if port and port in ours:
             yield Finding(f"port {name}", Verdict.OK, f"{where}: used by the running mesh")
-        elif reason := _why_taken(door.host, door.port):
+        elif reason := _why_taken(host, port):
             yield Finding(f"port {name}", Verdict.FAIL, f"{where}: {reason}")
         else:
             yield Finding(f"port {name}", Verdict.OK, f"{where}: free")

@@ -1,4 +1,4 @@
-"""The listening sockets of the HTTP port: one for each edge worker, opened and kept by the launcher.
+"""The listening sockets of a port of the edge's: one for each worker, opened and kept by the launcher.
 
 A worker that dies leaves its socket behind, with the connections that wait in it, for its successor.
 """
@@ -14,17 +14,17 @@ BACKLOG = 2048
 class Doors:
     """`count` sockets that share `host:port` by SO_REUSEPORT; with port 0 the first one chooses. Closed by `close`.
 
-    Raises LaunchError when the port is taken or the host is not this machine's.
+    Raises LaunchError when the port is taken or the host is not this machine's; `section` is where the configuration names them.
     """
 
-    def __init__(self, host: str, port: int, count: int) -> None:
+    def __init__(self, host: str, port: int, count: int, section: str = "edge.http") -> None:
         self._sockets: list[socket.socket] = []
         self.host, self.port = host, port
         try:
             self._open(count)
         except OSError as error:
             self.close()
-            raise LaunchError(f"cannot listen on {host}:{port} (edge.http): {error.strerror or error}") from error
+            raise LaunchError(f"cannot listen on {host}:{port} ({section}): {error.strerror or error}") from error
 
     def _open(self, count: int) -> None:
         family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]

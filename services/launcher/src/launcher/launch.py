@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +86,7 @@ async def launch(order: Launch, board: Board) -> None:
         clear_remains(order.data_dir)
         run_dir = stack.enter_context(run_directory())
         edge = order.settings.edge
-        doors = Doors(edge.http.host, edge.http.port, 1 if order.is_one_process else edge.workers)
-        stack.callback(doors.close)
+        doors = _open_doors(order, stack)
         publisher, metrics, ending = Publisher(order.settings), Metrics(), Ending()
         control = socket_address(run_dir, "control")
         await stack.enter_async_context(serving_control(publisher, control, metrics))
@@ -119,7 +118,8 @@ async def launch(order: Launch, board: Board) -> None:
             pid=os.getpid(),
             version=publisher.current.version,
             control=control,
-            http=HttpAddress(edge.http.host, doors.port, "https" if edge.http.tls else "http"),
+            http=HttpAddress(edge.http.host, doors["http"].port, "https" if edge.http.tls else "http"),
+            websocket=HttpAddress(edge.http.host, doors["websocket"].port, "wss" if edge.http.tls else "ws"),
             admin=admin.address,
             services=services,
             started_at=time.time(),
@@ -135,9 +135,18 @@ class _Ground:
 
     plan: Plan
     control: str
-    doors: Doors
+    doors: Mapping[str, Doors]
     metrics: Metrics
     inspector: Inspector
+
+
+def _open_doors(order: Launch, stack: AsyncExitStack) -> dict[str, Doors]:
+    """The edge's ports by the names of their sockets; closed with the stack."""
+    edge, doors = order.settings.edge, {}
+    for name, port in (("http", edge.http.port), ("websocket", edge.websocket.port)):
+        doors[name] = Doors(edge.http.host, port, 1 if order.is_one_process else edge.workers, f"edge.{name}")
+        stack.callback(doors[name].close)
+    return doors
 
 
 def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloader:

@@ -30,7 +30,7 @@ class HttpAddress(msgspec.Struct, frozen=True):
 class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
     `control` and `services` are addresses as `chassis.replicas.open_link` reads them, by the service's or the process's name
-    (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call."""
+    (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call. `websocket` is the port that takes WebSockets only."""
 
     pid: int
     version: str
@@ -41,6 +41,7 @@ class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     config: str | None = None
     model: str = SIMULATED_MODEL
+    websocket: HttpAddress | None = None
 
     @property
     def config_path(self) -> Path | None:

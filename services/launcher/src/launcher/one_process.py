@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from launcher.plan import Part
 class OneProcess:
     """Builds the parts' services here. Each follows the publisher at `control` as a process does, and is sent no more."""
 
-    def __init__(self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Doors) -> None:
+    def __init__(
+        self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Mapping[str, Doors]
+    ) -> None:
         self._parts = [part for stage in stages for part in stage]
         self._data_dir = data_dir
         self._control = control
@@ -33,7 +35,8 @@ class OneProcess:
 
     async def stop(self, grace: float) -> None:
         """Stops callers first; each has `grace` seconds for its running calls."""
-        self._doors.close()
+        for door in self._doors.values():
+            door.close()
         for runtime, followed in reversed(self._running):
             await followed.__aexit__()
             await runtime.stop(grace)
@@ -58,7 +61,8 @@ class OneProcess:
         place = Place(listen=part.address, data_dir=self._data_dir, peers=part.peers, worker=part.worker)
         if not part.node.has_door:
             return place
-        return replace(place, sockets={"http": os.dup(self._doors.descriptors[part.worker])})
+        sockets = {name: os.dup(door.descriptors[part.worker]) for name, door in self._doors.items()}
+        return replace(place, sockets=sockets)
 
 
 def load_service(module: str) -> Service:

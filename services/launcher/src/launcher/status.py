@@ -90,6 +90,7 @@ def describe_mesh(mesh: MeshFile, key_file: Path | None) -> list[str]:
     """Where the mesh listens and a call to paste; the key is read from its file, it does not stand here."""
     return [
         f"listening on {mesh.http.url} (health and metrics on {mesh.admin.url})",
+        *([f"WebSockets on {mesh.websocket.url}"] if mesh.websocket else []),
         "try it:",
         f"  {write_curl(mesh.http, mesh.model, key_file)}",
     ]

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from chassis.clock import Clock
 from chassis.logs import Logger
@@ -18,6 +19,7 @@ from launcher.plan import Part
 
 Probe = Callable[[float], Awaitable[Sequence[PartStatus]]]  # the parts' answers, within so many seconds
 
+NO_SOCKETS: Mapping[str, int] = MappingProxyType({})
 MARGIN = 5.0  # seconds beyond its grace that a process has to close what it opened
 
 
@@ -31,17 +33,17 @@ class Surroundings:
     log_level: str
 
 
-def write_command(part: Part, around: Surroundings, descriptors: Sequence[int] = ()) -> Command:
-    """The command of one part; the door's descriptor, where it has one, becomes its socket `http`."""
+def write_command(part: Part, around: Surroundings, sockets: Mapping[str, int] = NO_SOCKETS) -> Command:
+    """The command of one part; `sockets` are the descriptors of its doors, where it has any, by their names."""
     arguments = [
         *(sys.executable, "-m", part.node.module),
         *("--control", around.control, "--listen", part.address),
         *(word for name, address in part.peers.items() for word in ("--peer", f"{name}={address}")),
         *("--data-dir", str(around.data_dir), "--worker", str(part.worker)),
-        *(word for number in descriptors for word in ("--socket", f"http={number}")),
+        *(word for name, number in sockets.items() for word in ("--socket", f"{name}={number}")),
         *("--grace", f"{around.grace:g}", "--log-level", around.log_level, "--lifeline"),
     ]
-    return Command(name=part.name, arguments=arguments, descriptors=descriptors)
+    return Command(name=part.name, arguments=arguments, descriptors=tuple(sockets.values()))
 
 
 class Supervisor:
@@ -54,7 +56,7 @@ class Supervisor:
         self,
         stages: Sequence[Sequence[Part]],
         around: Surroundings,
-        doors: Doors,
+        doors: Mapping[str, Doors],
         *,
         policy: RestartPolicy,
         liveness: LivenessPolicy,
@@ -65,8 +67,8 @@ class Supervisor:
         on_loss: Callable[[LaunchError], None],
     ) -> None:
         def make_child(part: Part) -> Child:
-            descriptors = [doors.descriptors[part.worker]] if part.node.has_door else []
-            command = write_command(part, around, descriptors)
+            found = {name: door.descriptors[part.worker] for name, door in doors.items()} if part.node.has_door else {}
+            command = write_command(part, around, found)
             return Child(command, policy, clock=clock, log=log, on_restart=on_restart, on_loss=on_loss)
 
         self._doors = doors
@@ -86,9 +88,10 @@ class Supervisor:
     async def stop(self, grace: float) -> None:
         """Stops callers before callees; each stage has `grace` seconds, and a margin, before it is killed.
 
-        The launcher lets go of the door first, so that nobody queues at a port that no worker serves any more.
+        The launcher lets go of the doors first, so that nobody queues at a port that no worker serves any more.
         """
-        self._doors.close()
+        for door in self._doors.values():
+            door.close()
         if self._watch is not None:
             self._watch.cancel()  # who stops may well be silent
             await asyncio.wait([self._watch])

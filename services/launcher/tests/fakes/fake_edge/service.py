@@ -16,12 +16,14 @@ async def build(runtime: Runtime) -> None:
         writer.close()
 
     async def note_stop(grace: float) -> None:
-        server.close()
+        for server in servers:
+            server.close()
         with (runtime.place.data_dir / "stops").open("a") as file:
             file.write("edge\n")
 
     runtime.metrics.counter("door_opened", "Doors opened").inc()
-    server = await asyncio.start_server(answer, sock=socket.socket(fileno=runtime.place.sockets["http"]))
+    sockets = [socket.socket(fileno=runtime.place.sockets[name]) for name in ("http", "websocket")]
+    servers = [await asyncio.start_server(answer, sock=one) for one in sockets]
     runtime.on_stop(note_stop)
     assert sorted(runtime.place.peers) == ["audit", "cache"]
     assert runtime.settings.edge.drain.grace == 2

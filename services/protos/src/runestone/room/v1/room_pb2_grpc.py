@@ -73,7 +73,7 @@ class RoomServiceServicer:
         """Puts a member into a room, or changes one's metadata. All watchers are told. Doing it twice is harmless.
 
         INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room, or all rooms together, hold as many members as may be. While
-        the service is down (UNAVAILABLE) the edge refuses the join, saying so; the client tries again.
+        the service is down (UNAVAILABLE) the caller refuses the join, saying so; the client tries again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,7 +82,7 @@ class RoomServiceServicer:
     def Leave(self, request, context):
         """Takes a member out of a room. All watchers are told. Doing it twice is harmless.
 
-        While the service is down the edge tries again as long as it watches; else the member goes with its grace.
+        While the service is down the caller tries again as long as it watches; else the member goes with its grace.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +91,8 @@ class RoomServiceServicer:
     def Publish(self, request, context):
         """Tells all watchers of a room a message, the one who sends it too, in the same order everywhere.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down the sender is
-        told that nothing was said.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down its caller
+        tells the sender that nothing was said.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +102,7 @@ class RoomServiceServicer:
         """Follows a room: first how it stands, then what changes, in order. Ends after some minutes so that watchers spread over new replicas;
         the caller watches anew, from the position that it has come to.
 
-        RESOURCE_EXHAUSTED when too many watch. When it breaks or the service is down, members stay as they were told last, and the edge watches
+        RESOURCE_EXHAUSTED when too many watch. When it fails or the service is down, members stay as they were told last, and the caller watches
         anew: the state that comes first says what changed meanwhile, and messages behind `after_position` come again as far as they are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

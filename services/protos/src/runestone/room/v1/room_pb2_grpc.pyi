@@ -25,24 +25,24 @@ class RoomServiceStub:
     """Puts a member into a room, or changes one's metadata. All watchers are told. Doing it twice is harmless.
 
     INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room, or all rooms together, hold as many members as may be. While
-    the service is down (UNAVAILABLE) the edge refuses the join, saying so; the client tries again.
+    the service is down (UNAVAILABLE) the caller refuses the join, saying so; the client tries again.
     """
     Leave: _aio.UnaryUnaryMultiCallable[_room_pb2.LeaveRequest, _room_pb2.LeaveResponse]
     """Takes a member out of a room. All watchers are told. Doing it twice is harmless.
 
-    While the service is down the edge tries again as long as it watches; else the member goes with its grace.
+    While the service is down the caller tries again as long as it watches; else the member goes with its grace.
     """
     Publish: _aio.UnaryUnaryMultiCallable[_room_pb2.PublishRequest, _room_pb2.PublishResponse]
     """Tells all watchers of a room a message, the one who sends it too, in the same order everywhere.
 
-    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down the sender is
-    told that nothing was said.
+    INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down its caller
+    tells the sender that nothing was said.
     """
     Watch: _aio.UnaryStreamMultiCallable[_room_pb2.WatchRequest, _room_pb2.WatchResponse]
     """Follows a room: first how it stands, then what changes, in order. Ends after some minutes so that watchers spread over new replicas;
     the caller watches anew, from the position that it has come to.
 
-    RESOURCE_EXHAUSTED when too many watch. When it breaks or the service is down, members stay as they were told last, and the edge watches
+    RESOURCE_EXHAUSTED when too many watch. When it fails or the service is down, members stay as they were told last, and the caller watches
     anew: the state that comes first says what changed meanwhile, and messages behind `after_position` come again as far as they are kept.
     """
 
@@ -63,7 +63,7 @@ class RoomServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts a member into a room, or changes one's metadata. All watchers are told. Doing it twice is harmless.
 
         INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room, or all rooms together, hold as many members as may be. While
-        the service is down (UNAVAILABLE) the edge refuses the join, saying so; the client tries again.
+        the service is down (UNAVAILABLE) the caller refuses the join, saying so; the client tries again.
         """
 
     @_abc_1.abstractmethod
@@ -74,7 +74,7 @@ class RoomServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_room_pb2.LeaveResponse]:
         """Takes a member out of a room. All watchers are told. Doing it twice is harmless.
 
-        While the service is down the edge tries again as long as it watches; else the member goes with its grace.
+        While the service is down the caller tries again as long as it watches; else the member goes with its grace.
         """
 
     @_abc_1.abstractmethod
@@ -85,8 +85,8 @@ class RoomServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_room_pb2.PublishResponse]:
         """Tells all watchers of a room a message, the one who sends it too, in the same order everywhere.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down the sender is
-        told that nothing was said.
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down its caller
+        tells the sender that nothing was said.
         """
 
     @_abc_1.abstractmethod
@@ -98,7 +98,7 @@ class RoomServiceServicer(metaclass=_abc_1.ABCMeta):
         """Follows a room: first how it stands, then what changes, in order. Ends after some minutes so that watchers spread over new replicas;
         the caller watches anew, from the position that it has come to.
 
-        RESOURCE_EXHAUSTED when too many watch. When it breaks or the service is down, members stay as they were told last, and the edge watches
+        RESOURCE_EXHAUSTED when too many watch. When it fails or the service is down, members stay as they were told last, and the caller watches
         anew: the state that comes first says what changed meanwhile, and messages behind `after_position` come again as far as they are kept.
         """
 

@@ -40,7 +40,7 @@ class AppendRequest(_message.Message):
     head: _builtins.bytes
     """What the copying service wants back with what is read: said with the first append, and kept until it is said anew. At most 16 KiB."""
     body: _builtins.bytes
-    """Whole events."""
+    """Whole events. Those that were sent before may come again in front of new ones."""
     first_seq: _builtins.int
     """The sequence number of the first event in `body`; where that is empty, one behind the last."""
     end: _builtins.bytes

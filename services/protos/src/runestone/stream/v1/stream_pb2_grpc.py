@@ -56,8 +56,11 @@ class StreamServiceServicer:
     def Append(self, request, context):
         """Adds the next events of a stream, or its end, and prolongs its life to `ttl`. Sending the same again is harmless.
 
-        INVALID_ARGUMENT for what is too long; ABORTED (EVENTS_LOST) when `first_seq` does not follow what is there: nothing is added, and the
-        copy ends there; RESOURCE_EXHAUSTED when no further stream, or no more of it, can be kept. The caller goes on without a copy after any
+        Of a stream the last 4 MiB are kept, with what sealing and 200 bytes for each append take of them: the oldest events leave.
+
+        INVALID_ARGUMENT for what is too long; OUT_OF_RANGE (EVENTS_LOST) when `first_seq` does not follow what is there, as when the store has
+        lost it, or follows its end: nothing is added, and the copy ends there; RESOURCE_EXHAUSTED when no further stream, or no more of it, can
+        be kept: the store is full, or `body` alone is larger than what is kept of a stream. The caller goes on without a copy after any
         error, and when the service is down: what may be lost is that the stream outlives its process.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -67,7 +70,9 @@ class StreamServiceServicer:
     def Read(self, request, context):
         """What is kept of a stream behind `after_seq`, then the end where it was copied. It does not wait for more.
 
-        NOT_FOUND when nothing is kept, or another tenant's is; OUT_OF_RANGE (EVENTS_LOST) when the copy does not reach back to `after_seq`.
+        NOT_FOUND when nothing is kept, another tenant's is, or it was sealed with a key that is not configured; OUT_OF_RANGE (EVENTS_LOST) when
+        the copy does not reach back to `after_seq`, or does no more before all of it was read. Without an end in the last message more may
+        have followed that was never copied. When nothing follows `after_seq` one message comes, with the head, and the end where there is one.
         When the service is down the caller tells its client honestly that the stream is lost, and may be asked again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

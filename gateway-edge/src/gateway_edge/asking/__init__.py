@@ -1,0 +1,1 @@
+"""Asking provider-svc."""

@@ -1,0 +1,31 @@
+"""Where WebSockets are opened: by path, what is spoken there. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from gateway_edge.endpoints.spellings import read_spelling
+from gateway_edge.websocket.application import Open
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A path by its template, as scopes and metrics name it. `subprotocols` are those spoken there, the preferred first; a client that
+    names none of them may come too. One that `answers_http` is a path of HTTP requests as well."""
+
+    path: str
+    open: Open
+    subprotocols: Sequence[str] = ()
+    answers_http: bool = False
+
+
+Places = Mapping[str, Place]
+
+
+def lay_places(*places: Place) -> Places:
+    """The table of places, by path."""
+    return {place.path: place for place in places}
+
+
+def find_place(places: Places, path: str) -> Place | None:
+    """The place of a request's path, with and without `/v1`, and as Azure's clients write it."""
+    return places.get(path) or places.get(read_spelling(path if path.startswith("/v1/") else f"/v1{path}").path)

@@ -1,0 +1,34 @@
+"""What one WebSocket may do, and how long it is waited for: read from the snapshot that it was opened under."""
+
+from msgspec import Struct
+
+from chassis.config.schema import Edge
+
+CLOSE_PATIENCE = 5.0  # seconds in which a peer answers a close frame
+SILENT_BEATS = 2  # heartbeats that may be missed
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """Sizes in bytes, times in seconds. `silence` is how long a peer may send nothing, `message_time` how long one message may take to
+    come; `rate` is in messages a second, with as many at once."""
+
+    max_message: int
+    silence: float
+    message_time: float
+    rate: int
+    max_buffer: int
+    slow_consumer_timeout: float
+    close_patience: float = CLOSE_PATIENCE
+
+    @classmethod
+    def of(cls, edge: Edge) -> "Terms":
+        """The terms of a snapshot's settings."""
+        door = edge.websocket
+        return cls(
+            max_message=door.max_frame_size,
+            silence=SILENT_BEATS * door.heartbeat_interval,
+            message_time=edge.protection.body_timeout,
+            rate=door.max_messages_per_second,
+            max_buffer=door.max_buffer,
+            slow_consumer_timeout=door.slow_consumer_timeout,
+        )
