@@ -13,6 +13,7 @@ ALLOWED = {
     "chassis": {"runestone"},
     **{service: {"runestone", "chassis"} for service in SERVICES},
     "launcher": {"runestone", "chassis", *SERVICES},
+    "runestone_client": set(),  # it is installed alone
 }
 
 # The pure hearts: the clock, the network and chance are given to them, never fetched. A folder stands for all that is below it.
@@ -89,6 +90,7 @@ HEARTS = {
         "streams/writing.py",
     ],
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
+    "runestone_client": ["address.py", "backoff.py", "cursor.py", "errors.py", "frames.py", "presence.py", "texts.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "sse.py",
@@ -163,13 +165,14 @@ def top_levels(source: Source) -> set[str]:
 
 
 def is_built(package: str) -> bool:
-    """Whether the package has its composition root; the chassis is one whole."""
-    return package == "chassis" or (ROOT / PACKAGES[package] / "service.py").exists()
+    """Whether the package has its composition root; the chassis and the client are one whole."""
+    return package in {"chassis", "runestone_client"} or (ROOT / PACKAGES[package] / "service.py").exists()
 
 
 def test_every_package_of_the_workspace_is_looked_at():
     folders = {path.parent for path in ROOT.glob("*/src/*/__init__.py")}
     folders |= {path.parent for path in ROOT.glob("services/*/src/*/__init__.py")}
+    folders |= {path.parent for path in ROOT.glob("sdk/*/src/*/__init__.py")}
     assert folders == {ROOT / folder for folder in PACKAGES.values()}
     assert all(len(sources_of(package)) > 1 for package in PACKAGES)
 
