@@ -28,6 +28,12 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: chat-room
+NAME ?= $(shell id -un)
+chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")
+	@$(SYNC) --no-dev --group client
+	@exec .venv/bin/python sdk/python/examples/chat_room.py $(NAME) $(ARGS)
+
 test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 
 import grpc
 import pytest
-import runestone_client
 from cutting_proxy import CuttingProxy
 from fake_provider import FakeProvider
 from real_mesh import ACME, Mesh, mesh_running
 
+import runestone_client
 from runestone.introspection.v1.introspection_pb2 import GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
@@ -108,11 +108,7 @@ async def test_any_sequence_of_cuts_gives_exactly_the_uncut_answer(mesh: Mesh, f
             streams = [await session.stream(question(f"words={60 + n},pace=20ms")) for n in range(4)]
             reading = [asyncio.create_task(read_whole(stream)) for stream in streams]
             for _ in range(6):
-                marks = [stream.last_seq for stream in streams]
-                goal = chance.randint(0, 8)
-                await until(
-                    lambda: any(s.is_over or s.last_seq >= m + goal for s, m in zip(streams, marks, strict=True))
-                )
+                await until_one_grows(streams, chance.randint(0, 8))
                 proxy.cut()
             async with asyncio.timeout(PATIENCE):
                 texts = await asyncio.gather(*reading)
@@ -120,6 +116,11 @@ async def test_any_sequence_of_cuts_gives_exactly_the_uncut_answer(mesh: Mesh, f
     assert [stream.text for stream in streams] == texts
     assert proxy.opened > 3, "it was cut, and came back"
     assert fake.requests == before + 4, "each was asked once"
+
+
+async def until_one_grows(streams: list[runestone_client.Stream], goal: int) -> None:
+    marks = [(stream, stream.last_seq) for stream in streams]
+    await until(lambda: any(stream.is_over or stream.last_seq >= mark + goal for stream, mark in marks))
 
 
 async def read_whole(stream: runestone_client.Stream) -> str:

@@ -68,6 +68,11 @@ class Channel:
         self._error: RunestoneError | None = None
         self._refusal: GatewayError | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it is over, and nothing more is to come."""
+        return self.state == "over" and not self._unanswered
+
     async def wait_until_joined(self) -> None:
         """For the first time. Raises why it cannot be, ReplyTimeoutError when it takes too long."""
         try:

@@ -106,6 +106,7 @@ class Client:
         """Joins a topic. Raises ClosedError where it is joined, or the client closed; and why it may not be."""
         if self._error is not None:
             raise ClosedError(f"the client is closed: {self._error}") from self._error
+        self._topics = {name: topic for name, topic in self._topics.items() if not topic.channel.is_done}
         if name in self._topics:
             raise ClosedError(f"{name} is joined here already")
         topic = self._topics[name] = make()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -16,7 +16,7 @@ from runestone_client.settings import Settings
 
 T = TypeVar("T")
 # A value, or what gives it when a connection is opened: keys and addresses change while a client lives.
-Given = T | Callable[[], T] | Callable[[], Awaitable[T]]
+Given: TypeAlias = T | Callable[[], T] | Callable[[], Awaitable[T]]
 BROKEN = 1006
 
 

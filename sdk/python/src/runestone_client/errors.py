@@ -126,8 +126,8 @@ BAD_REQUEST, TOO_MANY, UNAVAILABLE = 400, 429, 503
 
 def read_refusal(response: Any) -> GatewayError:
     """The exception for a refused reply, or for `stream:error`: `{reason, error, status, retry_after_ms?}`."""
-    said = response if isinstance(response, dict) else {}
-    error = said.get("error") if isinstance(said.get("error"), dict) else {}
+    said: dict[str, Any] = response if isinstance(response, dict) else {}
+    error = said["error"] if isinstance(said.get("error"), dict) else {}
     reason = str(said.get("reason", ""))
     status = said.get("status")
     if not isinstance(status, int):
