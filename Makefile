@@ -40,12 +40,19 @@ test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 # Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
-NODE_FOLDERS := tests/e2e/phoenix
+NODE_FOLDERS := tests/e2e/phoenix sdk/typescript
 .PHONY: node
-node: $(NODE_FOLDERS:%=%/node_modules/.installed)  ## Installs what the tests of clients in JavaScript need
+node: $(NODE_FOLDERS:%=%/node_modules/.installed) sdk/typescript/dist/.built  ## Installs what the tests of clients in JavaScript need
 
 %/node_modules/.installed: %/package-lock.json
 	@cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
+
+sdk/typescript/dist/.built: sdk/typescript/node_modules/.installed sdk/typescript/tsconfig.json $(wildcard sdk/typescript/src/*.ts)
+	@cd sdk/typescript && npm run --silent build && touch dist/.built
+
+.PHONY: room-page
+room-page: sdk/typescript/dist/.built  ## Serves a page that shares a room, beside `make run`; node and npm are needed (ARGS="--port 8000 --gateway URL")
+	@exec node sdk/typescript/examples/serve.mjs $(ARGS)
 
 # What the checks need beside what the tests need.
 .PHONY: checkers
@@ -94,4 +101,5 @@ chaos: meters  ## Breaks providers at random for five minutes under load, and co
 
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(NODE_FOLDERS:%=%/node_modules) sdk/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
