@@ -19,7 +19,7 @@ from pathlib import Path
 import runestone_client
 from runestone_client import PresenceChanged, Room, RoomEvent, RoomMessage, Stream, StreamStarted, StreamSteered
 
-SLOW = "simulated/words=150,pace=80ms"  # the model that needs no API key, slow enough to be paused
+SLOW = "sim/words=150,pace=80ms"  # the model that needs no API key, slow enough to be paused
 MOST_LINES = 256  # typed ahead; the rest waits in the terminal
 
 

@@ -188,7 +188,7 @@ async def test_a_connection_that_does_not_answer_heartbeats_is_given_up(gateway:
 async def test_a_client_without_a_gateway_gives_up_in_time() -> None:
     async with FakeGateway() as gone:
         url = gone.url
-    with pytest.raises(runestone_client.RunestoneError):
+    with pytest.raises(runestone_client.ReplyTimeoutError, match="no connection: "):
         async with runestone_client.connect(url, "k", settings=Settings(backoff=QUICK, open_timeout=0.2)):
             raise AssertionError("nobody is there")
 

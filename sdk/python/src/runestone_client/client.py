@@ -81,7 +81,8 @@ class Client:
                 await self._is_there.wait()
         except TimeoutError:
             await self.aclose()
-            raise ReplyTimeoutError(f"no connection in {self._settings.open_timeout} s") from None
+            problem = self._line.problem
+            raise ReplyTimeoutError(f"no connection in {self._settings.open_timeout} s: {problem}") from problem
         except BaseException:
             await self.aclose()
             raise

@@ -47,6 +47,7 @@ class Line:
         on_state: Callable[[LineState], None] = lambda _state: None,
     ) -> None:
         self.state: LineState = "connecting"
+        self.problem: RunestoneError | None = None  # why the last attempt to connect failed
         self._dial, self._speaker, self._settings, self._on_state = dial, speaker, settings, on_state
         self._outgoing: deque[tuple[str, Push | None]] = deque()
         self._has_outgoing = asyncio.Event()
@@ -95,6 +96,7 @@ class Line:
             try:
                 return await self._dial()
             except DialError as error:
+                self.problem = error.error
                 if not error.is_passing or monotonic() - since > self._settings.max_downtime:
                     raise error.error from error
                 retry_after = error.retry_after
