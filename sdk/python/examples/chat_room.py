@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--room", default="lobby")
     parser.add_argument("--model", default=SLOW)
     parser.add_argument("--url", default=os.environ.get("RUNESTONE_URL", "http://127.0.0.1:4003"))
+    find_key()
     try:
         asyncio.run(chat(parser.parse_args()))
     except KeyboardInterrupt:
