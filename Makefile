@@ -84,7 +84,7 @@ meters: $(UV)-$(UV_VERSION)
 	@$(SYNC) --group bench
 
 # What is measured by itself, each a table of its own in bench/README.md.
-BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams
+BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams idle_sockets channel_streams room_fanout
 bench: meters  ## Measures the cost of a call (PEERS=1 beside others, PARTS=1 also its parts, WRITE=1 rewrites the tables, ROUNDS=n)
 	.venv/bin/python -m bench
 	@$(if $(PARTS),for part in $(BENCH_PARTS); do echo "== $$part"; .venv/bin/python -m bench.$$part || exit 1; done)

@@ -34,12 +34,16 @@ class Runestone:
     def prepare(self, place: Place) -> Command:
         """Writes a configuration with two models and one tenant, limited but never out of allowance."""
         config = place.directory / "runestone.yaml"
-        config.write_text(json.dumps(configure(place)))
+        config.write_text(json.dumps(self.configure(place)))
         words = [
             *(sys.executable, "-m", "launcher", "up", "--config", str(config)),
             *("--data-dir", str(place.directory / "data"), "--log-level", "warning", *self._options),
         ]
         return Command(words=words)
+
+    def configure(self, place: Place) -> dict[str, object]:
+        """What the mesh is configured with."""
+        return configure(place)
 
 
 def configure(place: Place) -> dict[str, object]:

@@ -115,7 +115,7 @@ class Stage:
         self.sockets = OpenSockets(self.metrics, self.log)
         places = lay_places(
             Place(path=PATH, open=self._note, subprotocols=("phoenix",), **place),
-            Place(path="/v1/responses", open=self._note, answers_http=True),
+            Place(path="/v1/responses", open=self._note, answers_http=True, is_probed=True),
         )
         self.door = SocketDoor(places, door, lambda: self.ways, running, self.sockets)
         self.bounds = ConnectionBounds(

@@ -57,6 +57,13 @@ async def masters(redis_is_there) -> AsyncIterator[list[RedisProcess]]:
         yield masters
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def busy_masters(redis_is_there) -> AsyncIterator[list[RedisProcess]]:
+    """Another one, for tests that leave its memory to be freed by and by, while others count theirs."""
+    async with redis_cluster() as masters:
+        yield masters
+
+
 @pytest.fixture
 async def cluster(masters) -> AsyncIterator[ClusterPool]:
     """Empty."""

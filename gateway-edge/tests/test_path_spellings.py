@@ -11,6 +11,7 @@ from chassis.config.endpoints import ENDPOINTS as NAMED_IN_SCOPES
 from chassis.snapshots import Snapshot
 from gateway_edge.door.ways import Way, Ways
 from gateway_edge.endpoints.stored import STORED, TEMPLATES
+from gateway_edge.endpoints.streams import STEERED, STREAM
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.base import Pipeline
 from gateway_edge.policy import Policy
@@ -22,6 +23,8 @@ WAYS = Ways(
     {
         **{("POST", path): ASKING for path in ENDPOINTS},
         **dict.fromkeys(STORED, ASKING),
+        ("GET", STREAM): ASKING,
+        **dict.fromkeys(STEERED, ASKING),
         ("GET", "/v1/models"): MODELS,
         ("GET", "/v1/models/{id}"): MODELS,
         ("*", "*"): REFUSAL,
@@ -58,9 +61,27 @@ def test_a_stored_response_is_found_in_every_spelling(method: str, template: str
         assert way.pipeline is ASKING
 
 
+@pytest.mark.parametrize(("method", "template"), [("GET", STREAM), *STEERED])
+@pytest.mark.parametrize("named", ["req_1", "..", "{id}", "x" * 300])
+def test_a_stream_is_found_in_every_spelling_under_one_name(method: str, template: str, named: str) -> None:
+    """So that one scope is for all that can be done to it."""
+    for spelled in spellings(template.replace("{id}", named)):
+        way = find(spelled, method)
+        assert way.path == STREAM
+        assert way.pipeline is ASKING
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("POST", "/v1/streams/req_1"),
+        ("HEAD", "/v1/streams/req_1"),
+        ("DELETE", "/v1/streams/req_1"),
+        ("GET", "/v1/streams/"),
+        ("GET", "/v1/streams/req_1/pause"),
+        ("POST", "/v1/streams/req_1/stop"),
+        ("POST", "/v1/streams//cancel"),
+        ("GET", "/v1/streams/a/b"),
         ("POST", "/v1/responses/resp_1"),
         ("PUT", "/v1/responses/resp_1"),
         ("GET", "/v1/responses"),
@@ -138,4 +159,9 @@ def test_a_model_is_named_only_where_models_are_asked_and_is_never_empty(pieces:
 def test_every_dialect_has_its_endpoint_and_every_endpoint_can_be_named_in_a_scope() -> None:
     assert {endpoint.dialect for endpoint in ENDPOINTS.values()} == set(Dialect.values()) - {0}
     assert len({endpoint.name for endpoint in ENDPOINTS.values()}) == len(ENDPOINTS)
-    assert {path for path, is_limited in NAMED_IN_SCOPES.items() if is_limited} == {*ENDPOINTS, *TEMPLATES}
+    assert {path for path, is_limited in NAMED_IN_SCOPES.items() if is_limited} == {
+        *ENDPOINTS,
+        *TEMPLATES,
+        STREAM,
+        "/v1/realtime",
+    }

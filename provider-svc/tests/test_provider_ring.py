@@ -80,3 +80,14 @@ def test_a_place_that_is_gone_or_not_yet_there_is_refused():
     with pytest.raises(RunestoneError) as early:
         ring.check_reaches(4)
     assert early.value.reason is Reason.INVALID_REQUEST
+
+
+def test_nothing_leaves_while_somebody_may_come_back_for_all_of_it():
+    """Who reads on although nobody follows asks first whether it is full."""
+    ring = Ring(20)
+    for number in range(4):
+        assert ring.is_full is (number >= 2)
+        ring.append(Chunk(b"x" * 10, (10,)), lambda: None)
+    assert (ring.first_seq, ring.held) == (1, 40)
+    ring.append(Chunk(b"x" * 10, (10,)), lambda: 40)
+    assert (ring.first_seq, ring.held) == (4, 20)

@@ -3,10 +3,12 @@
 import pytest
 
 from chassis.testing import FakeClock
+from provider_svc.call import Call
 from provider_svc.flight import Flight
 from provider_svc.provider import Chunk
 from provider_svc.settings import ProviderSettings
 from provider_svc.shelf import Shelf
+from provider_svc.shelves import Shelves
 
 BOUNDS = ProviderSettings(ring=100)
 LINGER = 5.0
@@ -76,3 +78,25 @@ def test_what_is_put_twice_counts_once(rack):
     rack.shelf.take(flight)
     assert len(rack.shelf) == 0
     assert (rack.put(chunks=6) in rack.shelf, rack.gone) == (True, [])
+
+
+async def test_what_may_be_come_back_to_crowds_out_nothing_else_and_stays_for_its_window():
+    """Each kind has bounds of its own."""
+    clock, gone = FakeClock(), []
+    bounds = ProviderSettings(ring=100, linger=5.0, max_lingering=2, max_kept=2)
+    shelves = Shelves(bounds, clock, gone.append)
+    flights = []
+    for window in (60.0, 0.0, 60.0, 0.0, 60.0, 1.0):
+        flights.append(Flight([], bounds, None))
+        flights[-1].admit(Call("c", "t", 0.0, resume_window=window))
+        shelves.put(flights[-1])
+    assert gone == [flights[0], flights[2]]
+    clock.advance(4.9)
+    shelves.expire()
+    assert len(gone) == 2
+    clock.advance(0.2)
+    shelves.expire()
+    assert gone[2:] == [flights[1], flights[3], flights[5]]
+    shelves.take(flights[4])
+    assert flights[4] not in shelves
+    shelves.close()

@@ -34,6 +34,7 @@ CHAT = "^/(chat/completions|models.*|openapi.json)$"
 OTHERS = "^/(completions|responses|embeddings|moderations|rerank|images/generations|audio/speech)$"
 MESSAGES = "^/messages.*$"
 STORED = "^/responses/.*$"
+STREAMS = "^/streams/.*$"
 
 # The gateway answers 404, not 405, to a method that a path does not have.
 NOT_CHECKED = ("unsupported_method",)
@@ -107,6 +108,10 @@ async def test_the_simulated_provider_answers_as_the_document_says(mesh: Mesh, t
 async def test_what_nobody_stored_is_not_there_as_the_document_says(mesh: Mesh, tmp_path: Path) -> None:
     """What a request for a stored response may hold beside its id, its maker judges."""
     await examine(mesh, tmp_path, "positive_data_acceptance", paths=STORED)
+
+
+async def test_what_nobody_streams_is_not_there_as_the_document_says(mesh: Mesh, tmp_path: Path) -> None:
+    await examine(mesh, tmp_path, "positive_data_acceptance", paths=STREAMS)
 
 
 async def test_the_document_needs_no_key_and_is_the_same_everywhere(mesh: Mesh) -> None:

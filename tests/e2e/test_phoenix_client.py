@@ -19,7 +19,8 @@ from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServi
 
 FOLDER = Path(__file__).parent / "phoenix"
 PATIENCE = 50.0
-EDGE = {"workers": 2, "http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
+PORTS = {"http": {"port": 0}, "admin": {"port": 0}, "websocket": {"port": 0}, "grpc": {"port": 0}}
+EDGE = {"workers": 2, "drain": {"grace": "1s"}, **PORTS}
 
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (FOLDER / "node_modules").exists(),
@@ -76,7 +77,7 @@ async def play(file: str, scenario: str, port: int, do: Callable[[str], None] | 
 @pytest.mark.parametrize("scenario", list_scenarios("channels.mjs"))
 async def test_a_page_uses_channels(mesh: Mesh, scenario: str) -> None:
     async with FakeProvider(port=mesh.fake_port):
-        await play("channels.mjs", scenario, mesh.about["http"]["port"])
+        await play("channels.mjs", scenario, mesh.about["websocket"]["port"])
 
 
 @pytest.mark.parametrize("scenario", list_scenarios("restarts.mjs"))

@@ -5,13 +5,17 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import grpc
 import pytest
 from fake_provider import FakeProvider
 from real_mesh import ACME, OTHER, Mesh, mesh_running
+from redis.asyncio import Redis
 from room_client import RoomMember, room_member
 
+from chassis.testing import find_redis
+from chassis.testing.redis import RedisProcess, redis_process
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
 
@@ -95,26 +99,24 @@ async def test_members_of_both_edges_see_each_other_and_read_one_generation(mesh
 
 
 async def test_one_pauses_another_goes_on_and_a_third_cancels_for_all(mesh: Mesh, fake: FakeProvider) -> None:
+    """By turns, so that a stream is paused by one edge and resumed by the other, too."""
     async with AsyncExitStack() as stack:
         members = await fill(mesh, stack, "room:control")
         asked = await members[0].ask("chat:stream", question("words=20000,pace=5ms"))
         stream_id = asked["stream_id"]
+        for turn, (pausing, resuming) in enumerate(pairwise(members), 1):
+            for member in members:
+                await reads_on(member, stream_id)
+            await pausing.ask("stream:control", {"stream_id": stream_id, "action": "pause"})
+            for member in members:
+                await member.until(lambda member=member, turn=turn: len(member.events("stream:paused")) == turn)
+            await say_until_heard(members, f"paused {turn}")
+            stand = [len(member.seqs(stream_id)) for member in members]
+            await say_until_heard(members, f"still paused {turn}")
+            assert [len(member.seqs(stream_id)) for member in members] == stand
+            await resuming.ask("stream:control", {"stream_id": stream_id, "action": "resume"})
         for member in members:
-            await member.until(lambda member=member: len(member.seqs(stream_id)) > 3)
-        await members[1].ask("stream:control", {"stream_id": stream_id, "action": "pause"})
-        for member in members:
-            await member.until(lambda member=member: member.events("stream:paused"))
-        await members[0].ask("room:message", "a fence")
-        for member in members:
-            await member.until(lambda member=member: member.events("room:message"))
-        stand = [len(member.seqs(stream_id)) for member in members]
-        await members[0].ask("room:message", "another")
-        for member in members:
-            await member.until(lambda member=member: len(member.events("room:message")) == 2)
-        assert [len(member.seqs(stream_id)) for member in members] == stand
-        await members[2].ask("stream:control", {"stream_id": stream_id, "action": "resume"})
-        for member, stood in zip(members, stand, strict=True):
-            await member.until(lambda member=member, stood=stood: len(member.seqs(stream_id)) > stood + 3)
+            await reads_on(member, stream_id)
         await members[3].ask("stream:control", {"stream_id": stream_id, "action": "cancel"})
         for member in members:
             (told,) = await member.until(lambda member=member: member.events("stream:cancelled"))
@@ -122,6 +124,25 @@ async def test_one_pauses_another_goes_on_and_a_third_cancels_for_all(mesh: Mesh
             seqs = member.seqs(stream_id)
             assert seqs == list(range(1, len(seqs) + 1))
         await (await fake.exchange()).wait_closed()
+
+
+async def reads_on(member: RoomMember, stream_id: str) -> None:
+    """Until it was told more of the stream."""
+    before = len(member.seqs(stream_id))
+    await member.until(lambda: len(member.seqs(stream_id)) > before + 3)
+
+
+async def test_an_answer_out_of_the_cache_is_read_by_all_too(mesh: Mesh, fake: FakeProvider) -> None:
+    async with AsyncExitStack() as stack:
+        members = await fill(mesh, stack, "room:cached")
+        ask = question("words=7")
+        ask["request"] |= {"temperature": 0}  # type: ignore[operator]  a dictionary
+        for count, asking in enumerate(members[:3], 1):
+            asked = await asking.ask("chat:stream", ask)
+            for member in members:
+                await member.until(lambda member=member, count=count: len(member.events("stream:complete")) == count)
+                assert len(member.text(asked["stream_id"]).split()) == 7
+        assert fake.requests == 1
 
 
 async def test_tenants_and_names_that_look_alike_are_rooms_of_their_own(mesh: Mesh, fake: FakeProvider) -> None:
@@ -242,3 +263,62 @@ async def test_an_edge_that_stops_sends_its_members_elsewhere_with_nothing_missi
             assert seqs == list(range(1, len(seqs) + 1))
             assert len(seqs) >= 150
         assert fake.requests == 1
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisProcess]:
+    try:
+        find_redis()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    runner, server = asyncio.Runner(), redis_process()
+    with runner:
+        yield runner.run(server.__aenter__())
+        runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def shared(redis: RedisProcess) -> Iterator[Mesh]:
+    """Two edges and two cache-svc, which have a Redis in common."""
+    with mesh_running(edge=EDGE, mesh={"cache": {"replicas": 2}}, cache={"store": redis.url}) as running:
+        yield running
+
+
+async def say_until_heard(members: list[RoomMember], text: str) -> None:
+    """Members may be refused for a while; what one of them could say all hear."""
+    async with asyncio.timeout(30):
+        while (await members[0].push("room:message", text))[0] != "ok":
+            await asyncio.sleep(0.1)
+    for member in members:
+        await member.until(lambda member=member: any(said["body"] == text for said in member.events("room:message")))
+
+
+async def test_rooms_in_redis_live_through_what_happens_to_it_and_to_cache_svc(
+    shared: Mesh, redis: RedisProcess
+) -> None:
+    async with AsyncExitStack() as stack:
+        members = await fill(shared, stack, "room:shared")
+        keys = members[0].keys
+        await say_until_heard(members, "before")
+        for replica in ("cache-0", "cache-1"):
+            os.kill(await asyncio.to_thread(process_of, shared, replica), signal.SIGKILL)
+            await say_until_heard(members, f"without {replica}")
+        with redis.held():
+            status, response = await members[0].push("room:message", "into the void")
+            assert (status, response["status"]) == ("error", 503)
+            assert members[1].keys == keys, "members keep what they know"
+        await say_until_heard(members, "back")
+        async with Redis.from_url(redis.url) as client:
+            await client.flushall()
+        await say_until_heard(members, "flushed")
+        new = await stack.enter_async_context(room_member(shared.about["http"]["port"], ACME, "room:shared", key="new"))
+        for member in [*members, new]:
+            await member.until(lambda member=member: member.keys == keys | {"new"}, patience=30)
+
+
+async def test_rooms_that_cannot_hold_are_refused_saying_what_to_do() -> None:
+    with mesh_running(mesh={"cache": {"replicas": 2}}) as unshared:
+        async with room_member(unshared.about["http"]["port"], ACME) as member:
+            status, response = await member.try_join()
+    assert (status, response["error"]["code"]) == ("error", "rooms_not_shared")
+    assert "cache.store" in response["error"]["message"]

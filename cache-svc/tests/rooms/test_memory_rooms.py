@@ -12,7 +12,7 @@ from cache_svc.store import Bounds
 from chassis.errors import Reason, RunestoneError
 from chassis.testing import FakeClock
 
-ONE, TWO, THREE = (room_key("tests", str(number)) for number in range(3))
+ONE, TWO, THREE = (room_key(str(number), "tests") for number in range(3))
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def rooms(clock):
-    return MemoryRooms(Bounds(max_entries=2, max_bytes=20_000), clock, Feeds())
+    return MemoryRooms(Bounds(max_entries=2, max_bytes=80_000), clock, Feeds())
 
 
 def watch(rooms, room=ONE, edge="edge-1", after=0):
@@ -122,17 +122,27 @@ async def test_one_room_too_many_is_refused_until_one_is_forgotten(rooms, clock)
     assert rooms.members == 1
 
 
+async def test_one_tenant_does_not_take_the_rooms_of_the_others(clock):
+    rooms = MemoryRooms(Bounds(max_entries=8, max_bytes=1 << 20), clock, Feeds())
+    for number in range(2):
+        await rooms.enter(room_key("greedy", str(number)), presence("anna"))
+    assert await is_refused(rooms.enter(room_key("greedy", "2"), presence("anna")))
+    await rooms.enter(room_key("other", "0"), presence("anna"))
+
+
 async def test_what_rooms_take_is_bounded_and_given_back(rooms, clock):
     for number in range(8):
         await rooms.enter(ONE, presence(f"m{number}", content=b"x" * 1_000))
     assert await is_refused(rooms.enter(ONE, presence("one more", content=b"x" * 10_000)))
     assert await is_refused(rooms.publish(ONE, b"x" * 10_000, is_kept=True, request_id=""))
     assert 8_000 < rooms.used_bytes < 20_000
+    await rooms.enter(TWO, presence("of another tenant", content=b"x" * 10_000))
     clock.advance(GRACE)
     rooms.drop_expired()
     clock.advance(KEPT_FOR)
     rooms.drop_expired()
     assert (len(rooms), rooms.members, rooms.used_bytes) == (0, 0, 0)
+    assert not rooms._rooms_of and not rooms._bytes_of
 
 
 async def test_a_room_that_is_watched_is_not_forgotten(rooms, clock):

@@ -13,6 +13,7 @@ from chassis.config import Settings
 from chassis.config.schema import Cache, Encryption, SharedState
 from chassis.config.units import Secret
 from chassis.errors import Reason, RunestoneError
+from chassis.redis import RedisPool
 from chassis.testing import running
 from runestone.room.v1 import room_pb2 as messages
 from runestone.room.v1.room_pb2_grpc import RoomServiceStub
@@ -175,3 +176,52 @@ async def test_rooms_in_memory_tell_how_much_they_hold():
         exposition = runtime.metrics.exposition().decode()
     assert "runestone_rooms 1.0" in exposition and "runestone_room_members 1.0" in exposition
     assert "runestone_room_bytes 0" not in exposition
+
+
+async def test_who_hangs_up_loses_its_members_after_the_grace_and_others_hear_of_it(monkeypatch):
+    monkeypatch.setattr("cache_svc.rooms.memory.GRACE", 0.05)
+    async with running(SERVICE, Settings()) as (_, channel):
+        stub = RoomServiceStub(channel)
+        async with asyncio.timeout(PATIENT), closing(stub.Watch(watch())) as letters:
+            await anext(letters)
+            async with closing(stub.Watch(watch(edge="edge-1"))) as own:
+                await anext(own)
+                await stub.Enter(enter())
+                assert (await anext(letters)).changes[0].entered == member()
+            assert (await anext(letters)).changes[0].left == "m-1"
+
+
+async def test_an_edge_that_comes_back_through_another_replica_changes_nothing(redis_url):
+    settings = Settings(cache=Cache(state=SharedState(store=redis_url)))
+    async with running(SERVICE, settings) as (_, one), running(SERVICE, settings) as (_, other):
+        first, second = await ready(RoomServiceStub(one)), await ready(RoomServiceStub(other))
+        async with asyncio.timeout(PATIENT), closing(first.Watch(watch())) as letters:
+            await anext(letters)
+            for stub in (first, second, first):
+                async with closing(stub.Watch(watch(edge="edge-1"))) as own:
+                    await anext(own)
+                    await stub.Enter(enter())
+            await second.Publish(publish())
+            changes = []
+            while not changes or not changes[-1].HasField("message"):
+                changes += (await anext(letters)).changes
+        assert [change.WhichOneof("change") for change in changes] == ["entered", "message"]
+
+
+async def test_nothing_that_users_say_stands_readable_in_redis(redis_url):
+    settings = Settings(cache=Cache(state=SharedState(store=redis_url), encryption=ENCRYPTION))
+    async with running(SERVICE, settings) as (_, channel):
+        stub = await ready(RoomServiceStub(channel))
+        await stub.Enter(enter())
+        await stub.Publish(publish(request_id="canary-request"))
+        await stub.Publish(publish(is_kept=False))
+    async with RedisPool(redis_url, deadline=PATIENT) as pool:
+        keys = await pool.ask("KEYS", "rs:rm:*")
+        written = b"\n".join([*keys, *[await pool.ask("DUMP", key) for key in keys]])
+    assert len(keys) >= 7
+    for canary in (b"canary", b"anna", b"acme", b"lobby", b"hello"):
+        assert canary not in written
+    unencrypted = Settings(cache=Cache(state=SharedState(store=redis_url)))
+    async with running(SERVICE, unencrypted) as (_, channel):
+        state = await stand(await ready(RoomServiceStub(channel)), history=10)
+    assert (len(state.members), len(state.messages)) == (0, 0)

@@ -42,6 +42,8 @@ def describe_call(call: Call, now: float) -> AuditRecord:
         arm=outcome.arm,
         failed_attempts=(*outcome.failed_attempts, *outcome.parts[:-1])[:MAX_ATTEMPTS],
     )
+    if call.cause:
+        record.cause = call.cause
     if call.question is not None:
         record.model, record.stream = call.question.view.model, call.question.is_stream
         if call.settings.audit.capture == "questions":

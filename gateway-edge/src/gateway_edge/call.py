@@ -173,8 +173,8 @@ class Call(Struct, kw_only=True, eq=False):
     asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
     copy of a kept answer that it got, `kept` says which one, wherever it was found. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
     provider keeps and is asked for in place of an answer; `followed` the stream that is read on in place of a question. A call that `is_resumable` goes on while its
-    client is away; its pipeline may be one that `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
-    for which the edge itself makes this one."""
+    client is away, one that `may_be_background` where its question says so; its pipeline may be one that `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
+    for which the edge itself makes this one, or whose stream it reads on."""
 
     id: str
     arrival: Arrival
@@ -204,6 +204,7 @@ class Call(Struct, kw_only=True, eq=False):
     cause: str = ""
     followed: Followed | None = None
     is_resumable: bool = False
+    may_be_background: bool = False
     changes_answers: bool = False
 
     async def read_document(self) -> dict[str, Any]:

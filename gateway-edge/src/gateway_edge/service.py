@@ -19,6 +19,7 @@ from gateway_edge.door.listener import Draining, HttpListener
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
+from gateway_edge.endpoints.stored import RESPONSES
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
 from gateway_edge.messages.calls import MessageCalls
@@ -32,6 +33,7 @@ from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_de
 from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.question.leading import RuleFailures
 from gateway_edge.repeats.repeats import Means, Repeats
+from gateway_edge.responses_socket.application import open_responses
 from gateway_edge.rooms.opening import open_rooms
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
@@ -39,7 +41,7 @@ from gateway_edge.spool.spool import Spool
 from gateway_edge.streams.control import Streams
 from gateway_edge.streams.opening import open_streams
 from gateway_edge.websocket.door import SocketDoor
-from gateway_edge.websocket.place import lay_places
+from gateway_edge.websocket.place import Place, lay_places
 from gateway_edge.websocket.sockets import OpenSockets
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
@@ -101,7 +103,7 @@ async def build(runtime: Runtime) -> None:
         tracing=runtime.tracing,
     )
     sockets = OpenSockets(runtime.metrics, runtime.log)
-    calls = MessageCalls(
+    messages = MessageCalls(
         lambda: ways.current,
         running,
         streams.running,
@@ -109,8 +111,17 @@ async def build(runtime: Runtime) -> None:
         new_id=new_call_id,
         tracing=runtime.tracing,
     )
-    channels = await _open_channels(runtime, ways, calls, streams.control, running)
-    socket_door = SocketDoor(lay_places(channels.place), door, lambda: ways.current, running, sockets)
+    channels = await _open_channels(runtime, ways, messages, streams.control, running)
+    places = lay_places(
+        Place(
+            path=RESPONSES,
+            open=open_responses(messages, lambda: ways.current.policy.settings.edge),
+            answers_http=True,
+            is_probed=True,
+        ),
+        channels.place,
+    )
+    socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
     runtime.snapshots.watch(lambda _snapshot: sockets.revoke(ways.current.policy))
     bounds = ConnectionBounds(
@@ -139,7 +150,10 @@ async def _open_channels(
         running.end_where(lambda call: call.id == call_id, error)
 
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
-    kinds: dict[str, OpenTopic] = {"session": SessionTopics(asking), "room": await open_rooms(runtime, ways, asking)}
+    kinds: dict[str, OpenTopic] = {
+        "session": SessionTopics(asking),
+        "room": await open_rooms(runtime, ways, asking, control.gates),
+    }
     return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 
 

@@ -7,7 +7,7 @@ from channels.channel_stage import Stage
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel, Joined, Payload
-from gateway_edge.channels.connection import check_version
+from gateway_edge.channels.door import check_version
 
 
 class Echo:

@@ -269,8 +269,11 @@ async def test_stream_that_is_not_here_is_steered_where_it_runs_or_not_found():
     assert (await stage.push("stream:control", {"stream_id": "req_far", "action": "cancel"}, "2"))["status"] == "ok"
     unknown = await stage.push("stream:control", {"stream_id": "req_no", "action": "cancel"}, "3")
     assert unknown["response"]["reason"] == "not_found"
-    bad = await stage.push("stream:control", {"stream_id": "req_no", "action": "explode"}, "4")
-    assert bad["response"]["status"] == 400
+    for ref, bad in (
+        ("4", {"stream_id": "req_no", "action": "explode"}),
+        ("5", {"stream_id": "x" * 200, "action": "pause"}),
+    ):
+        assert (await stage.push("stream:control", bad, ref))["response"]["status"] == 400
 
 
 async def test_pause_that_nobody_could_be_told_of_does_not_hold():
@@ -282,6 +285,16 @@ async def test_pause_that_nobody_could_be_told_of_does_not_hold():
     assert reply["response"]["status"] == 503
     await stage.event("stream:chunk", len(stage.events("stream:chunk")) + 2)
     stage.lose()
+
+
+async def test_stream_is_cancelled_where_it_was_asked_also_when_nobody_else_can_be_told():
+    stage = Stage(go_on_forever)
+    stage.control.error = RunestoneError(Reason.UNAVAILABLE, "away")
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    reply = await stage.push("stream:control", {"stream_id": "req_1", "action": "cancel"}, "3")
+    assert reply["status"] == "ok"
+    assert await stage.event("stream:cancelled") == [{"stream_id": "req_1"}]
 
 
 async def test_lost_connection_leaves_its_streams_and_leaving_cancels_them():
@@ -339,6 +352,7 @@ async def test_stream_that_is_no_more_fails_alone():
         {"resume": {f"req_{number}": 1 for number in range(40)}},
         {"resume": ["req_1"]},
         {"traceparent": 1},
+        {"traceparent": "0" * 200},
     ],
 )
 async def test_join_with_a_wish_that_is_none_is_refused(wish: object):
@@ -388,8 +402,23 @@ async def test_binary_message_is_the_request_itself():
     assert json.loads(stage.calls.seen[0].body) == REQUEST | {"stream": True}
 
 
-async def test_draining_lets_what_runs_end_and_nothing_else_begin():
-    """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer."""
+async def test_stream_that_ends_with_the_process_is_left_for_its_client_to_come_back_to():
+    async def stop(reply: LastReply, outcome: Outcome) -> None:
+        await reply.write(event(1))
+        stage.connection.drain()
+        raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping")
+
+    stage = Stage(stop)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    await stage.wait(lambda: [stage.socket.closed_with] if stage.socket.closed_with else [])
+    assert stage.socket.closed_with == (1012, "the gateway restarts")
+    assert stage.events("stream:error") == stage.events("stream:complete") == []
+
+
+async def test_draining_lets_what_runs_end_and_no_whole_answer_begin():
+    """A client that has nothing running is closed by whoever drains; else its socket closes behind the last answer. Streams may begin: who
+    asks for one comes back for it."""
     go_on = asyncio.Event()
 
     async def answer(reply: LastReply, outcome: Outcome) -> None:
@@ -402,9 +431,11 @@ async def test_draining_lets_what_runs_end_and_nothing_else_begin():
     busy.say("1", "2", "session:a", "chat:message", {"request": REQUEST})
     await busy.wait(lambda: busy.calls.seen)
     assert busy.connection.drain() is True
-    assert (await busy.push("chat:stream", {"request": REQUEST}, "3"))["response"]["status"] == 503
+    assert (await busy.push("chat:message", {"request": REQUEST}, "3"))["response"]["status"] == 503
+    busy.say("1", "4", "session:a", "chat:stream", {"request": REQUEST})
     assert busy.socket.is_open
     go_on.set()
+    assert (await busy.reply("4"))["status"] == "ok"
     assert (await busy.reply("2"))["status"] == "ok"
     await busy.wait(lambda: [busy.socket.closed_with] if busy.socket.closed_with else [])
     assert busy.socket.closed_with == (1012, "the gateway restarts")

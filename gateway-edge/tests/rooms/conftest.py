@@ -88,7 +88,7 @@ async def make_edge(
     made, ids = [], itertools.count(1)
 
     def make(edge: str = "edge-1", *, is_shared: bool = True, **bounds: Any) -> Edge:
-        door = WebSocketDoor(**bounds)
+        door, log = WebSocketDoor(**bounds), structlog.get_logger()
         means = Means(
             state=service,
             breaker=Breaker(threshold=1000, clock=clock),
@@ -97,11 +97,19 @@ async def make_edge(
             new_id=lambda: f"id{next(ids)}",
             frame_text=frame_text,
             door=lambda: door,
+            log=log,
         )
         reading = ReaderMeans(calls=calls, policy=lambda: policy, clock=SystemClock())
-        streams = StreamMeans(reading=reading, control=calls, frame_text=frame_text, door=lambda: door)
+        streams = StreamMeans(
+            reading=reading,
+            control=calls,
+            end=calls.end,
+            let_pass=calls.passed.append,
+            frame_text=frame_text,
+            door=lambda: door,
+            log=log,
+        )
         rooms = Rooms(means, partial(RoomStreams, means=streams))
-        log = structlog.get_logger()
         asking = Asking(calls=calls, control=calls, end=calls.end, door=lambda: door, spawn=spawn, log=log)
         speaking = Speaking(policy=lambda: policy, clock=clock, asking=asking)
         topics = RoomTopics(rooms, speaking, new_ref=lambda: f"m{next(ids)}", is_shared=lambda: is_shared)

@@ -176,6 +176,7 @@ async def test_any_member_who_may_controls_it_for_all_and_all_are_told_by_whom(e
     assert ann.chunks(stream_id) == eve.chunks(stream_id) == ["a"]
     await ann.push("stream:control", {"stream_id": stream_id, "action": "resume"})
     await until(lambda: len(ann.chunks(stream_id)) == len(eve.chunks(stream_id)) == 2)
+    assert calls.passed == [stream_id] * 2, "each edge lets pass what it held back, wherever it was paused"
     await eve.push("stream:control", {"stream_id": stream_id, "action": "cancel"})
     for client in (ann, eve):
         (told,) = await until(lambda client=client: client.events("stream:cancelled"))
@@ -240,6 +241,21 @@ async def test_a_stream_that_nobody_can_be_told_of_is_ended(make_edge, calls, se
     assert (status, response["error"]["code"]) == ("error", "rooms_unavailable")
     await until(lambda: calls.controls)
     assert calls.controls[0][2] == ControlRequest.ACTION_CANCEL
+    assert calls.ended == ["req_1"]
+
+
+async def test_a_stream_that_only_this_edge_knows_is_paused_and_cancelled_here(make_edge, calls):
+    """Its note is not kept, because cache-svc was full, say."""
+    ann = await join(make_edge().client(), "ann")
+    stream_id, stream = await start(ann, calls)
+    calls.control_error = RunestoneError(Reason.NOT_FOUND, "no such stream")
+    assert (await ann.push("stream:control", {"stream_id": stream_id, "action": "pause"}))[0] == "ok"
+    stream.grow("a")
+    await until(lambda: ann.events("stream:paused"))
+    assert not ann.chunks(stream_id)
+    assert (await ann.push("stream:control", {"stream_id": stream_id, "action": "cancel"}))[0] == "ok"
+    await until(lambda: ann.events("stream:cancelled"))
+    assert calls.ended == [stream_id]
 
 
 async def test_a_failure_is_told_to_all_as_what_it_is(edges, calls):

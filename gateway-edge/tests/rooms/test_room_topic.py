@@ -140,3 +140,29 @@ async def test_who_leaves_or_vanishes_or_joins_twice_is_there_once_or_not_at_all
     assert service.members() == {"ann"}
     ann.vanish()
     await until(lambda: service.members() == set())
+
+
+async def test_a_room_that_nobody_could_enter_is_not_kept(make_edge, service, monkeypatch):
+    """However long it took to find that out."""
+    monkeypatch.setattr("gateway_edge.rooms.rooms.LINGER", 0.05)
+    monkeypatch.setattr("gateway_edge.rooms.room.PATIENCE", 0.2)
+    edge = make_edge()
+    service.is_down = True
+    status, response = await edge.client().join()
+    assert (status, response["error"]["code"]) == ("error", "rooms_unavailable")
+    await until(lambda: not len(edge.rooms))
+
+
+async def test_who_enters_while_the_room_is_being_closed_stays(make_edge, service, monkeypatch):
+    """The one that closes takes those for ghosts that it does not know."""
+    monkeypatch.setattr("gateway_edge.rooms.rooms.LINGER", 0.0)
+    edge = make_edge()
+    for turn in range(10):
+        ann = edge.client()
+        await ann.join({"key": f"ann {turn}"})
+        await ann.leave()
+    bob = edge.client()
+    await bob.join({"key": "bob"})
+    await until(lambda: service.members() == {"bob"} and set(bob.presence) == {"bob"})
+    await bob.push("room:message", "still here")
+    assert service.members() == {"bob"}

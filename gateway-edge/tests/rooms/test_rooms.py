@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 import pytest
+import structlog
 from phoenix_presence import refs_of, sync_diff, sync_state
 from room_stage import until
 
@@ -199,6 +200,20 @@ async def test_a_join_that_is_given_up_leaves_nobody_behind(make_rooms, make_mem
     await until(lambda: service.asked[-1] == "Leave" and service.members() == {"ann"})
 
 
+async def test_a_member_that_entered_after_it_had_left_is_taken_out_again(make_rooms, make_member, service):
+    """A join that was given up may come through behind its own leaving."""
+    ann = make_member("ann")
+    await enter(make_rooms("edge-1"), ann)
+    ghosts = [pb.Member(ref=f"late{n}", key="ghost", meta=b'{"phx_ref":"x"}', edge="edge-1") for n in range(2)]
+    kept = service.room()
+    kept.members["late0"] = ghosts[0]
+    kept.change(entered=ghosts[0])
+    await until(lambda: service.members() == {"ann"} and keys(ann.listener) == {"ann"})
+    kept.members["late1"] = ghosts[1]
+    service.break_watches()
+    await until(lambda: service.members() == {"ann"} and keys(ann.listener) == {"ann"})
+
+
 async def test_a_room_is_closed_when_nobody_is_left_and_its_watch_with_it(
     make_rooms, make_member, service, monkeypatch
 ):
@@ -242,4 +257,18 @@ async def test_what_nobody_of_this_version_said_is_passed_over(make_rooms, make_
     for payload in (b"", b"nonsense", b'{"told": 3}', b'{"other": {}}', b"[]"):
         service.room().change(message=pb.Message(event="room:message", payload=payload))
     await hosted.room.say(ann, "room:message", {"n": 1})
+    assert [payload["n"] for payload in await until(lambda: ann.listener.events("room:message"))] == [1]
+
+
+async def test_a_watch_that_crashes_is_logged_and_taken_up_again(make_rooms, make_member, service, monkeypatch):
+    """A fault in what is told must not leave a room that looks alive and hears nothing."""
+    ann = make_member("ann")
+    hosted, _ = await enter(make_rooms(), ann)
+    monkeypatch.setattr("gateway_edge.rooms.watching.LONGEST_PAUSE", 0.02)
+    with structlog.testing.capture_logs() as logs:
+        monkeypatch.setattr(hosted.room, "take_changes", lambda _changes: 1 / 0)
+        await hosted.room.say(ann, "room:message", {"n": 1})
+        await until(lambda: logs)
+        monkeypatch.undo()
+    assert logs[0]["event"] == "room watch crashed"
     assert [payload["n"] for payload in await until(lambda: ann.listener.events("room:message"))] == [1]

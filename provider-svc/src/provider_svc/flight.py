@@ -139,7 +139,8 @@ class Flight:
     def detach(self, call: Call) -> None:
         """The subscriber that began `call` only looks on from now on; nothing when it is gone, or does already."""
         for follower in self.audience.list_followers(call):
-            if follower.has_begun_the_call and self.audience.unseat(follower):
+            if follower.has_begun_the_call and not follower.is_watching:
+                self.audience.unseat(follower)
                 follower.only_watch()
                 self.audience.seat(follower)
                 self._note_left(call)

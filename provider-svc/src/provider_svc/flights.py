@@ -57,7 +57,8 @@ class Flights:
     def check_new(self, call_id: str) -> None:
         """Raises CALL_EXISTS when `call_id` is running, UNAVAILABLE when the service stops."""
         if self._is_stopping:
-            raise RunestoneError(Reason.UNAVAILABLE, "provider-svc is stopping; nothing was begun")
+            message = "provider-svc is stopping; nothing was begun"
+            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
         known = self._calls.get(call_id)
         if known is not None and not known.flight.is_over:
             raise RunestoneError(Reason.CALL_EXISTS, f"the call {call_id!r} is running; attach to it")
@@ -204,7 +205,7 @@ class Flights:
 
     def _stop_flight(self, flight: Flight, why: RunestoneError) -> None:
         if not flight.is_over:
-            flight.stopped_by = why
+            flight.stopped_by = flight.stopped_by or why  # the first that happened, when several do at once
             self._tasks[flight].cancel()
 
     def _note_end(self, flight: Flight, journey: Journey, task: asyncio.Task[None]) -> None:

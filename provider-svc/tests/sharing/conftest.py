@@ -1,6 +1,7 @@
 """Flights with upstream calls that the test plays itself, and subscribers that note what they hear."""
 
 import asyncio
+import math
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -28,6 +29,7 @@ from provider_svc.pilot import Pilot
 from provider_svc.provider import Begun
 from provider_svc.seats import Seat
 from provider_svc.settings import ProviderSettings
+from provider_svc.subscription import Role
 from provider_svc.telemetry import Telemetry
 from runestone.common.v1.dialect_pb2 import DIALECT_OPENAI_CHAT
 from runestone.common.v1.error_pb2 import ErrorReason
@@ -97,10 +99,11 @@ class Tower:
         self.flights = Flights(pilot, ProviderSettings(**bounds), self.clock)
         self.upstreams, self.refusal, self.leases = [], None, 0
 
-    def ask(self, call_id, key=KEY, *, stream=True, tenant="t", seconds=60.0):
+    def ask(self, call_id, key=KEY, *, stream=True, tenant="t", seconds=60.0, resume=0.0, pause=math.inf):
         """A call and its subscription, as the servicer makes them."""
         self.flights.check_new(call_id)
-        call = Call(call_id, tenant, self.clock.monotonic() + seconds)
+        deadline = self.clock.monotonic() + seconds
+        call = Call(call_id, tenant, deadline, resume_window=resume, pause_window=pause)
         question = Question(key, stream, DIALECT_OPENAI_CHAT)
         if not self.flights.join(call, question):
             self.flights.begin(call, partial(self.plan, question), question)
@@ -135,10 +138,15 @@ class Tower:
     def listen(self, subscription):
         return Heard(subscription)
 
-    def attach(self, call_id, tenant="t", after_seq=0):
+    def attach(self, call_id, tenant="t", after_seq=0, *, is_watching=False):
         """Listens to a call that another subscriber began."""
         call = self.flights.find(call_id, tenant)
-        return Heard(self.flights.follow(call, AttachResponse, after_seq))
+        role = Role.WATCHER if is_watching else Role.FOLLOWER
+        return Heard(self.flights.follow(call, AttachResponse, after_seq, role))
+
+    def detach(self, call_id):
+        call = self.flights.find(call_id, "t")
+        call.flight.detach(call)
 
     async def settle(self):
         """Lets everything happen that can."""
@@ -154,8 +162,7 @@ class Tower:
         self.flights.stop_call(self.flights.find(call_id, "t"), RunestoneError(Reason.CANCELLED, "on request"))
 
     def pause(self, call_id, *, paused=True):
-        call = self.flights.find(call_id, "t")
-        call.flight.pause(call, paused=paused)
+        self.flights.pause(self.flights.find(call_id, "t"), paused=paused)
 
     def count_events(self, call_id):
         """How many events have been read of the flight that answers a call."""
@@ -172,14 +179,21 @@ class Heard:
     def __init__(self, subscription):
         self.subscription = subscription
         self.events = []
+        self.settles = False
         self.task = asyncio.ensure_future(self._listen())
 
     async def _listen(self):
         try:
             async for response in self.subscription:
                 self.events += response.events
+                self.settles |= getattr(response, "settles", False)
         finally:
             self.subscription.leave()
+
+    @property
+    def has_begun(self):
+        """Whether it is who began the call."""
+        return self.subscription.has_begun_the_call
 
     @property
     def kinds(self):

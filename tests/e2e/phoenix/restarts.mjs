@@ -1,7 +1,7 @@
 // What a page lives through when the edge goes away.
 import {REQUEST, ask, closes, connect, equal, joined, ok, push, run, until} from "./client.mjs"
 
-const PACED = {...REQUEST, model: "fake/words=60,pace=40ms"}
+const PACED = {...REQUEST, model: "fake/words=60,pace=60ms"}  // longer than the grace
 
 // A stream that a page follows as docs/channels.md says: by its numbers, which it gives back when it joins again.
 async function follow(channel, positions){
@@ -14,9 +14,7 @@ async function follow(channel, positions){
   for(const end of ["stream:complete", "stream:error", "stream:cancelled"]){
     channel.on(end, payload => { delete positions[payload.stream_id]; ends.push([end, payload]) })
   }
-  const started = push(channel, "chat:stream", {request: PACED})
-  channel.on("stream:started", ({stream_id}) => { positions[stream_id] ??= 0 })
-  await started
+  channel.push("chat:stream", {request: PACED}).receive("ok", ({stream_id}) => { positions[stream_id] = 0 })
   return {chunks, ends}
 }
 
@@ -49,6 +47,8 @@ await run({
   stream_goes_on_after_the_edge_was_killed: () => live_through("kill", [1006]),
 
   stream_goes_on_after_the_connection_was_cut: () => live_through("cut", [1006]),
+
+  stream_outlives_the_edge_that_drains: () => live_through("drain", [1001, 1012]),
 
   async drained_clients_are_told_to_come_back(){
     const socket = connect()

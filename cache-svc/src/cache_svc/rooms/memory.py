@@ -1,7 +1,7 @@
 """Rooms in this process's memory: gone with it, so there may be one replica only."""
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
@@ -16,14 +16,17 @@ from cache_svc.rooms.store import (
     RoomBounds,
     Standing,
     is_stopping,
+    owner_of,
 )
 from cache_svc.store import Bounds
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 
+OWNERS = 4  # that it takes to use up the room
+
 
 class MemoryRooms:
-    """As many rooms and bytes as the bounds allow: then what is further is refused. Positions are microseconds of the clock, or more, so that
+    """As many rooms and bytes as the bounds allow, and of one tenant a quarter: then what is further is refused. Positions are microseconds of the clock, or more, so that
     a process that follows this one gives none that it gave."""
 
     def __init__(self, bounds: Bounds, clock: Clock, feeds: Feeds, room_bounds: RoomBounds = BOUNDS) -> None:
@@ -35,6 +38,8 @@ class MemoryRooms:
         self._leases: OrderedDict[tuple[bytes, str], float] = OrderedDict()
         self._idle: OrderedDict[bytes, float] = OrderedDict()
         self._last = 0
+        self._rooms_of: Counter[bytes] = Counter()
+        self._bytes_of: Counter[bytes] = Counter()
         self.used_bytes = 0
         self.members = 0
 
@@ -99,7 +104,7 @@ class MemoryRooms:
             self._expel(room, edge)
         while self._idle and next(iter(self._idle.values())) <= now:
             room, _ = self._idle.popitem(last=False)
-            self.used_bytes -= self._rooms.pop(room).size
+            self._count(room, rooms=-1, size=-self._rooms.pop(room).size)
 
     def _expel(self, room: bytes, edge: str) -> None:
         with self._changing(room) as place:
@@ -110,26 +115,39 @@ class MemoryRooms:
     def _changing(self, room: bytes, size: int = 0) -> Iterator[Room]:
         """A room, made where it is not there; what it takes is counted afterwards. Raises OVERLOADED where `size` more bytes have no room."""
         place = self._rooms.get(room)
-        if lack := self._find_lack(size, is_new=place is None):
+        if lack := self._find_lack(size, owner_of(room), is_new=place is None):
             raise RunestoneError(Reason.OVERLOADED, lack, retry_after=1.0, may_have_begun=False)
         if place is None:
             place = self._rooms[room] = Room(self._room_bounds, self._next())
-            self.used_bytes += place.size
+            self._count(room, rooms=1, size=place.size)
         before = place.size, place.members
         try:
             yield place
         finally:
-            self.used_bytes += place.size - before[0]
+            self._count(room, rooms=0, size=place.size - before[0])
             self.members += place.members - before[1]
             self._note_idle(room, place)
 
-    def _find_lack(self, size: int, *, is_new: bool) -> str:
+    def _find_lack(self, size: int, owner: bytes, *, is_new: bool) -> str:
         """Why there is no room; empty when there is."""
         if is_new and len(self._rooms) >= self._bounds.max_entries:
             return f"there are {self._bounds.max_entries} rooms, which is all that may be (cache.state.max_size)"
         if size and self.used_bytes + size > self._bounds.max_bytes:
             return f"rooms take {self.used_bytes} bytes, which is about all that they may (cache.state.max_bytes)"
+        if is_new and self._rooms_of.get(owner, 0) >= -(-self._bounds.max_entries // OWNERS):
+            return "this tenant has a quarter of all rooms that may be, which is all that one may have"
+        if size and self._bytes_of.get(owner, 0) + size > self._bounds.max_bytes // OWNERS:
+            return "rooms of this tenant take a quarter of the bytes that all may, which is all that one may have"
         return ""
+
+    def _count(self, room: bytes, *, rooms: int, size: int) -> None:
+        """A tenant without rooms takes no memory."""
+        owner = owner_of(room)
+        self.used_bytes += size
+        self._bytes_of[owner] += size
+        self._rooms_of[owner] += rooms
+        if not self._rooms_of[owner]:
+            del self._rooms_of[owner], self._bytes_of[owner]
 
     def _tell(self, room: bytes, change: Change | None) -> int:
         if change is None:

@@ -10,7 +10,7 @@ PARTS = ("facts", "members", "edges", "history", "others")
 
 def shard_of(room: bytes) -> int:
     """Which shard a room belongs to."""
-    return room[0] % SHARDS
+    return room[-1] % SHARDS
 
 
 def log_of(shard: int) -> str:

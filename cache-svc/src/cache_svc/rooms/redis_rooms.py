@@ -47,7 +47,7 @@ class RedisRooms:
         """The feed is open before Redis says how the room stands: what changes in between is heard, and passed over."""
         if self._feeds.is_closed:
             raise is_stopping()
-        self._logs[shard_of(room)].check_current()
+        await self._logs[shard_of(room)].begin()
         until = self._clock.monotonic() + seconds
         with self._feeds.open(room, edge) as feed:
             standing = await self._script.watch(room, edge, after, history)

@@ -11,7 +11,7 @@
 -- each sort of messages, and how much was said (`count`, `bytes`) in which `second`.
 
 local LOG, LEASES, FACTS, MEMBERS, EDGES, HISTORY, OTHERS, REQUEST = unpack(KEYS)
-local LOG_LENGTH, LOG_AGE, LOG_TTL = 10000, 60000000, 3600000
+local LOG_LENGTH, LOG_AGE, LOG_TTL = 10000, 15000000, 3600000  -- entries, microseconds, milliseconds
 local OVERHEAD = 200  -- bytes that a message counts for beyond its content
 
 local time = redis.call('TIME')

@@ -12,7 +12,7 @@ from chassis.redis import RedisClient
 
 BLOCK = 1_000  # milliseconds that Redis waits for a change
 PATIENCE = 2.0  # seconds that a reader's question may take, the wait included
-PAGE = 1_000  # changes read at once
+PAGE = 100  # changes read at once
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds before Redis is asked again that did not answer
 NOWHERE = -1
 
@@ -31,15 +31,21 @@ class RoomLog:
         self._key = log_of(shard)
         self._feeds = feeds
         self._last = NOWHERE
+        self._is_wanted, self._is_current = asyncio.Event(), asyncio.Event()
 
-    def check_current(self) -> None:
-        """Raises UNAVAILABLE while it is not known from where on changes would be heard."""
-        if self._last == NOWHERE:
-            message = "the store has not answered yet"
-            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
+    async def begin(self) -> None:
+        """Returns when all that changes from now on is heard. Raises UNAVAILABLE where that takes too long."""
+        self._is_wanted.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._is_current.wait()
+        except TimeoutError:
+            message = f"the store did not answer within {PATIENCE:g} s"
+            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False) from None
 
     async def read(self) -> None:
-        """Hears of changes, until cancelled."""
+        """Hears of changes from the first watch on, until cancelled: a service whose rooms nobody uses does not ask for them."""
+        await self._is_wanted.wait()
         pause = SHORTEST_PAUSE
         while True:
             try:
@@ -53,6 +59,7 @@ class RoomLog:
     async def _hear(self) -> None:
         if self._last == NOWHERE:
             self._last = await self._find_end()
+            self._is_current.set()
         place = f"{self._last}-0"
         streams = await self._reader.ask("XREAD", "COUNT", PAGE, "BLOCK", BLOCK, "STREAMS", self._key, place)
         for _, entries in streams:
@@ -71,13 +78,18 @@ class RoomLog:
         return await self._script.begin(bytes([self._shard]))
 
     def _take(self, position: int, fields: Mapping[bytes, bytes]) -> None:
-        if int(fields[b"before"]) != self._last:
+        """What another version wrote, and this one does not understand, may have been anything."""
+        try:
+            before, change = _read(position, fields)
+        except (KeyError, ValueError):
+            self._begin_anew(position)
+            return
+        if before != self._last:
             self._begin_anew(position)
             return
         self._last = position
-        if fields[b"kind"]:
-            change = Change(position, Kind(fields[b"kind"]), fields[b"content"])
-            self._feeds.add(bytes.fromhex(fields[b"room"].decode()), change)
+        if change is not None:
+            self._feeds.add(*change)
 
     def _begin_anew(self, position: int) -> None:
         self._last = position
@@ -85,3 +97,12 @@ class RoomLog:
 
     def __repr__(self) -> str:
         return f"RoomLog({self._shard}, read up to {self._last})"
+
+
+def _read(position: int, fields: Mapping[bytes, bytes]) -> tuple[int, tuple[bytes, Change] | None]:
+    """The position before, the room and what changed in it; nothing did where the log begins."""
+    before = int(fields[b"before"])
+    if not fields[b"kind"]:
+        return before, None
+    change = Change(position, Kind(fields[b"kind"]), fields[b"content"])
+    return before, (bytes.fromhex(fields[b"room"].decode()), change)

@@ -10,6 +10,7 @@ from chassis.hashing import hash_parts
 
 GRACE = 10.0  # seconds that members of an edge stay when it does not watch any more
 REPEATABLE = 60.0  # seconds in which the same request is done once
+OWNER_SIZE = 16  # bytes
 KEPT_FOR = 900.0  # seconds that a room in which nothing happens is remembered; every watch comes back long before
 
 
@@ -96,8 +97,14 @@ class RoomStore(Protocol):
 
 
 def room_key(tenant: str, name: str) -> bytes:
-    """What a tenant's room is kept under: no choice of names makes two rooms one."""
-    return hash_parts((b"room", tenant.encode(), name.encode()))
+    """What a tenant's room is kept under, 32 bytes: no choice of names makes two rooms one. All rooms of a tenant begin alike."""
+    owner = hash_parts((b"tenant", tenant.encode()))[:OWNER_SIZE]
+    return owner + hash_parts((b"room", tenant.encode(), name.encode()))[:OWNER_SIZE]
+
+
+def owner_of(room: bytes) -> bytes:
+    """The same for all rooms of one tenant."""
+    return room[:OWNER_SIZE]
 
 
 def room_is_full(most: int) -> RunestoneError:

@@ -50,6 +50,8 @@ class Begin:
             raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
         if call.endpoint.is_stored and call.resource is None:
             call.provider = await find_previous(self._places, call)
+        if call.may_be_background:
+            call.is_resumable = call.asked.view.is_background
         answers = self._models.Call(_request(call), metadata=_route(call))
         return self._watch(call, answers) if call.is_resumable and call.asked.is_stream else answers
 

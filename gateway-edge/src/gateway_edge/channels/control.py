@@ -1,12 +1,14 @@
 """What a client may do with a stream: pause it, go on, end it."""
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
 from runestone.provider.v1.provider_pb2 import ControlRequest
 
 Action = Literal["pause", "resume", "cancel"]
+
+LONGEST_ID = 128  # characters of a stream's id
 
 ACTIONS: dict[Action, "ControlRequest.Action.ValueType"] = {
     "pause": ControlRequest.ACTION_PAUSE,
@@ -18,7 +20,7 @@ ACTIONS: dict[Action, "ControlRequest.Action.ValueType"] = {
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The payload of `stream:control`."""
 
-    stream_id: str
+    stream_id: Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
     action: Action
 
 

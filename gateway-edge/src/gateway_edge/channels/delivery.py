@@ -53,12 +53,15 @@ class Delivery:
         await socket.drain()
 
     def fail(self, error: RunestoneError) -> None:
-        """Says how it ended, once: in the answer while that was not given."""
+        """Says how it ended, once: in the answer while that was not given. What ends because the process does is not over: its client comes
+        back for it elsewhere, when its socket closes."""
         if self._is_over:
             return
         self._is_over = True
         if not self._is_admitted and self._answer is not None:
             self._answer.error(error)
+        elif error.reason is Reason.UNAVAILABLE and self._channel.streams.is_draining:
+            return
         elif error.reason is Reason.CANCELLED:
             self._channel.push("stream:cancelled", write_stream(self._stream_id))
         else:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 from chassis.clock import Clock
 from chassis.config.schema import WebSocketDoor
+from chassis.errors import Reason, RunestoneError
 from chassis.gcra import Rate, decide
 from chassis.logs import Logger
 from gateway_edge.channels.channel import OpenTopic
-from gateway_edge.channels.connection import Connection, check_version
+from gateway_edge.channels.connection import Connection
 from gateway_edge.channels.slots import Slots
 from gateway_edge.channels.topics import Topics
 from gateway_edge.websocket.application import Socket
@@ -57,3 +58,11 @@ class JoinPace:
         decision = decide(Rate(most, SECOND, most), self._arrival, int(self._clock.monotonic() * SECOND), 1)
         self._arrival = decision.arrival
         return decision.is_admitted
+
+
+def check_version(parameters: Mapping[str, str]) -> None:
+    """Raises PERMISSION_DENIED (403, as Phoenix) for a client that speaks another version than 2; without `vsn` it speaks the first."""
+    version = parameters.get("vsn", "1.0.0")
+    if version.partition(".")[0] != "2":
+        message = "this socket speaks version 2 of Phoenix' channels: connect with `vsn=2.0.0`"
+        raise RunestoneError(Reason.PERMISSION_DENIED, message, code="unsupported_version")

@@ -1,14 +1,16 @@
 """`session:<id>`: a topic of one member, who asks models and reads what they answer."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel, Joined, Payload
+from gateway_edge.channels.control import LONGEST_ID
 from gateway_edge.channels.streams import Asking, Streams
 
-LONGEST_NAME, LONGEST_ID = 128, 128
+LONGEST_NAME, LONGEST_TRACE = 128, 128
 MOST_SEQ = 2**53
 
 Receive = Callable[[Payload, Answer], None]
@@ -19,7 +21,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     part of."""
 
     resume: dict[str, int] = {}
-    traceparent: str = ""
+    traceparent: Annotated[str, msgspec.Meta(max_length=LONGEST_TRACE)] = ""
 
 
 class SessionTopics:

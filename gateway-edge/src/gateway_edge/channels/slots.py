@@ -14,17 +14,17 @@ class Slots:
         self.taken = 0
 
     @property
-    def is_shut(self) -> bool:
-        """Whether none will be free again."""
+    def is_draining(self) -> bool:
+        """Whether somebody waits for the last to be given back."""
         return self._then is not None
 
-    def shut(self, then: Callable[[], None]) -> None:
-        """Lets none be taken any more, and calls `then` when the last is given back; never where none is taken."""
+    def drain(self, then: Callable[[], None]) -> None:
+        """Calls `then` when the last is given back; never where none is taken any more."""
         self._then = then
 
     def take(self) -> bool:
         """Takes one, unless all are taken; who took gives back."""
-        if self.is_shut or self.taken >= self._bound():
+        if self.taken >= self._bound():
             return False
         self.taken += 1
         return True

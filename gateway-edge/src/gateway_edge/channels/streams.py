@@ -22,7 +22,6 @@ from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.message import Message
 
 CANCELLED = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
-STOPPING = RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
 TOO_MANY = RunestoneError(
     Reason.RATE_LIMITED, "this connection has as many streams running as it may", code="too_many_streams"
 )
@@ -69,8 +68,11 @@ class Streams:
         self._begin(partial(self._stream, message, answer), answer.error)
 
     def ask_whole(self, payload: Payload, answer: Answer) -> None:
-        """`chat:message`: the answer is the model's, whole."""
+        """`chat:message`: the answer is the model's, whole. Not on a connection that is about to close: who asks for a stream comes back for
+        it, but a whole answer would be lost. Raises UNAVAILABLE then."""
         message = self._read(payload, is_stream=False)
+        if self._channel.streams.is_draining:
+            raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
         self._begin(partial(self._answer_whole, message, answer), answer.error)
 
     def resume(self, stream_id: str, after: int) -> None:
@@ -96,7 +98,7 @@ class Streams:
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], fail: Callable[[RunestoneError], None]) -> None:
         slots = self._channel.streams
         if not slots.take():
-            fail(STOPPING if slots.is_shut else TOO_MANY)
+            fail(TOO_MANY)
             return
         task = self._channel.spawn(work())
         task.add_done_callback(lambda _task: slots.give_back())  # also of one that was cancelled before it ran
@@ -178,21 +180,21 @@ class Streams:
         try:
             await self._control(order.stream_id, order.action)
         except RunestoneError as error:
-            if not self._steer_here(stream, order.action, error):
+            if stream is None or not self._steer_here(stream, order, error):
                 answer.error(error)
                 return
         answer.ok(write_stream(order.stream_id))
 
-    def _steer_here(self, stream: _Stream | None, action: Action, error: RunestoneError) -> bool:
-        """Whether that can be done here: of a stream that has just begun, or could not be noted, nobody else knows."""
-        if stream is None:
-            return False
-        if error.reason is not Reason.NOT_FOUND:
-            stream.gate.resume()
-            return False
-        if action == "cancel":
+    def _steer_here(self, stream: _Stream, order: Order, error: RunestoneError) -> bool:
+        """Whether it is done, although nobody else was told: of a stream that has just begun, or could not be noted, nobody else knows, and
+        the call that began one ends it."""
+        is_unknown = error.reason is Reason.NOT_FOUND
+        if order.action == "cancel":
             self._asking.end(stream.call_id, CANCELLED)
-        return True
+            return is_unknown or stream.call_id == order.stream_id
+        if not is_unknown:
+            stream.gate.resume()
+        return is_unknown
 
     async def _cancel_elsewhere(self, stream_id: str) -> None:
         try:

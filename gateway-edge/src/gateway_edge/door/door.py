@@ -9,7 +9,7 @@ from chassis.errors import RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call
-from gateway_edge.door.intake import RESUMABLE, read_timeout
+from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout
 from gateway_edge.door.proxies import UNKNOWN
 from gateway_edge.door.reply import HttpReply
 from gateway_edge.door.running import RunningCalls, RunsCalls
@@ -50,7 +50,7 @@ class Door:
         way = ways.find(request.method, request.path)
         call, reply = self.open_call(request, connection, way, ways.policy)
         answering = _refuse(request.fault) if request.fault else way.pipeline(call)
-        running = self._resumable if request.headers.get(RESUMABLE) == "1" else self._running
+        running = self._resumable if _may_outlive(request, way) else self._running
         await running.run(call, reply, way.path, "server", answering)
         if request.segment and call.given is not None and ways.policy.authority.knows(call.caller):
             self._repeats.learn(request, call, ways.recipes, way.path)
@@ -102,6 +102,13 @@ class Door:
         if policy.cors:
             reply.headers.update(policy.cors.headers_for(request.headers.get("origin")))
         return call, reply
+
+
+def _may_outlive(request: Request, way: Way) -> bool:
+    """Whether the call may go on without its client: where that is asked for, and where only the body says so."""
+    if request.headers.get(RESUMABLE) == "1":
+        return True
+    return way.endpoint.is_stored and request.method == "POST" and request.may_hold(BACKGROUND)
 
 
 def _find_client(request: Request, connection: Connection, policy: Policy) -> str:

@@ -1,8 +1,9 @@
-"""What a request's headers say of how its call is run: for how long, and whether it outlives its connection."""
+"""What a request says of how its call is run: for how long, and whether it may outlive its connection."""
 
 from collections.abc import Mapping
 
 RESUMABLE = "x-runestone-resumable"  # `1`: the stream is to go on while its client is away
+BACKGROUND = b'"background"'  # OpenAI's member of a response that may do so, too
 TIMEOUT_HEADER = "x-runestone-timeout-ms"
 MOST_DIGITS = 9
 

@@ -61,7 +61,7 @@ class Heir(Protocol):
 
     @property
     def phase(self) -> str:
-        """What it does, when it is given up for that."""
+        """What it does, when it is given up for that; empty while it is not given up yet."""
 
     def expire(self, answer: bytes) -> None:
         """Ends it: its time is over."""

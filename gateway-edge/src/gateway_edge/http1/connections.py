@@ -101,7 +101,8 @@ class Connections:
         self._timer = None
         now = asyncio.get_running_loop().time()
         for connection in [connection for connection in self._open if connection.expires_at < now]:
-            connection.expire(self._bounds.expire(connection.phase))
+            phase = connection.phase
+            connection.expire(self._bounds.expire(phase) if phase else b"")
         if self._open:
             self._set_timer()
 

@@ -59,6 +59,10 @@ class Request:
         self.size = 0
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
+    def may_hold(self, text: bytes) -> bool:
+        """Whether the body has `text` in it; also as long as it is not whole, or came in several pieces."""
+        return not self.is_whole or len(self._blocks) != 1 or text in self._blocks[0]
+
     def spoil(self, message: str) -> None:
         """Notes what is wrong with it; the first fault counts."""
         if self.fault is None:

@@ -9,7 +9,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call, Outcome
-from gateway_edge.door.intake import RESUMABLE, read_timeout
+from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout
 from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.door.ways import Way, Ways
 from gateway_edge.endpoints.voice import Voice
@@ -44,11 +44,11 @@ class MessageCalls:
         """Answers `message` through the reply that is made for the call's id and its endpoint's voice; a failure is told there, and is the
         outcome's `error`. The calling task is the call's: whoever cancels it cancels the call down to the provider's socket.
 
-        A stream that is asked for with `x-runestone-resumable: 1` is left running instead, as soon as its reply `has_begun`: from then on its
+        A stream that is asked for with `x-runestone-resumable: 1`, or is a response in the background, is left running instead, as soon as its reply `has_begun`: from then on its
         client knows the call's id, by which it comes back (`GET /v1/streams/{id}`) or ends it (`POST /v1/streams/{id}/cancel`, `Streams`). A
         reply that raises ConnectionError leaves it, too.
 
-        Raises ROUTE_NOT_FOUND for what cannot be asked so, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
+        Raises ROUTE_NOT_FOUND for what cannot be asked so, BODY_TOO_LARGE, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
         what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client leaves.
         """
         around = context.current()
@@ -64,12 +64,14 @@ class MessageCalls:
             text = f"{message.method} {message.path[:200]} cannot be asked here"
             raise RunestoneError(Reason.ROUTE_NOT_FOUND, text)
         call, reply = self._open_call(message, ways, way, make_reply)
-        running = self._resumable if message.headers.get(RESUMABLE) == "1" else self._running
+        may_outlive = message.headers.get(RESUMABLE) == "1" or (way.endpoint.is_stored and BACKGROUND in message.body)
+        running = self._resumable if may_outlive else self._running
         await running.run(call, reply, f"{message.front} {way.path}", "server", way.pipeline(call))
         return call.outcome
 
     def _open_call(self, message: Message, ways: Ways, way: Way, make_reply: MakeReply) -> tuple[Call, LastReply]:
         policy, received_at, started_at = ways.policy, self._clock.monotonic(), self._clock.time()
+        _check_size(message.body, policy.settings.edge.http.max_body)
         principal = message.session.find(policy)
         principal.scope.check(way.path, message.session.client_address, started_at)
         trace = self._tracing.begin(message.headers.get("traceparent"))
@@ -104,6 +106,12 @@ class MessageCalls:
         )
         reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
         return call, reply
+
+
+def _check_size(body: bytes, most: int) -> None:
+    """What no request may be, no message may be either."""
+    if len(body) > most:
+        raise RunestoneError(Reason.BODY_TOO_LARGE, f"the request body is larger than {most} bytes")
 
 
 def already_read(body: bytes) -> Callable[[], Awaitable[bytes]]:

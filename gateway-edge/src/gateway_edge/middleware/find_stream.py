@@ -49,7 +49,9 @@ class FindStream:
         stream_id = read_stream_id(call.arrival.endpoint)
         note = await self.find(call, stream_id)
         call.endpoint = ENDPOINTS[note.path]
-        call.reply.voice = call.endpoint.voice
+        call.reply.voice = voice = call.endpoint.voice
+        if voice.id_header:
+            call.reply.headers[voice.id_header] = call.id
         had = read_position(call.arrival.headers, call.arrival.query)
         call.reply.headers[STREAM] = stream_id
         # What changes answers has to see all of them to make the same of them.

@@ -82,7 +82,7 @@ class ConnectionBounds:
         self._handshakes.remove(site_of(address))
 
     def expire(self, phase: str) -> bytes:
-        """Counts a connection that is given up in a `phase` (`idle`, `headers`, `closing`), and returns what it is told."""
+        """Counts a connection that is given up in a `phase` (`idle`, `headers`, `closing`, `silent`), and returns what it is told."""
         self._expired.labels(phase).inc()
         if phase != "headers":
             return b""

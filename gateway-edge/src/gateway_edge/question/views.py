@@ -38,6 +38,11 @@ class View(Struct):
         """Whether the client wants the answer kept nowhere, or it depends on what the provider keeps."""
         return False
 
+    @property
+    def is_background(self) -> bool:
+        """Whether the answer is to go on while its client is away."""
+        return False
+
 
 class ComputedRequest(View):
     """Embeddings, moderations, rankings, counted tokens: the same answer whenever they are asked."""
@@ -101,6 +106,11 @@ class ResponsesRequest(MessagesRequest):
         for place, item in enumerate(items if isinstance(items, list) else ()):
             if isinstance(item, dict) and _is_reference(item):
                 raise _whose_is(f"input[{place}]", "send the item itself")
+
+    @property
+    def is_background(self) -> bool:
+        """As `background` says."""
+        return bool(self.background)
 
     @property
     def is_kept_back(self) -> bool:

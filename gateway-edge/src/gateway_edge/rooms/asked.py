@@ -52,6 +52,7 @@ class Asked:
     def admit(self) -> None:
         """It is valid and within its limits: the room is told."""
         self.generation = self._host.begin(self._call_id, self.member.api_key, self.member.key)
+        self.generation.is_own = True
         self._following = Following(self.generation)
         self._host.spawn(self._announce(self.generation))
 

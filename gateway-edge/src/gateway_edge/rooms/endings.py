@@ -11,7 +11,8 @@ from gateway_edge.rooms.said import CANCELLED
 
 LAST_WORD = 2.0  # seconds that the room has to say who cancelled a stream
 
-CUT_OFF = Outcome(error=RunestoneError(Reason.CANCELLED, "the stream was cancelled"))
+GIVEN_UP = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
+CUT_OFF = Outcome(error=GIVEN_UP)
 
 
 async def tell_end(generation: Generation, outcome: Outcome, *, is_shared: bool) -> None:

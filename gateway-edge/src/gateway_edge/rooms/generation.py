@@ -43,6 +43,7 @@ class Generation:
         self.last = 0
         self.floor = 0  # events up to this one are no longer kept
         self.asker = ("", "")  # API key and presence key of who asked
+        self.is_own = False  # whether its call runs in this process
         self.over = asyncio.Event()
         self.heard = asyncio.Event()  # whether the room has told of it
         self._topic = topic
@@ -113,10 +114,8 @@ class Generation:
             return
         if after < self.last or self.is_over:
             self._fall_behind(member.ref, member.listener, after)
-        elif after > self.last:
-            self._ahead[member.ref] = (member.listener, after)
         else:
-            self._live[member.ref] = member.listener
+            self._place(member.ref, member.listener, after)
 
     def remove(self, member: Member) -> None:
         """A member reads no further. Harmless for one that does not."""
@@ -182,7 +181,7 @@ class Generation:
                     continue
                 piece, cursor = self._cut_piece(cursor)
                 if not piece:
-                    self._rejoin(ref, listener)
+                    self._rejoin(ref, listener, cursor)
                     return
                 listener.send_frame(piece)
                 await asyncio.sleep(0)
@@ -200,11 +199,18 @@ class Generation:
             end += 1
         return b"".join(self._frames[start:end]), self._seqs[end - 1] if end > start else cursor
 
-    def _rejoin(self, ref: str, listener: Listener) -> None:
+    def _rejoin(self, ref: str, listener: Listener, cursor: int) -> None:
         if self.is_over:
             listener.send_frame(self._end)
+            return
+        self._behind.pop(ref, None)
+        self._place(ref, listener, cursor)
+
+    def _place(self, ref: str, listener: Listener, cursor: int) -> None:
+        """Where a reader is that has all that is here; who read alone may have more."""
+        if cursor > self.last:
+            self._ahead[ref] = (listener, cursor)
         else:
-            self._behind.pop(ref, None)
             self._live[ref] = listener
 
     def __repr__(self) -> str:

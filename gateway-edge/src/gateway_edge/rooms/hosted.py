@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any, Protocol
 
+from chassis.logs import Logger
 from gateway_edge.channels.channel import Answer
 from gateway_edge.channels.control import Action
 from gateway_edge.channels.slots import Slots
@@ -48,15 +49,13 @@ class Streams(Hearing, Protocol):
 class Hosted:
     """Follows `room` from now until it is closed. `closing` is a timer that will."""
 
-    def __init__(self, room: Room, streams: Streams, history: int) -> None:
+    def __init__(self, room: Room, streams: Streams, history: int, log: Logger) -> None:
         self.room = room
         self.streams = streams
         room.hearing = streams
         self._closing: asyncio.TimerHandle | None = None
-        self._tasks = [
-            start(watch(room.shared, room, history), f"watch {room.topic}"),
-            start(room.upkeep.run(), f"upkeep {room.topic}"),
-        ]
+        self._watching = start(watch(room.shared, room, history, log), f"watch {room.topic}", log)
+        self._upkeep = start(room.upkeep.run(), f"upkeep {room.topic}", log)
 
     def close_after(self, seconds: float, close: Callable[["Hosted"], None]) -> None:
         """Has it closed in a while, unless somebody keeps it."""
@@ -74,14 +73,26 @@ class Hosted:
         self.keep()
         self.room.close()
         try:
+            await end(self._watching)  # first: whoever opens the room anew enters one that this one knows nothing of
             await self.streams.close()
             await self.room.upkeep.wait_until_done(LAST_WORDS)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._upkeep)
 
 
-def start(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """A task of a room: in no call's time, and no part of its trace."""
-    return asyncio.get_running_loop().create_task(work, name=name, context=Context())
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancels it, and waits until it is over."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def start(work: Coroutine[Any, Any, None], name: str, log: Logger) -> asyncio.Task[None]:
+    """A task of a room: in no call's time, and no part of its trace. When it crashes that is logged."""
+
+    def note_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("work of a room crashed", task=name, exc_info=error)
+
+    task = asyncio.get_running_loop().create_task(work, name=name, context=Context())
+    task.add_done_callback(note_end)
+    return task

@@ -60,7 +60,11 @@ class RoomTopics:
         member = self._make_member(channel, principal, asked)
         hosted = self._rooms.open(principal.tenant, name)
         most = hosted.room.history.most if asked.history is None else asked.history
-        welcome = await hosted.room.enter(member, after=asked.after, most=most)
+        try:
+            welcome = await hosted.room.enter(member, after=asked.after, most=most)
+        except BaseException:
+            self._rooms.leave(hosted, member)  # and with it the room, if there is nobody else
+            raise
         hosted.streams.follow(member, asked.resume)
         place = Place(channel, hosted, member, asked.traceparent)
         return Joined(RoomHandler(place, self._rooms, self._speaking), write_welcome(member, welcome))

@@ -1,6 +1,5 @@
 """What rooms and those in them may be called, and what may be told of them. Pure."""
 
-import unicodedata
 from typing import Any
 
 import orjson
@@ -25,7 +24,7 @@ _UNPRINTABLE = (
 def read_name(text: object, what: str) -> str:
     """A room's name, or a presence's key: up to 128 printable characters, exactly as they are: names that look alike are different
     ones. Raises INVALID_REQUEST."""
-    if isinstance(text, str) and 0 < len(text) <= LONGEST_NAME and all(map(_is_printable, text)):
+    if isinstance(text, str) and 0 < len(text) <= LONGEST_NAME and text.isprintable():
         if len(text.encode()) <= MOST_NAME_BYTES:
             return text
         raise RunestoneError(Reason.INVALID_REQUEST, f"{what} takes more than {MOST_NAME_BYTES} bytes", param=what)
@@ -54,7 +53,3 @@ def _checked(meta: dict[str, Any]) -> dict[str, Any]:
     except TypeError as error:
         raise RunestoneError(Reason.INVALID_REQUEST, "meta cannot be written as JSON", param="meta") from error
     return meta
-
-
-def _is_printable(character: str) -> bool:
-    return unicodedata.category(character) not in _UNPRINTABLE

@@ -15,12 +15,18 @@ from gateway_edge.rooms.joining import RoomTopics
 from gateway_edge.rooms.reading import ReaderMeans
 from gateway_edge.rooms.rooms import Means, Rooms
 from gateway_edge.rooms.streams import RoomStreams, StreamMeans
+from gateway_edge.streams.gates import Gates
 from gateway_edge.websocket.framing import frame_text
 from runestone.room.v1.room_pb2_grpc import RoomServiceStub
 
 
-async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking) -> RoomTopics:
-    """Closed when the service stops, behind the doors: who left is said before that."""
+async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking, gates: Gates) -> RoomTopics:
+    """Closed when the service stops, behind the doors: who left is said before that. `gates` hold paused streams back in this process."""
+
+    def let_pass(stream_id: str) -> None:
+        if (gate := gates.find(stream_id)) is not None:
+            gate.open()
+
     means = Means(
         state=RoomServiceStub(runtime.connect("cache")),
         breaker=Breaker(clock=runtime.clock),
@@ -29,9 +35,18 @@ async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking) -> 
         new_id=new_call_id,
         frame_text=frame_text,
         door=asking.door,
+        log=runtime.log,
     )
     reading = ReaderMeans(calls=asking.calls, policy=lambda: ways.current.policy, clock=runtime.clock)
-    streams = StreamMeans(reading=reading, control=asking.control, frame_text=frame_text, door=asking.door)
+    streams = StreamMeans(
+        reading=reading,
+        control=asking.control,
+        end=asking.end,
+        let_pass=let_pass,
+        frame_text=frame_text,
+        door=asking.door,
+        log=runtime.log,
+    )
     rooms = await runtime.open(Rooms(means, partial(RoomStreams, means=streams)))
     runtime.on_stop(rooms.drain)
     gauge = runtime.metrics.gauge

@@ -23,8 +23,16 @@ from gateway_edge.rooms.generation import Generation
 
 STREAM = "/v1/streams/{id}"
 PATIENCE = 15.0  # seconds in which a stream that was begun elsewhere has to be found
+KEPT_PATIENCE = 1.0  # seconds in which an answer that another process has just kept has to be
 LONGEST_PAUSE, SHORTEST_PAUSE = 1.0, 0.05  # seconds before it is asked for again
-AGAIN = frozenset({Reason.NOT_FOUND, Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.RATE_LIMITED})
+# How long is asked again, in seconds, by what came of it.
+PATIENCES = {
+    Reason.NOT_FOUND: PATIENCE,
+    Reason.UNAVAILABLE: PATIENCE,
+    Reason.OVERLOADED: PATIENCE,
+    Reason.RATE_LIMITED: PATIENCE,
+    Reason.EVENTS_LOST: KEPT_PATIENCE,
+}
 
 
 class ReaderMeans(Struct, frozen=True, kw_only=True):
@@ -86,16 +94,15 @@ class Reader:
     async def follow(self, generation: Generation, api_key: str) -> Outcome:
         """Reads on behind what the generation has, to the end, which is the outcome's. What cannot be found or asked is tried again for a
         while: it may have begun this moment."""
-        pause, until = SHORTEST_PAUSE, self._means.clock.monotonic() + PATIENCE
+        pause, began_at = SHORTEST_PAUSE, self._means.clock.monotonic()
         while True:
             last = generation.last
             outcome = await self._read(generation.stream_id, api_key, Following(generation), last)
-            error = outcome.error
-            if error is None or error.reason not in AGAIN or generation.is_over:
+            if outcome.error is None or generation.is_over:
                 return outcome
             if generation.last > last:
-                pause, until = SHORTEST_PAUSE, self._means.clock.monotonic() + PATIENCE
-            if self._means.clock.monotonic() >= until:
+                pause, began_at = SHORTEST_PAUSE, self._means.clock.monotonic()
+            if self._means.clock.monotonic() - began_at >= PATIENCES.get(outcome.error.reason, 0.0):
                 return outcome
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
             pause = min(2 * pause, LONGEST_PAUSE)

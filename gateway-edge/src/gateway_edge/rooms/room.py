@@ -20,6 +20,7 @@ from gateway_edge.rooms.said import KEPT, UNTOLD, Said, read_said, tell, write_s
 from gateway_edge.rooms.shared import SharedRoom, rooms_unavailable
 from gateway_edge.rooms.upkeep import Upkeep
 from runestone.room.v1.room_pb2 import Change, Message, State
+from runestone.room.v1.room_pb2 import Member as SharedMember
 
 PATIENCE = 5.0  # seconds that a join waits for the room; Phoenix' clients wait ten
 FEW = 32  # members here above which changes of presence are gathered
@@ -127,6 +128,8 @@ class Room:
         if state.position < self.position:
             self.history.clear()  # it began anew, its order too
         entries = {member.ref: Entry(member.key, member.meta) for member in state.members}
+        for told in state.members:
+            self._check_ours(told)
         for member in self.crowd:
             if member.ref in self.presence and member.ref not in entries:
                 self.upkeep.put_in(member)
@@ -174,9 +177,15 @@ class Room:
 
     def _entered(self, change: Change) -> None:
         member = change.entered
+        self._check_ours(member)
         self.presence.enter(member.ref, Entry(member.key, member.meta))
         self._note_arrival(member.ref)
         self._tell_presence_soon()
+
+    def _check_ours(self, member: SharedMember) -> None:
+        """Who is said to be here and is not, because leaving overtook entering, is taken out: nobody else would."""
+        if member.edge == self.shared.edge and member.ref not in self.crowd:
+            self.upkeep.take_out(member.ref)
 
     def _left(self, change: Change) -> None:
         member = self.crowd.find(change.left)

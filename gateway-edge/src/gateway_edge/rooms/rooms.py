@@ -10,6 +10,7 @@ from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
+from chassis.logs import Logger
 from gateway_edge.rooms.crowd import Crowd, Member
 from gateway_edge.rooms.hosted import LAST_WORDS, Hosted, Streams
 from gateway_edge.rooms.room import FrameText, Room
@@ -17,6 +18,7 @@ from gateway_edge.rooms.shared import RoomState, SharedRoom
 
 MOST_ROOMS = 5_000  # in one edge process
 MOST_MEMBERS = 10_000  # of one room, in one edge process
+LEAST_HISTORY = 50  # messages that are looked through for streams that run already
 LINGER = 5.0  # seconds that a room without members here is followed on: who lost the connection comes back
 
 
@@ -30,6 +32,7 @@ class Means(Struct, frozen=True, kw_only=True):
     new_id: Callable[[], str]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
+    log: Logger
 
 
 MakeStreams = Callable[[str, Room], Streams]
@@ -103,7 +106,7 @@ class Rooms:
             new_id=means.new_id,
         )
         room = Room(shared, f"room:{name}", Crowd(MOST_MEMBERS), history=door.history, frame_text=means.frame_text)
-        return Hosted(room, self._make_streams(tenant, room), door.history)
+        return Hosted(room, self._make_streams(tenant, room), max(door.history, LEAST_HISTORY), means.log)
 
     def _close_if_empty(self, hosted: Hosted) -> None:
         if hosted.room.crowd:

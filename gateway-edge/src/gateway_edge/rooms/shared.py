@@ -48,7 +48,7 @@ class RoomState(Protocol):
 
 class SharedRoom:
     """One tenant's room. Whatever fails because the state is away raises UNAVAILABLE in the same words, with nothing done, or done
-    without harm. `edge` names this process; `new_id` makes what a message is known by when it is sent again."""
+    without harm. `edge` names this process in it; `new_id` makes what a message is known by when it is sent again."""
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class SharedRoom:
         self.room = Room(tenant=tenant, name=name)
         self._state = state
         self._breaker = breaker
-        self._edge = edge
+        self.edge = edge
         self._clock = clock
         self._new_id = new_id
         self._route: Metadata = ((ROUTE_KEY, self.room.SerializeToString(deterministic=True)),)
 
     async def enter(self, ref: str, entry: Entry) -> int:
         """Puts a member in, or changes what is told of it. Returns the position. Raises OVERLOADED when the room is full."""
-        member = Member(ref=ref, key=entry.key, meta=entry.meta, edge=self._edge)
+        member = Member(ref=ref, key=entry.key, meta=entry.meta, edge=self.edge)
         request = EnterRequest(room=self.room, member=member)
         response = await self._ask(lambda: self._state.Enter(request, timeout=TIMEOUT, metadata=self._route))
         return response.position
@@ -90,7 +90,7 @@ class SharedRoom:
 
     def watch(self, after: int, history: int) -> AsyncIterable[WatchResponse]:
         """How the room stands, and then what changes. Raises what the rpc does; to be closed."""
-        request = WatchRequest(room=self.room, edge=self._edge, after_position=after, history=0 if after else history)
+        request = WatchRequest(room=self.room, edge=self.edge, after_position=after, history=0 if after else history)
         return self._state.Watch(request, metadata=self._route)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
+from chassis.logs import Logger
 from gateway_edge.channels.channel import Answer
 from gateway_edge.channels.control import ACTIONS, Action, Control
 from gateway_edge.channels.gate import Gate
@@ -18,7 +19,7 @@ from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.message import Message
 from gateway_edge.rooms.asked import Asked
 from gateway_edge.rooms.crowd import Member
-from gateway_edge.rooms.endings import CUT_OFF, describe_end, tell_end
+from gateway_edge.rooms.endings import CUT_OFF, GIVEN_UP, describe_end, tell_end
 from gateway_edge.rooms.generation import Generation
 from gateway_edge.rooms.hosted import start
 from gateway_edge.rooms.reading import Reader, ReaderMeans
@@ -32,12 +33,16 @@ WORDS: Mapping[Action, str] = {"pause": PAUSED, "resume": RESUMED, "cancel": CAN
 
 
 class StreamMeans(Struct, frozen=True, kw_only=True):
-    """What streams in rooms need, one for the process."""
+    """What streams in rooms need, one for the process. `end` ends a call of this process; `let_pass` lets through what this
+    process holds back of a stream, which was paused here and is resumed elsewhere."""
 
     reading: ReaderMeans
     control: Control
+    end: Callable[[str, RunestoneError], None]
+    let_pass: Callable[[str], None]
     frame_text: FrameText
     door: Callable[[], WebSocketDoor]
+    log: Logger
 
 
 class RoomStreams:
@@ -106,7 +111,7 @@ class RoomStreams:
         if action == "pause":
             generation.gate.pause()
         try:
-            await self._control(stream_id, action)
+            await self._control(generation, action)
             told: dict[str, object] = {"stream_id": stream_id, "by": member.key, "ref": member.ref}
             return await self._room.say(member, WORDS[action], told)
         except RunestoneError:
@@ -143,19 +148,27 @@ class RoomStreams:
         """Ends it: it would go on for nobody."""
         self._forget(generation)
         generation.cut()
+        self._means.end(generation.stream_id, GIVEN_UP)
         with contextlib.suppress(RunestoneError):
-            await self._control(generation.stream_id, "cancel")
+            await self._control(generation, "cancel")
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Runs `work` as long as the room is open."""
-        task = start(work, f"stream of {self._room.topic}")
+        task = start(work, f"stream of {self._room.topic}", self._means.log)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _control(self, stream_id: str, action: Action) -> None:
-        pause_window = self._means.door().pause_window
-        await self._means.control.control(self._tenant, stream_id, ACTIONS[action], pause_window=pause_window)
+    async def _control(self, generation: Generation, action: Action) -> None:
+        """Of a stream that has just begun here, or could not be noted, nobody else may know."""
+        stream_id, pause_window = generation.stream_id, self._means.door().pause_window
+        try:
+            await self._means.control.control(self._tenant, stream_id, ACTIONS[action], pause_window=pause_window)
+        except RunestoneError as error:
+            if error.reason is not Reason.NOT_FOUND or not generation.is_own:
+                raise
+            if action == "cancel":
+                self._means.end(stream_id, GIVEN_UP)
 
     # What the room says.
 
@@ -177,10 +190,12 @@ class RoomStreams:
             generation.gate.pause()
 
     def _hear_resumed(self, started: Started, _api_key: str, _is_old: bool) -> None:
+        self._means.let_pass(started.stream_id)
         if generation := self._running.get(started.stream_id):
             generation.gate.resume()
 
     def _hear_cancelled(self, started: Started, _api_key: str, _is_old: bool) -> None:
+        self._means.let_pass(started.stream_id)
         if generation := self._running.get(started.stream_id):
             generation.cut()
             generation.gate.resume()
@@ -232,7 +247,7 @@ class RoomStreams:
         generation = asked.generation
         if generation is None or self._running.get(generation.stream_id) is not generation:
             return
-        if slots.is_shut and outcome.error is not None:
+        if slots.is_draining and outcome.error is not None and outcome.error.reason is Reason.UNAVAILABLE:
             self._forget(generation)  # the process stops: it goes on elsewhere
             return
         with contextlib.suppress(TimeoutError):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from chassis.client import closing
 from chassis.errors import RunestoneError
+from chassis.logs import Logger
 from gateway_edge.rooms.shared import SharedRoom
 from runestone.room.v1.room_pb2 import Change, State
 
@@ -28,7 +29,7 @@ class Follower(Protocol):
         """It is not known for now."""
 
 
-async def watch(shared: SharedRoom, room: Follower, history: int) -> None:
+async def watch(shared: SharedRoom, room: Follower, history: int, log: Logger) -> None:
     """Watches anew, from where it was, whenever a watch ends or breaks; until cancelled."""
     pause = SHORTEST_PAUSE
     while True:
@@ -42,4 +43,8 @@ async def watch(shared: SharedRoom, room: Follower, history: int) -> None:
         except RunestoneError:
             room.lose()
             pause = min(pause * 2, LONGEST_PAUSE)
+        except Exception:
+            log.exception("room watch crashed")
+            room.lose()
+            pause = LONGEST_PAUSE
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy

@@ -41,13 +41,14 @@ def read_document(body: bytes) -> str:
         return ""
 
 
-def read_events(events: bytes) -> str:
-    """The id of the stored response that the first of `events` begins; empty where it does not say."""
+def read_events(events: bytes, *, is_stored: bool = True) -> str:
+    """The id of the response that the first of `events` begins, and that is to be stored unless `is_stored` is False; empty where it does
+    not say."""
     first = _DATA.search(events)
     if first is None:
         return ""
     try:
-        return _id_of(_decode_event(first[1]).response)
+        return _id_of(_decode_event(first[1]).response, is_stored=is_stored)
     except UNREADABLE:
         return ""
 
@@ -57,5 +58,5 @@ def may_hold_end(events: bytes) -> bool:
     return any(last in events for last in LAST)
 
 
-def _id_of(response: Response) -> str:
-    return response.id if response.store is not False and is_id(response.id) else ""
+def _id_of(response: Response, *, is_stored: bool = True) -> str:
+    return response.id if not (is_stored and response.store is False) and is_id(response.id) else ""

@@ -46,7 +46,7 @@ class ResponseWatch:
         if not self._has_begun:
             self._has_begun = True
             if self._call.outcome.cache != FOLLOWED:
-                self._note(read_events(events))
+                self._note(read_events(events, is_stored=self._is_stored))
         if self._pending is not None and (self._pending.is_set() or self._is_background or may_hold_end(events)):
             await self.settle()
 

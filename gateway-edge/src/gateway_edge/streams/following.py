@@ -36,7 +36,7 @@ class Follow:
 
     async def _read_kept(self, call: Call, followed: Followed) -> AsyncGenerator[AttachResponse]:
         call.outcome.cache = call.reply.headers["x-cache"] = "HIT"
-        found = await self._shelf.find(followed.note.kept, followed.note.kept_for)
+        found = await self._shelf.find(followed.note.kept, followed.note.kept_for, is_pressed=True)
         self._outcomes.labels("cache").inc()
         yield show_kept(call, followed, found)
 
@@ -48,9 +48,12 @@ class Follow:
             try:
                 async with closing(source(call, followed, place)) as responses:
                     async for response in responses:
-                        yield place.pass_on(response)
+                        place.note(response)
+                        if response.settles:
+                            followed.settles, call.outcome.is_billed = True, not place.is_shared
+                        yield response
             except RunestoneError as error:
-                if not place.notes(error):
+                if not place.note_failure(error):
                     raise
             if place.is_over:
                 return
@@ -64,8 +67,6 @@ class Follow:
             async for response in responses:
                 if place.count("flight"):
                     self._outcomes.labels("flight").inc()
-                if response.settles:
-                    followed.settles = call.outcome.is_billed = True
                 yield response
 
     async def _copy(self, call: Call, followed: Followed, place: "_Place") -> AsyncGenerator[AttachResponse]:
@@ -77,11 +78,11 @@ class Follow:
 
 
 class _Place:
-    """How far a stream was read, and why no further."""
+    """How far a stream was read, and why no further. One that `is_shared` is part of a generation that another call pays for."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.is_over = False
+        self.is_over = self.is_shared = False
         self._source = ""
         self._has_passed = False
         self._failures: list[RunestoneError] = []
@@ -91,24 +92,25 @@ class _Place:
         """Whether no provider-svc knows the stream any more."""
         return any(failure.reason in ELSEWHERE for failure in self._failures)
 
-    def pass_on(self, response: AttachResponse) -> AttachResponse:
-        """Notes what comes."""
+    def note(self, response: AttachResponse) -> None:
+        """What comes."""
         for event in response.events:
             match event.WhichOneof("event"):
+                case "accepted":
+                    self.is_shared = event.accepted.coalesced
                 case "data":
                     self.seq = event.data.first_seq + len(event.data.ends) - 1
                     self._has_passed = True
                 case "completed" | "failed":
                     self.is_over = True
-        return response
 
     def count(self, source: str) -> bool:
         """Whether it is the first time that something comes from there."""
         is_first, self._source = self._source != source, source
         return is_first
 
-    def notes(self, failure: RunestoneError) -> bool:
-        """Whether another source may go on."""
+    def note_failure(self, failure: RunestoneError) -> bool:
+        """Why it went no further from one source; whether another may go on."""
         self._failures.append(failure)
         return failure.reason in ELSEWHERE or failure.reason is Reason.EVENTS_LOST
 

@@ -22,7 +22,7 @@ class StreamReply(PassingReply):
     def __init__(self, inner: Reply, gate: Gate, taking: Taking) -> None:
         super().__init__(inner)
         self._gate = gate
-        self._taking = taking
+        self._taking: Taking = taking
         self._is_events = True
 
     async def begin(self, content_type: str) -> None:

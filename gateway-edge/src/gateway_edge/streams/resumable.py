@@ -12,7 +12,7 @@ from gateway_edge.reply import Reply
 from gateway_edge.streams.gates import Gate
 from gateway_edge.streams.note import StreamNote
 from gateway_edge.streams.notes import describe_stream
-from gateway_edge.streams.numbering import Numbering
+from gateway_edge.streams.numbering import Numbering, Sequence
 from gateway_edge.streams.reply import StreamReply
 
 STREAM = "x-runestone-stream"
@@ -65,7 +65,7 @@ class ResumableReply(StreamReply):
         self._keeping: asyncio.Task[bool] | None = None
         self._sender: asyncio.Task[object] | None = None
         self._is_events = self._is_plain = False
-        self._is_left = False
+        self._is_left = self._is_interrupted = False
 
     @property
     def is_whole(self) -> bool:
@@ -124,6 +124,7 @@ class ResumableReply(StreamReply):
         self.inner.stop_pinging()
         self.inner = GoneReply(self.inner)
         if self._sender is not None:
+            self._is_interrupted = True
             self._sender.cancel()
         self._owner.note_left(self._call)
         return True
@@ -136,14 +137,14 @@ class ResumableReply(StreamReply):
         try:
             await sending
         except asyncio.CancelledError:
-            if not self._is_left or task.uncancel() > before:
+            if not self._is_interrupted or task.uncancel() > before:
                 raise
         except ConnectionError:
             self._sender = None
             if not self.leave():
                 raise
         finally:
-            self._sender = None
+            self._sender, self._is_interrupted = None, False
 
     def _begin_keeping(self) -> None:
         """What was noted before, and is no longer so, is noted again: a question that was to be asked may be answered out of the cache."""
@@ -168,6 +169,22 @@ class ResumableReply(StreamReply):
 
     def _be_plain(self) -> None:
         self._is_plain = True
+        self.headers.pop(STREAM, None)
+
+
+class BackgroundReply(ResumableReply):
+    """That of a response in the background. Its client asks for it by the response's own id, and counts by the events' own numbers; what
+    turns out to be none is an ordinary answer."""
+
+    def __init__(self, call: Call, inner: LastReply, gate: Gate, notes: Keeping, owner: Owner) -> None:
+        super().__init__(call, inner, gate, notes, owner)
+        self._taking = Sequence(None)
+
+    def _begin_keeping(self) -> None:
+        if not self._call.is_resumable:
+            self._be_plain()
+            return
+        super()._begin_keeping()
         self.headers.pop(STREAM, None)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from chassis.metrics import Metrics
 from chassis.tracing import Kind
 from gateway_edge.call import Call
+from gateway_edge.door.intake import RESUMABLE
 from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.streams.control import Streams
-from gateway_edge.streams.resumable import ResumableReply
+from gateway_edge.streams.resumable import BackgroundReply, ResumableReply
 from runestone.provider.v1.provider_pb2 import ControlRequest
 
 MOST_LEFT = 2_000  # calls of a process that go on without a client; a client that leaves one more ends its call
@@ -28,7 +29,8 @@ class ResumableCalls:
         self._start = start
         self._left: dict[Call, asyncio.Future[None]] = {}  # of each call, which is done when its client has left
         self._count_left = 0
-        metrics.gauge("streams_left", "Calls that go on without their clients").set_function(lambda: self._count_left)
+        detached = metrics.gauge("streams_detached", "Calls that go on here without their clients")
+        detached.set_function(lambda: self._count_left)
 
     async def run(self, call: Call, reply: LastReply, path: str, kind: Kind, answering: Awaitable[None]) -> None:
         """As `RunningCalls.run`, but that a client who leaves when it has been told the stream's id leaves the call running: CancelledError
@@ -36,9 +38,11 @@ class ResumableCalls:
         if call.arrival.method != "POST":
             await self._running.run(call, reply, path, kind, answering)
             return
-        call.is_resumable = True
+        call.is_resumable = call.arrival.headers.get(RESUMABLE) == "1"
+        call.may_be_background = not call.is_resumable
         self._left[call] = left = asyncio.get_running_loop().create_future()
-        stream = ResumableReply(call, reply, self._streams.gates.enter(call.id), self._streams.notes, self)
+        reply_of = ResumableReply if call.is_resumable else BackgroundReply
+        stream = reply_of(call, reply, self._streams.gates.enter(call.id), self._streams.notes, self)
         call.reply = stream
         task = self._start(self._answer(call, self._running.run(call, stream, path, kind, answering)))
         try:

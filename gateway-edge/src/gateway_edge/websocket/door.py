@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from chassis.config.schema import Edge
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.callers.session import Session
@@ -47,6 +48,7 @@ class SocketDoor:
         self._ways = ways
         self._running = running
         self._sockets = sockets
+        self._terms: dict[str, tuple[Edge, Terms]] = {}  # of the snapshots that the last sockets were opened under
 
     def handle(self, request: Request, connection: Connection) -> Awaitable[None]:
         """Answers one request."""
@@ -95,7 +97,7 @@ class SocketDoor:
             Session(call.caller, headers, call.arrival.client_address, call.snapshot_version),
             place.path,
             parameters,
-            terms=Terms.of(call.settings.edge),
+            terms=self._find_terms(call.settings.edge, place),
             keeper=self._sockets,
             traffic=self._sockets.traffic(place.path),
             client_address=shake.connection.client_address,
@@ -110,6 +112,13 @@ class SocketDoor:
             socket.let_go()
             raise
         shake.reply.is_whole = True
+
+    def _find_terms(self, edge: Edge, place: Place) -> Terms:
+        """The same for all sockets of a place and a snapshot."""
+        known = self._terms.get(place.path)
+        if known is None or known[0] is not edge:
+            known = self._terms[place.path] = edge, Terms.of(edge, is_probed=place.is_probed)
+        return known[1]
 
     def __repr__(self) -> str:
         return f"SocketDoor({', '.join(self._places)})"

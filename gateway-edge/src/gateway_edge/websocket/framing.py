@@ -1,10 +1,12 @@
 """Frames that a server sends (RFC 6455, section 5.2): whole messages, never masked. Pure."""
 
-from websockets.frames import OP_BINARY, OP_CLOSE, OP_PONG, OP_TEXT
+from websockets.frames import OP_BINARY, OP_CLOSE, OP_PING, OP_PONG, OP_TEXT
 
 FIN = 0x80
 COMPRESSED = 0x40  # RSV1, as permessage-deflate uses it (RFC 7692, section 6)
 LONGEST_REASON = 123  # bytes: a control frame holds 125, and the code takes two
+
+PING = bytes((FIN | OP_PING, 0))
 
 _TEXT, _BINARY, _CLOSE, _PONG = (bytes((FIN | opcode,)) for opcode in (OP_TEXT, OP_BINARY, OP_CLOSE, OP_PONG))
 _COMPRESSED = {_TEXT: bytes((FIN | COMPRESSED | OP_TEXT,)), _BINARY: bytes((FIN | COMPRESSED | OP_BINARY,))}

@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 
+def _nobody() -> None:
+    """Nobody is left to be told."""
+
+
 class Outbox:
     """Writes frames to a transport. Above `most` bytes it is choked until the client has read most of them; `give_up` is called when it does
     not within `patience` seconds. What is written before there is a transport waits for it."""
@@ -69,6 +73,11 @@ class Outbox:
         if self._gate is not None:
             self._gate.set()
             self._gate = None
+
+    def close(self) -> None:
+        """The transport is closed: lets go of it, and of who was to be told, who holds this object."""
+        self.release()
+        self._transport, self._give_up = None, _nobody
 
     def __repr__(self) -> str:
         return f"Outbox({self.size} bytes{', choked' if self.is_choked else ''})"

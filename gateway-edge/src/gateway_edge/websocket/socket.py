@@ -13,8 +13,9 @@ from chassis.logs import Logger
 from gateway_edge.callers.session import Session
 from gateway_edge.http1.connection import Registry
 from gateway_edge.websocket.application import Application
+from gateway_edge.websocket.codes import ABNORMAL, GOING_AWAY, INTERNAL, NO_STATUS, POLICY, TRY_LATER
 from gateway_edge.websocket.deflate import WORTH, deflate, inflate
-from gateway_edge.websocket.framing import frame_binary, frame_close, frame_compressed, frame_pong, frame_text
+from gateway_edge.websocket.framing import PING, frame_binary, frame_close, frame_compressed, frame_pong, frame_text
 from gateway_edge.websocket.outbox import Outbox
 from gateway_edge.websocket.pace import Pace
 from gateway_edge.websocket.reading import Closing, MessageReader, PeerError, Ping, Pong
@@ -24,9 +25,6 @@ from gateway_edge.websocket.traffic import Traffic
 AT_ONCE = 32  # messages of one connection that are handled in one turn of the loop
 LINGER = 1.0  # seconds in which a peer reads why it was given up, where only the end of the connection can follow
 NEVER = float("inf")
-
-NO_STATUS, ABNORMAL = 1005, 1006  # never sent: there was no code, no close frame
-GOING_AWAY, POLICY, INTERNAL, TRY_LATER = 1001, 1008, 1011, 1013
 
 
 class State(Enum):
@@ -72,6 +70,7 @@ class WebSocket(asyncio.Protocol):
         "_terms",
         "_traffic",
         "_transport",
+        "_was_probed",
         "client_address",
         "expires_at",
         "headers",
@@ -113,6 +112,7 @@ class WebSocket(asyncio.Protocol):
         self._is_deaf = False  # what the peer still sends means nothing any more
         self._is_held = False  # the application reads nothing for now
         self._is_going_on = False  # what was read ahead is handled in the next turn
+        self._was_probed = False
         self._message_until = NEVER
 
     # What the application does with it.
@@ -183,15 +183,21 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def phase(self) -> str:
-        """What it does when it is given up: it is `silent`, or `closing`."""
-        return "silent" if self._state is State.OPEN else "closing"
+        """What it does when it is given up: it is `silent`, or `closing`; empty while it is only to be asked whether it is there."""
+        if self._state is not State.OPEN:
+            return "closing"
+        return "" if self._may_be_probed() else "silent"
 
     def expire(self, _answer: bytes = b"") -> None:
         """Ends it: a silent peer gets a close frame and a moment, one that closes no more of either."""
-        if self._state is State.OPEN:
-            self.close(GOING_AWAY, "nothing was heard for too long")
-        else:
+        if self._state is not State.OPEN:
             self.abort()
+        elif self._may_be_probed():
+            self._was_probed = True
+            self._outbox.write(PING)
+            self.expires_at = self._loop.time() + self._terms.silence / 2
+        else:
+            self.close(GOING_AWAY, "nothing was heard for too long")
 
     def abort(self) -> None:
         """Closes the connection at once."""
@@ -260,7 +266,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._state, self._is_deaf = State.CLOSED, True
         code, reason = self._end or (ABNORMAL, "")
-        self._outbox.release()
+        self._outbox.close()
         self._registry.remove(self)
         self._keeper.remove(self, code)
         application, self._application = self._application, None
@@ -285,7 +291,7 @@ class WebSocket(asyncio.Protocol):
 
     def _go_on_soon(self) -> None:
         """One client's burst is not everybody's wait."""
-        if not self._is_going_on and not self._is_deaf:
+        if not self._is_going_on and not self._is_deaf and self._state is not State.OPENING:
             self._is_going_on = True
             self._set_reading()
             self._loop.call_soon(self._go_on)
@@ -340,7 +346,12 @@ class WebSocket(asyncio.Protocol):
             self._message_until = NEVER
         elif self._message_until == NEVER:
             self._message_until = now + self._terms.message_time
-        self.expires_at = min(now + self._terms.silence, self._message_until)
+        self._was_probed = False
+        silence = self._terms.silence / 2 if self._terms.is_probed else self._terms.silence
+        self.expires_at = min(now + silence, self._message_until)
+
+    def _may_be_probed(self) -> bool:
+        return self._terms.is_probed and not self._was_probed and self._message_until == NEVER
 
     # Writing and closing.
 

@@ -9,10 +9,12 @@ SILENT_BEATS = 2  # heartbeats that may be missed
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """Sizes in bytes, times in seconds. `silence` is how long a peer may send nothing, `message_time` how long one message may take to
+    """Sizes in bytes, times in seconds. `silence` is how long a peer may send nothing; one that is to be `probed` is
+    sent a ping when half of it is over. `message_time` is how long one message may take to
     come; `rate` is in messages a second, with as many at once."""
 
     max_message: int
+    is_probed: bool = False
     silence: float
     message_time: float
     rate: int
@@ -21,11 +23,12 @@ class Terms(Struct, frozen=True, kw_only=True):
     close_patience: float = CLOSE_PATIENCE
 
     @classmethod
-    def of(cls, edge: Edge) -> "Terms":
+    def of(cls, edge: Edge, *, is_probed: bool = False) -> "Terms":
         """The terms of a snapshot's settings."""
         door = edge.websocket
         return cls(
             max_message=door.max_frame_size,
+            is_probed=is_probed,
             silence=SILENT_BEATS * door.heartbeat_interval,
             message_time=edge.protection.body_timeout,
             rate=door.max_messages_per_second,

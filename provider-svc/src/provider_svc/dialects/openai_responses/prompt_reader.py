@@ -44,8 +44,10 @@ _anything = msgspec.json.Decoder()
 
 def read_prompt(members: Members, losses: Losses) -> Prompt:
     """See `ReadPrompt`."""
+    # A stream in the background goes on without its client: that is the edge's doing, and a matter of who reads, not of what is asked.
+    settled = OWN | {"background"} if _is_true(members.get("stream")) else OWN
     for name, raw in members.items():
-        if name not in CARRIED and name not in OWN:
+        if name not in CARRIED and name not in settled:
             _judge(name, raw, losses)
     body = _read_body(members)
     if body.input is None:
@@ -66,6 +68,10 @@ def read_prompt(members: Members, losses: Losses) -> Prompt:
         sampling=_read_sampling(body, verbosity, losses),
         handling=_read_handling(body, losses),
     )
+
+
+def _is_true(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and bytes(raw).strip() == b"true"
 
 
 def _judge(name: str, raw: msgspec.Raw, losses: Losses) -> None:

@@ -161,8 +161,9 @@ class Warming(Section, frozen=True, kw_only=True):
 
 
 class SharedState(Section, frozen=True, kw_only=True):
-    """What edges share for a while: nonces, and calls under an `Idempotency-Key`. `store` absent: `cache.store`. In memory at
-    most `max_size` nonces, as many running calls, and as many answers, which take at most `max_bytes`."""
+    """What edges share for a while: nonces, calls under an `Idempotency-Key`, copies of streams, and rooms. `store` absent: `cache.store`. In
+    memory at most `max_size` nonces, as many running calls, and as many answers, which take at most `max_bytes`; as many copies, and as
+    many rooms, which take at most as much each."""
 
     store: StoreUrl | None = None
     max_size: Count = 100_000

@@ -20,7 +20,7 @@ def largest_answer(settings: Settings) -> int:
 
 
 def is_state_shared(settings: Settings) -> bool:
-    """Whether all edges meet the same state: False for several cache-svc that each have a memory of their own."""
+    """Whether all edges meet the same state, calls under a key as rooms: False for several cache-svc that each have a memory of their own."""
     peer = settings.mesh.cache
     return state_store(settings) != "memory" or max(peer.replicas, len(peer.endpoints)) <= 1
 

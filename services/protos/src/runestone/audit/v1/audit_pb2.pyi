@@ -62,6 +62,7 @@ class AuditRecord(_message.Message):
     EXPERIMENT_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     FAILED_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The edge's id of the call, equal to the answer's `x-request-id`."""
     client_request_id: _builtins.str
@@ -116,6 +117,10 @@ class AuditRecord(_message.Message):
     """The experiment that the call was part of; empty for none."""
     arm: _builtins.str
     """The arm of the experiment."""
+    cause: _builtins.str
+    """The request_id of the call that this one was made for: the one whose stream it read on, or whose question the edge asked anew. Empty for a
+    call of its own. Tokens of a stream that was read on are billed here only where the call that began it is gone (`unbilled` says it).
+    """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When the call arrived."""
@@ -179,10 +184,11 @@ class AuditRecord(_message.Message):
         experiment: _builtins.str = ...,
         arm: _builtins.str = ...,
         failed_attempts: _abc.Iterable[_attempt_pb2.Attempt] | None = ...,
+        cause: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "duration", b"duration", "started_at", b"started_at", "time_to_first_byte", b"time_to_first_byte", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "client_address", b"client_address", "client_request_id", b"client_request_id", "cost", b"cost", "dropped", b"dropped", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "experiment", b"experiment", "failed_attempts", b"failed_attempts", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "route", b"route", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "attempts", b"attempts", "bytes_sent", b"bytes_sent", "cache", b"cache", "cause", b"cause", "client_address", b"client_address", "client_request_id", b"client_request_id", "cost", b"cost", "dropped", b"dropped", "duration", b"duration", "endpoint", b"endpoint", "error_reason", b"error_reason", "experiment", b"experiment", "failed_attempts", b"failed_attempts", "finish_reason", b"finish_reason", "key", b"key", "model", b"model", "provider", b"provider", "provider_model", b"provider_model", "question", b"question", "replay_of", b"replay_of", "request_id", b"request_id", "route", b"route", "snapshot_version", b"snapshot_version", "started_at", b"started_at", "status", b"status", "stream", b"stream", "tenant", b"tenant", "time_to_first_byte", b"time_to_first_byte", "traceparent", b"traceparent", "unbilled", b"unbilled", "usage", b"usage", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

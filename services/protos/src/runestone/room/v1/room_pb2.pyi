@@ -96,7 +96,7 @@ class Message(_message.Message):
     sender: _builtins.str
     """The ref of the member that said it; empty for none."""
     position: _builtins.int
-    """Its place in the room's order: upwards from 1, with gaps. Set by the service."""
+    """Its place in the room's order: upwards, with gaps, and never as low again after the store has lost everything. Set by the service."""
     def __init__(
         self,
         *,
@@ -352,14 +352,16 @@ class State(_message.Message):
     position: _builtins.int
     """Up to where this is."""
     is_behind: _builtins.bool
-    """Whether messages behind `after_position` are missing, because they are no longer kept."""
+    """Whether messages behind `after_position` may be missing, because they are no longer kept."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
         """Everybody in it."""
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """Messages behind `after_position`, or the last ones of the history, oldest first."""
+        """Messages behind `after_position`, those that are no part of the history too, or the last ones of the history; oldest first. Of both sorts
+        the last 200 are kept, and no more than 2 MiB of each.
+        """
 
     @_builtins.property
     def grace(self) -> _duration_pb2.Duration:

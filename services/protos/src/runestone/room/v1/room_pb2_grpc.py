@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class RoomServiceStub:
-    """Membership, presence and fan-out. A room is there while somebody is in it, and for a while after. Rooms of different tenants are different
-    whatever their names. With a store in memory there may be one replica only.
+    """Membership, presence and fan-out. A room is there while somebody is in it or watches it, and for 15 minutes after. Rooms of different
+    tenants are different whatever their names. With a store in memory there may be one replica only.
 
     An edge watches each room that it has members in, once for all of them; its members stay for as long as it watches, and for a grace of
     some seconds after a watch broke, in which it can watch anew. Those of an edge that died are gone within 30 seconds.
@@ -62,17 +62,18 @@ class RoomServiceStub:
 
 
 class RoomServiceServicer:
-    """Membership, presence and fan-out. A room is there while somebody is in it, and for a while after. Rooms of different tenants are different
-    whatever their names. With a store in memory there may be one replica only.
+    """Membership, presence and fan-out. A room is there while somebody is in it or watches it, and for 15 minutes after. Rooms of different
+    tenants are different whatever their names. With a store in memory there may be one replica only.
 
     An edge watches each room that it has members in, once for all of them; its members stay for as long as it watches, and for a grace of
     some seconds after a watch broke, in which it can watch anew. Those of an edge that died are gone within 30 seconds.
     """
 
     def Enter(self, request, context):
-        """Puts a member into a room, or changes one's metadata. All watchers are told. Doing it twice is harmless.
+        """Puts a member into a room, or changes one's metadata. All watchers are told. Doing it twice is harmless: they may be told of the same
+        member twice.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room, or all rooms together, hold as many members as may be. While
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room, or all rooms together, hold as much as may be (10,000 members a room). While
         the service is down (UNAVAILABLE) the caller refuses the join, saying so; the client tries again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -91,7 +92,7 @@ class RoomServiceServicer:
     def Publish(self, request, context):
         """Tells all watchers of a room a message, the one who sends it too, in the same order everywhere.
 
-        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now. While the service is down its caller
+        INVALID_ARGUMENT for what is too long; RESOURCE_EXHAUSTED when the room takes no more for now: 1,000 messages or 8 MiB in a second. While the service is down its caller
         tells the sender that nothing was said.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -101,6 +102,9 @@ class RoomServiceServicer:
     def Watch(self, request, context):
         """Follows a room: first how it stands, then what changes, in order. Ends after some minutes so that watchers spread over new replicas;
         the caller watches anew, from the position that it has come to.
+
+        It also ends for a watcher that is too slow, and when the store has lost changes, or all of the room: then members that the caller has in
+        it are missing in the state that comes first with its next watch, and it lets them in again.
 
         RESOURCE_EXHAUSTED when too many watch. When it fails or the service is down, members stay as they were told last, and the caller watches
         anew: the state that comes first says what changed meanwhile, and messages behind `after_position` come again as far as they are kept.
@@ -141,8 +145,8 @@ def add_RoomServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoomService:
-    """Membership, presence and fan-out. A room is there while somebody is in it, and for a while after. Rooms of different tenants are different
-    whatever their names. With a store in memory there may be one replica only.
+    """Membership, presence and fan-out. A room is there while somebody is in it or watches it, and for 15 minutes after. Rooms of different
+    tenants are different whatever their names. With a store in memory there may be one replica only.
 
     An edge watches each room that it has members in, once for all of them; its members stay for as long as it watches, and for a grace of
     some seconds after a watch broke, in which it can watch anew. Those of an edge that died are gone within 30 seconds.

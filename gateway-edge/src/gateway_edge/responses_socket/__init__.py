@@ -1,0 +1,1 @@
+"""OpenAI's Responses over a WebSocket: `client.responses.connect()` of its SDK."""
