@@ -36,6 +36,9 @@ HEARTS = {
         "question/form.py",
         "question/views.py",
         "endpoints/endpoint.py",
+        "realtime/codes.py",
+        "grpc_door/question.py",
+        "grpc_door/answer.py",
         "endpoints/spellings.py",
         "endpoints/stored.py",
         "endpoints/streams.py",
@@ -103,6 +106,7 @@ HEARTS = {
     "runestone_client": ["address.py", "backoff.py", "cursor.py", "errors.py", "frames.py", "presence.py", "texts.py"],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
+        "realtime/metering.py",
         "sse.py",
         "inspection.py",
         "routing/",

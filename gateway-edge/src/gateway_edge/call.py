@@ -174,7 +174,7 @@ class Call(Struct, kw_only=True, eq=False):
     copy of a kept answer that it got, `kept` says which one, wherever it was found. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
     provider keeps and is asked for in place of an answer; `followed` the stream that is read on in place of a question. A call that `is_resumable` goes on while its
     client is away, one that `may_be_background` where its question says so; its pipeline may be one that `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
-    for which the edge itself makes this one, or whose stream it reads on."""
+    for which the edge itself makes this one, or whose stream it reads on; `dialogue` is where it speaks with its client both ways, if it does."""
 
     id: str
     arrival: Arrival
@@ -202,6 +202,7 @@ class Call(Struct, kw_only=True, eq=False):
     resource: Resource | None = None
     provider: str = ""
     cause: str = ""
+    dialogue: Any = None
     followed: Followed | None = None
     is_resumable: bool = False
     may_be_background: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 from chassis.breaker import Breaker
 from chassis.clock import Clock
 from chassis.errors import RunestoneError
+from chassis.members import Members
 from chassis.runtime import Runtime
 from gateway_edge.asking.begin import Connection, Models
 from gateway_edge.auth.key_sources import KeySources
@@ -39,6 +40,7 @@ from runestone.stream.v1.stream_pb2_grpc import StreamServiceStub
 CACHE_TIMEOUT = 0.25
 LIMITER_TIMEOUT = 0.25
 NONCE_TIMEOUT = 0.5  # seconds; nothing goes on without it
+LONGEST_SESSION = 3_660.0  # seconds of a realtime session; its call is ended before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Peers:
 
     models: Models
     provider: Connection
+    replicas: Members
     near: NearCache
     shelf: Shelf
     uses: Uses
@@ -72,6 +75,7 @@ def connect_peers(runtime: Runtime) -> Peers:
     return Peers(
         models=models,
         provider=provider,
+        replicas=runtime.connect_each("provider", timeout=LONGEST_SESSION),
         near=near,
         shelf=_open_shelf(runtime, near, replicas),
         uses=_count_uses(runtime),

@@ -52,6 +52,9 @@ from gateway_edge.openapi.document import published
 from gateway_edge.peers import Peers
 from gateway_edge.policy import Policy
 from gateway_edge.question.leading import Leading, RuleFailures
+from gateway_edge.realtime.ask_realtime import AskRealtime
+from gateway_edge.realtime.codes import PATH as REALTIME
+from gateway_edge.realtime.relay import RelayRealtime, find_replica
 from gateway_edge.streams.opening import OpenStreams
 
 BUILT_IN: dict[str, list[PipelineStep]] = {
@@ -109,6 +112,10 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
     find_stream = _lay_streams(policy, peers, standing, steps, made)
     find, steer = FindStored(peers.places, policy.catalog, find_stream), ControlStream(standing.streams.control)
 
+    relay = RelayRealtime(lambda: find_replica(peers.replicas.current))
+    spoken = {name: _make_pipeline(name, [*_leave_out_asking(made[name])[:-1], relay], steps[name]) for name in steps}
+    ask_realtime, choose_spoken = AskRealtime(policy.catalog), Choose(spoken, policy.catalog, chosen)
+
     asking = Pipeline([standing.record, standing.settle, identify, standing.admit, choose])
     stored = Pipeline([standing.record, standing.settle, identify, standing.admit, find, choose_without])
     stream = Pipeline([standing.record, standing.settle, identify, standing.admit, find_stream])
@@ -136,6 +143,7 @@ def lay_pipelines(policy: Policy, peers: Peers, standing: Standing) -> Ways:
         **dict.fromkeys(STORED, inner_stored),
         ("GET", STREAM): inner_stream,
         **dict.fromkeys(STEERED, inner_steered),
+        ("GET", REALTIME): Pipeline([standing.record, standing.settle, standing.admit, ask_realtime, choose_spoken]),
     }
     handshake = Pipeline([identify, standing.admit, KnowCaller()])
     return Ways(policy, preflight | paths, inner, messages, handshake)

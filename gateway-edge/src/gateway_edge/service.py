@@ -1,6 +1,7 @@
 """The edge's composition root: peers, spool, pipelines, door."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from chassis.config.schema import WebSocketDoor
 from chassis.errors import RunestoneError
@@ -20,6 +21,7 @@ from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.door.ways import Ways, follow_ways
 from gateway_edge.endpoints.stored import RESPONSES
+from gateway_edge.grpc_door.door import open_grpc_door
 from gateway_edge.inner.calls import InnerCalls
 from gateway_edge.inner.warming import Warming
 from gateway_edge.messages.calls import MessageCalls
@@ -32,6 +34,8 @@ from gateway_edge.protection.call_bounds import CallBounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds, raise_descriptor_limit
 from gateway_edge.protection.memory import cgroup_limit, resident_size
 from gateway_edge.question.leading import RuleFailures
+from gateway_edge.realtime.application import Realtime
+from gateway_edge.realtime.codes import PATH as REALTIME
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.responses_socket.application import open_responses
 from gateway_edge.rooms.opening import open_rooms
@@ -44,6 +48,8 @@ from gateway_edge.websocket.door import SocketDoor
 from gateway_edge.websocket.place import Place, lay_places
 from gateway_edge.websocket.sockets import OpenSockets
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
+
+Drain = Callable[[float], Awaitable[None]]
 
 AUDIT_TIMEOUT = 10.0
 SHARE_OF_LIMIT = 0.9  # of its cgroup's memory that an edge may hold; the rest is the kernel's and its neighbours'
@@ -120,6 +126,13 @@ async def build(runtime: Runtime) -> None:
             is_probed=True,
         ),
         channels.place,
+        Place(
+            path=REALTIME,
+            open=Realtime(messages).open,
+            subprotocols=("realtime",),
+            is_probed=True,
+            is_paced=False,
+        ),
     )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
@@ -132,7 +145,10 @@ async def build(runtime: Runtime) -> None:
     )
     listener = await runtime.open(HttpListener(socket_door.handle, settings.http, bounds, repeat=door.repeat))
     socket_listener = await runtime.open(HttpListener(socket_door.handle_alone, settings.websocket, bounds))
-    runtime.on_stop(Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay))
+    drains: list[Drain] = [Draining([listener, socket_listener], running, sockets, delay=settings.drain_delay)]
+    if runtime.settings.edge.grpc.enabled:
+        drains.append((await open_grpc_door(runtime, lambda: ways.current, messages, streams.control)).drain)
+    runtime.on_stop(lambda grace: _drain(drains, grace))
     if runtime.settings.cache.warm_on_startup and settings.worker == 0:
         _warm_cache(runtime, inner, peers, ways)
     runtime.log.debug("listening", port=listener.port, websocket_port=socket_listener.port, worker=settings.worker)
@@ -155,6 +171,11 @@ async def _open_channels(
         "room": await open_rooms(runtime, ways, asking, control.gates),
     }
     return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
+
+
+async def _drain(drains: Sequence[Drain], grace: float) -> None:
+    """All doors at once: they share the grace."""
+    await asyncio.gather(*(drain(grace) for drain in drains))
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

@@ -53,6 +53,7 @@ async def lay(clock, nonces, spawn: Callable[[Coroutine[Any, Any, None], str], N
         policy = Policy.of(Snapshot("v", Settings(tenants=tenants, authentication=authentication)), clock.time())
         unused: Any = None
         peers = Peers(
+            replicas=unused,
             models=unused,
             provider=unused,
             near=unused,

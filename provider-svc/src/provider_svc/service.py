@@ -16,6 +16,7 @@ from provider_svc.pilot import Pilot
 from provider_svc.pricing.library import Library
 from provider_svc.pricing.prices import ConfiguredPrices
 from provider_svc.providers import ProviderFactory
+from provider_svc.realtime.servicer import RealtimeServicer
 from provider_svc.roster import Roster
 from provider_svc.servicer import ProviderServicer
 from provider_svc.settings import ProviderSettings
@@ -23,6 +24,7 @@ from provider_svc.target_metrics import observe_targets
 from provider_svc.target_servicer import TargetServicer
 from provider_svc.telemetry import Telemetry
 from runestone.provider.v1 import provider_pb2, provider_pb2_grpc
+from runestone.realtime.v1 import realtime_pb2, realtime_pb2_grpc
 from runestone.target.v1 import target_pb2, target_pb2_grpc
 
 
@@ -61,6 +63,13 @@ async def build(runtime: Runtime) -> None:
         target_pb2_grpc.add_TargetServiceServicer_to_server,
         TargetServicer(routes, dispatch, book, runtime.clock, factory.list_keys_of, factory.connections.statistics),
         target_pb2.DESCRIPTOR.services_by_name["TargetService"].full_name,
+    )
+    realtime = RealtimeServicer(routes)
+    runtime.metrics.gauge("realtime_sessions", "Realtime sessions open now").set_function(lambda: realtime.running)
+    runtime.serve(
+        realtime_pb2_grpc.add_RealtimeServiceServicer_to_server,
+        realtime,
+        realtime_pb2.DESCRIPTOR.services_by_name["RealtimeService"].full_name,
     )
 
 

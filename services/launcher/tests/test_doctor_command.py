@@ -28,20 +28,20 @@ from launcher.rundir import data_lock
 
 
 def doors_on(*ports: int) -> list[tuple[str, int]]:
-    return list(zip(("http", "websocket", "admin"), ports, strict=True))
+    return list(zip(("http", "websocket", "admin", "grpc"), ports, strict=True))
 
 
-def free_ports() -> tuple[int, int, int]:
-    return free_port(), free_port(), free_port()
+def free_ports() -> tuple[int, int, int, int]:
+    return free_port(), free_port(), free_port(), free_port()
 
 
-def mesh_on(http: int, websocket: int, admin: int) -> MeshFile:
-    here = {name: HttpAddress("127.0.0.1", port) for name, port in doors_on(http, websocket, admin)}
+def mesh_on(*ports: int) -> MeshFile:
+    here = {name: HttpAddress("127.0.0.1", port) for name, port in doors_on(*ports)}
     return MeshFile(pid=1, version="v", control="", services={}, started_at=0, **here)
 
 
-def settings_on(http: int, websocket: int, admin: int):
-    doors = ", ".join(f"{name}: {{port: {port}}}" for name, port in doors_on(http, websocket, admin))
+def settings_on(*ports: int):
+    doors = ", ".join(f"{name}: {{port: {port}}}" for name, port in doors_on(*ports))
     return parse_settings(f"edge: {{{doors}}}")
 
 
@@ -50,7 +50,7 @@ def test_a_port_that_somebody_else_has_is_a_failure():
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken, free = other.getsockname()[1], free_port()
-        for ports in itertools.permutations((taken, free, free_port())):
+        for ports in itertools.permutations((taken, free, free_port(), free_port())):
             settings, ours = settings_on(*ports), mesh_on(*ports)
             found = {finding.name: finding.verdict for finding in check_ports(settings, None)}
             expected = {
@@ -58,6 +58,11 @@ def test_a_port_that_somebody_else_has_is_a_failure():
             }
             assert found == expected
             assert {finding.verdict for finding in check_ports(settings, ours)} == {Verdict.OK}
+
+
+def test_a_grpc_door_that_there_is_not_needs_no_port():
+    settings = parse_settings("edge: {grpc: {enabled: false}}")
+    assert "port grpc" not in [found.name for found in check_ports(settings, None)]
 
 
 def test_a_key_file_that_others_can_read_is_a_failure(tmp_path):
@@ -125,7 +130,10 @@ def free_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNESTONE_CONFIG", raising=False)
     path = tmp_path / "runestone.yaml"
-    path.write_text("edge: {{http: {{port: {}}}, websocket: {{port: {}}}, admin: {{port: {}}}}}".format(*free_ports()))
+    ports = free_ports()
+    path.write_text(
+        "edge: {{http: {{port: {}}}, websocket: {{port: {}}}, admin: {{port: {}}}, grpc: {{port: {}}}}}".format(*ports)
+    )
     return path
 
 
@@ -137,11 +145,11 @@ def doctor(*options: str) -> dict[str, dict]:
 def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config, data_dir):
     """Not with the one that happens to lie here, and not on the default ports."""
     (mine := data_dir / "mine.yaml").write_text(
-        "edge: {http: {port: 4242}, websocket: {port: 4244}, admin: {port: 4243}}"
+        "edge: {http: {port: 4242}, websocket: {port: 4244}, admin: {port: 4243}, grpc: {port: 4245}}"
     )
     free_config.write_text("nonsense: 1")
     with data_lock(data_dir):
-        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243), config=str(mine)))
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243, 4245), config=str(mine)))
         found = doctor("--data-dir", str(data_dir))
         assert found["configuration"] == {"name": "configuration", "verdict": "ok", "detail": str(mine)}
         assert found["port http"]["detail"] == "127.0.0.1:4242: used by the running mesh"
@@ -152,7 +160,7 @@ def test_a_running_mesh_is_looked_at_with_the_file_that_it_runs_with(free_config
 def test_a_mesh_whose_file_is_gone_is_a_warning(free_config, data_dir):
     """It came through a pipe: only the mesh itself can be looked at."""
     with data_lock(data_dir):
-        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243), config="/dev/fd/none"))
+        write_mesh_file(data_dir, replace(mesh_on(4242, 4244, 4243, 4245), config="/dev/fd/none"))
         found = doctor("--data-dir", str(data_dir))
     assert found["configuration"]["verdict"] == "warn"
     assert "port http" not in found

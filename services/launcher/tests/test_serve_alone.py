@@ -87,7 +87,7 @@ async def version_after(port: int, before: str = "") -> str:
 async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(data_dir):
     """Its peers are not there: it is up all the same. Its configuration comes through a pipe, which can be read once."""
     port = free_port()
-    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}}}"
+    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}}}, grpc: {{port: 0}}}}"
     async with edge_alone(data_dir, Path("/dev/stdin")) as edge:
         edge.stdin.write(config.encode())
         edge.stdin.close()
@@ -99,7 +99,7 @@ async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(da
 async def test_an_edge_on_its_own_follows_its_mounted_file(data_dir):
     """In Kubernetes nobody publishes: each pod sees the ConfigMap change, and may be told to look."""
     port, mounted = free_port(), data_dir / "mounted"
-    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}, key: an-admin-key-0123456789}}}}\n"
+    config = f"edge: {{http: {{port: {free_port()}}}, admin: {{port: {port}, key: an-admin-key-0123456789}}, grpc: {{port: 0}}}}\n"
     mounted.mkdir()
 
     def mount(number: int, more: str) -> None:

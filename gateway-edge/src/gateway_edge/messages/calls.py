@@ -75,7 +75,7 @@ class MessageCalls:
         principal = message.session.find(policy)
         principal.scope.check(way.path, message.session.client_address, started_at)
         trace = self._tracing.begin(message.headers.get("traceparent"))
-        timeout = read_timeout(message.headers, policy.settings.edge.call_timeout)
+        timeout = read_timeout(message.headers, message.longest or policy.settings.edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout, policy.version))
         call_id = self._new_id()
         reply = make_reply(call_id, way.voice)
@@ -103,6 +103,7 @@ class MessageCalls:
             stopwatch=Stopwatch(),
             endpoint=way.endpoint,
             principal=principal,
+            dialogue=message.dialogue,
         )
         reply.headers.update({"x-request-id": call.id, "traceparent": trace.traceparent})
         return call, reply

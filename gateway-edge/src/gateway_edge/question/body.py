@@ -98,14 +98,19 @@ def has_duplicate_keys(body: bytes) -> bool:
 
 def name_model(body: bytes, model: str) -> bytes:
     """`body` with `model` in place of its own; the same bytes where that is its own, or where it is no JSON object."""
+    return replace_member(body, "model", value=model)
+
+
+def replace_member(body: bytes, name: str, *, value: str | bool) -> bytes:
+    """`body` with `value` as its top-level member `name`; the same bytes where it is that, or where it is no JSON object."""
     try:
         members = _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body
-    named = msgspec.Raw(msgspec.json.encode(model))
-    if bytes(members.get("model", b"")) == bytes(named) or has_duplicate_keys(body):
+    written = msgspec.Raw(msgspec.json.encode(value))
+    if bytes(members.get(name, b"")) == bytes(written) or has_duplicate_keys(body):
         return body
-    return msgspec.json.encode(members | {"model": named})
+    return msgspec.json.encode(members | {name: written})
 
 
 def read_as(document: dict[str, Any], kind: type[T]) -> T:

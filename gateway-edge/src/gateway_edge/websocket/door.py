@@ -117,7 +117,7 @@ class SocketDoor:
         """The same for all sockets of a place and a snapshot."""
         known = self._terms.get(place.path)
         if known is None or known[0] is not edge:
-            known = self._terms[place.path] = edge, Terms.of(edge, is_probed=place.is_probed)
+            known = self._terms[place.path] = edge, Terms.of(edge, is_probed=place.is_probed, is_paced=place.is_paced)
         return known[1]
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ from chassis.config.schema import Edge
 
 CLOSE_PATIENCE = 5.0  # seconds in which a peer answers a close frame
 SILENT_BEATS = 2  # heartbeats that may be missed
+UNPACED = 1_000_000  # messages a second, where only what waits is bounded
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     close_patience: float = CLOSE_PATIENCE
 
     @classmethod
-    def of(cls, edge: Edge, *, is_probed: bool = False) -> "Terms":
+    def of(cls, edge: Edge, *, is_probed: bool = False, is_paced: bool = True) -> "Terms":
         """The terms of a snapshot's settings."""
         door = edge.websocket
         return cls(
@@ -31,7 +32,7 @@ class Terms(Struct, frozen=True, kw_only=True):
             is_probed=is_probed,
             silence=SILENT_BEATS * door.heartbeat_interval,
             message_time=edge.protection.body_timeout,
-            rate=door.max_messages_per_second,
+            rate=door.max_messages_per_second if is_paced else UNPACED,
             max_buffer=door.max_buffer,
             slow_consumer_timeout=door.slow_consumer_timeout,
         )

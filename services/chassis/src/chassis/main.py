@@ -9,7 +9,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -94,6 +94,7 @@ def _read_options(name: str) -> argparse.Namespace:
     parser.add_argument(
         "--socket", action="append", default=[], metavar="NAME=FD", help="an inherited listening socket"
     )
+    parser.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER", help="a port to listen on")
     parser.add_argument("--config", type=Path, help="a configuration file, for a service on its own")
     parser.add_argument("--control", help="address of the ControlService that publishes the configuration")
     parser.add_argument("--data-dir", type=Path, default=Path(".runestone"))
@@ -110,8 +111,13 @@ def _read_place(options: argparse.Namespace) -> Place:
         data_dir=options.data_dir,
         peers=dict(peer.split("=", 1) for peer in options.peer),
         worker=options.worker,
-        sockets={name: int(number) for name, number in (pair.split("=", 1) for pair in options.socket)},
+        sockets=_read_numbers(options.socket),
+        ports=_read_numbers(options.port),
     )
+
+
+def _read_numbers(pairs: Sequence[str]) -> dict[str, int]:
+    return {name: int(number) for name, number in (pair.split("=", 1) for pair in pairs)}
 
 
 def _listen_for_stop(stop_asked: asyncio.Event, followed: Followed, *, has_lifeline: bool) -> None:

@@ -27,13 +27,15 @@ from runestone.introspection.v1 import introspection_pb2, introspection_pb2_grpc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a service runs: where its gRPC server listens, where its peers are, where it may write."""
+    """Where a service runs: where its gRPC server listens, where its peers are, where it may write; listening `sockets` that it inherits,
+    and `ports` that are kept for it to listen on."""
 
     listen: str
     data_dir: Path
     peers: dict[str, str] = field(default_factory=dict)
     worker: int = 0
     sockets: dict[str, int] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
 
 class Runtime:

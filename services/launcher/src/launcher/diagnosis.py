@@ -53,14 +53,16 @@ def check_tools() -> Iterator[Finding]:
 
 
 def check_ports(settings: Settings, mesh: MeshFile | None) -> Iterator[Finding]:
-    """The edge's ports and the admin port are free, or used by our own mesh."""
+    """Every port that is to be listened on is free, or used by our own mesh."""
     edge = settings.edge
-    ours = {door.port for door in (mesh.http, mesh.websocket, mesh.admin) if door} if mesh else set()
-    wanted = (
+    ours = {door.port for door in (mesh.http, mesh.websocket, mesh.grpc, mesh.admin) if door} if mesh else set()
+    wanted = [
         ("http", edge.http.host, edge.http.port),
         ("websocket", edge.http.host, edge.websocket.port),
         ("admin", edge.admin.host, edge.admin.port),
-    )
+    ]
+    if edge.grpc.enabled:
+        wanted.append(("grpc", edge.grpc.host, edge.grpc.port))
     for name, host, port in wanted:
         where = f"{host}:{port}"
         if port and port in ours:

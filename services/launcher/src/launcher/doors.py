@@ -29,7 +29,7 @@ class Doors:
     def _open(self, count: int) -> None:
         family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
         if self.port:
-            _refuse_taken(family, address)
+            refuse_taken(family, address)
         for _ in range(count):
             door = socket.socket(family, socket.SOCK_STREAM)
             self._sockets.append(door)
@@ -50,7 +50,7 @@ class Doors:
             door.close()
 
 
-def _refuse_taken(family: int, address: tuple[object, ...]) -> None:
+def refuse_taken(family: int, address: tuple[object, ...]) -> None:
     """SO_REUSEPORT would let two meshes of one user share a port unnoticed; a socket without it cannot."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

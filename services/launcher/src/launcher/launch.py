@@ -29,6 +29,7 @@ from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
+from launcher.kept_port import KeptPort
 from launcher.liveness import LivenessPolicy
 from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, restate_mesh, write_mesh_file
 from launcher.one_process import OneProcess
@@ -87,6 +88,9 @@ async def launch(order: Launch, board: Board) -> None:
         run_dir = stack.enter_context(run_directory())
         edge = order.settings.edge
         doors = _open_doors(order, stack)
+        grpc = KeptPort(edge.grpc.host, edge.grpc.port) if edge.grpc.enabled else None
+        if grpc is not None:
+            stack.callback(grpc.close)
         publisher, metrics, ending = Publisher(order.settings), Metrics(), Ending()
         control = socket_address(run_dir, "control")
         await stack.enter_async_context(serving_control(publisher, control, metrics))
@@ -104,7 +108,8 @@ async def launch(order: Launch, board: Board) -> None:
             metrics=metrics,
         )
         await stack.enter_async_context(admin)
-        ground = _Ground(plan=plan, control=control, doors=doors, metrics=metrics, inspector=inspector)
+        ports = {} if grpc is None else {"grpc": grpc.port}
+        ground = _Ground(plan=plan, control=control, doors=doors, ports=ports, metrics=metrics, inspector=inspector)
         runner = _make_runner(order, ground, ending)
         follower = FileFollower(reloader, order.source, get_logger("launcher"))
         stack.enter_context(obeying_signals(ending, runner.kill, follower.look_again))
@@ -121,6 +126,7 @@ async def launch(order: Launch, board: Board) -> None:
             http=HttpAddress(edge.http.host, doors["http"].port, "https" if edge.http.tls else "http"),
             websocket=HttpAddress(edge.http.host, doors["websocket"].port, "wss" if edge.http.tls else "ws"),
             admin=admin.address,
+            grpc=HttpAddress(edge.grpc.host, grpc.port, "https" if edge.grpc.tls else "http") if grpc else None,
             services=services,
             started_at=time.time(),
             config=str(order.config) if order.config else None,
@@ -136,6 +142,7 @@ class _Ground:
     plan: Plan
     control: str
     doors: Mapping[str, Doors]
+    ports: Mapping[str, int]
     metrics: Metrics
     inspector: Inspector
 
@@ -161,12 +168,18 @@ def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloade
 
 def _make_runner(order: Launch, ground: _Ground, ending: Ending) -> Runner:
     if order.is_one_process:
-        return OneProcess(ground.plan.stages, order.data_dir, ground.control, ground.doors)
+        return OneProcess(ground.plan.stages, order.data_dir, ground.control, ground.doors, ground.ports)
     restarts = ground.metrics.counter("part_restarts", "Parts that ended and were started again", ("part",))
     grace = order.settings.edge.drain.grace
     return Supervisor(
         ground.plan.stages,
-        Surroundings(control=ground.control, data_dir=order.data_dir, grace=grace, log_level=order.log_level),
+        Surroundings(
+            control=ground.control,
+            data_dir=order.data_dir,
+            grace=grace,
+            log_level=order.log_level,
+            ports=ground.ports,
+        ),
         ground.doors,
         policy=order.restarts,
         liveness=order.liveness,

@@ -26,17 +26,24 @@ class HttpAddress(msgspec.Struct, frozen=True):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  only compared
         return f"{self.scheme}://[{host}]:{self.port}" if ":" in host else f"{self.scheme}://{host}:{self.port}"
 
+    @property
+    def target(self) -> str:
+        """What a gRPC client on the same machine is given: no scheme, `host:port`."""
+        return self.url.partition("://")[2]
+
 
 class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
     `control` and `services` are addresses as `chassis.replicas.open_link` reads them, by the service's or the process's name
-    (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call. `websocket` is the port that takes WebSockets only."""
+    (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call.
+    `websocket` is the port that takes WebSockets only, `grpc` the door for other services, None where there is none."""
 
     pid: int
     version: str
     control: str
     http: HttpAddress
     admin: HttpAddress
+    grpc: HttpAddress | None = None
     services: dict[str, str]
     started_at: float
     config: str | None = None

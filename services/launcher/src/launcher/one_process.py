@@ -17,12 +17,18 @@ class OneProcess:
     """Builds the parts' services here. Each follows the publisher at `control` as a process does, and is sent no more."""
 
     def __init__(
-        self, stages: Sequence[Sequence[Part]], data_dir: Path, control: str, doors: Mapping[str, Doors]
+        self,
+        stages: Sequence[Sequence[Part]],
+        data_dir: Path,
+        control: str,
+        doors: Mapping[str, Doors],
+        ports: Mapping[str, int],
     ) -> None:
         self._parts = [part for stage in stages for part in stage]
         self._data_dir = data_dir
         self._control = control
         self._doors = doors
+        self._ports = dict(ports)
         self._running: list[tuple[Runtime, FollowedControl]] = []
 
     async def start(self) -> None:
@@ -62,7 +68,7 @@ class OneProcess:
         if not part.node.has_door:
             return place
         sockets = {name: os.dup(door.descriptors[part.worker]) for name, door in self._doors.items()}
-        return replace(place, sockets=sockets)
+        return replace(place, sockets=sockets, ports=self._ports)
 
 
 def load_service(module: str) -> Service:

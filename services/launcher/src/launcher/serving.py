@@ -91,6 +91,7 @@ def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_d
         listen=options.listen or find_listen(node, settings, run_dir),
         peer=[*options.peers, *found],
         socket=options.sockets,
+        port=[],
         control=options.control,
         data_dir=options.data_dir,
         worker=options.worker,

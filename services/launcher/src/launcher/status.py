@@ -91,6 +91,7 @@ def describe_mesh(mesh: MeshFile, key_file: Path | None) -> list[str]:
     return [
         f"listening on {mesh.http.url} (health and metrics on {mesh.admin.url})",
         *([f"WebSockets on {mesh.websocket.url}"] if mesh.websocket else []),
+        *([f"gRPC for other services on {mesh.grpc.target}"] if mesh.grpc else []),
         "try it:",
         f"  {write_curl(mesh.http, mesh.model, key_file)}",
     ]

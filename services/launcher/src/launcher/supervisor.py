@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,12 +25,14 @@ MARGIN = 5.0  # seconds beyond its grace that a process has to close what it ope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every child's command line says: `control` is the ControlService's address, `grace` is in seconds."""
+    """What every child's command line says: `control` is the ControlService's address, `grace` is in seconds; `ports`, by name, are told
+    to who has a door."""
 
     control: str
     data_dir: Path
     grace: float
     log_level: str
+    ports: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_command(part: Part, around: Surroundings, sockets: Mapping[str, int] = NO_SOCKETS) -> Command:
@@ -41,6 +43,7 @@ def write_command(part: Part, around: Surroundings, sockets: Mapping[str, int] =
         *(word for name, address in part.peers.items() for word in ("--peer", f"{name}={address}")),
         *("--data-dir", str(around.data_dir), "--worker", str(part.worker)),
         *(word for name, number in sockets.items() for word in ("--socket", f"{name}={number}")),
+        *(word for name, port in around.ports.items() if part.node.has_door for word in ("--port", f"{name}={port}")),
         *("--grace", f"{around.grace:g}", "--log-level", around.log_level, "--lifeline"),
     ]
     return Command(name=part.name, arguments=arguments, descriptors=tuple(sockets.values()))

@@ -16,7 +16,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::
 
 
 def check_doors(settings: Settings) -> Iterator[Finding]:
-    """Everything in `edge.http` and `edge.protection` that could not be meant."""
+    """Everything in `edge.http`, `edge.grpc` and `edge.protection` that could not be meant."""
     for check in (_check_proxies, _check_origins, _check_certificate, _check_protection):
         yield from check(settings)
 
@@ -37,9 +37,9 @@ def _check_origins(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_certificate(settings: Settings) -> Iterator[Finding]:
-    tls = settings.edge.http.tls
-    if tls is not None and not (tls.cert and tls.key):
-        yield ("edge", "http", "tls"), "needs `cert` and `key`, the paths of PEM files"
+    for name, tls in (("http", settings.edge.http.tls), ("grpc", settings.edge.grpc.tls)):
+        if tls is not None and not (tls.cert and tls.key):
+            yield ("edge", name, "tls"), "needs `cert` and `key`, the paths of PEM files"
 
 
 def _check_protection(settings: Settings) -> Iterator[Finding]:

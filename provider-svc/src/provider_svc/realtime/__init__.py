@@ -1,0 +1,1 @@
+"""Realtime sessions: WebSockets to providers. See `proto/runestone/realtime/v1`."""
