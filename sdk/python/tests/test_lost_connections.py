@@ -12,7 +12,7 @@ import runestone_client
 from runestone_client import Backoff, Settings
 
 QUICK = Backoff(shortest=0.001, longest=0.02)
-SETTINGS = Settings(backoff=QUICK, rejoin_backoff=QUICK, reply_timeout=5, close_timeout=0.5)
+SETTINGS = Settings(backoff=QUICK, rejoin_backoff=QUICK, reply_timeout=5, close_timeout=0.5, drain_spread=0.01)
 FULL = [f"{n} " for n in range(1, 31)]
 
 
@@ -57,6 +57,27 @@ async def test_a_client_comes_back_when_the_gateway_goes_away(gateway: FakeGatew
         await gateway.close(code)
         assert await session.channel.push("echo", {"a": 1}) == {"a": 1}
     assert len(gateway.events("phx_join")) == 2
+
+
+async def test_a_client_moves_on_when_the_gateway_says_that_it_stops(gateway: FakeGateway) -> None:
+    """What was asked is answered before; what is asked from then on is asked elsewhere; streams go on."""
+    async with runestone_client.connect(gateway.url, "k", settings=SETTINGS) as client, client.session("a") as session:
+        stream = await session.stream({"size": 4})
+        gateway.say(2)
+        gateway.silent = {"chat:message"}
+        asked = asyncio.create_task(session.message({"q": 1}))
+        await until(lambda: gateway.events("chat:message"))
+        (ref,) = session.channel._unanswered
+        (old,) = gateway.connections
+        gateway._send(old, [None, None, "phoenix", "phx_drain", {}])
+        await until(lambda: client.state == "connecting")
+        later = asyncio.create_task(session.channel.push("echo", 1))
+        gateway._send(old, [None, ref, "session:a", "phx_reply", {"status": "ok", "response": {"a": 1}}])
+        assert await asked == {"a": 1}
+        assert await later == 1
+        assert gateway.connections != [old]
+        gateway.say(2)
+        assert await stream.finish() == "1 2 3 4 "
 
 
 @pytest.mark.parametrize("code", [1000, 1002, 1008, 1009])

@@ -73,6 +73,11 @@ class Channel:
         """Whether it is over, and nothing more is to come."""
         return self.state == "over" and not self._unanswered
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody waits for the reply to what was sent."""
+        return any(not push.reply.done() for push in self._unanswered.values())
+
     async def wait_until_joined(self) -> None:
         """For the first time. Raises why it cannot be, ReplyTimeoutError when it takes too long."""
         try:

@@ -141,6 +141,10 @@ class Client:
         if (topic := self._topics.get(frame.topic)) is not None:
             topic.channel.receive(frame)
 
+    def is_waiting(self) -> bool:
+        """Whether anybody waits for a reply that can come."""
+        return any(topic.channel.is_waiting for topic in self._topics.values())
+
     def lost(self, error: ConnectionLostError) -> None:
         """It comes back."""
         for topic in self._topics.values():

@@ -17,6 +17,8 @@ from runestone_client.settings import Settings
 LineState = Literal["connecting", "connected", "closed"]
 BEAT = "phoenix"
 FIRST = -1  # the attempt that nothing came before
+RESTARTING = 1012
+LAST_REPLY = 0.05  # seconds between two looks whether all replies have come
 SETTLED = 5.0  # seconds after which a connection that is lost was a good one
 
 
@@ -28,6 +30,9 @@ class Speaker(Protocol):
 
     def received(self, frame: Frame) -> None:
         """A message came."""
+
+    def is_waiting(self) -> bool:
+        """Whether replies are still to come."""
 
     def lost(self, error: ConnectionLostError) -> None:
         """It is gone; it will be dialled again."""
@@ -54,6 +59,7 @@ class Line:
         self._refs = 0
         self._attempt = FIRST
         self._beat: asyncio.Future[None] | None = None
+        self._is_draining = asyncio.Event()
 
     def make_ref(self) -> str:
         """A reference that this client never used."""
@@ -104,11 +110,13 @@ class Line:
     async def _serve(self, wire: Wire) -> ConnectionLostError:
         """Speaks until the connection is gone, and says how that was."""
         self._outgoing.clear()
+        self._is_draining.clear()
         self._turn("connected")
         since = monotonic()
         self._speaker.connected()
         tasks: list[asyncio.Task[None]] = [
-            asyncio.ensure_future(work) for work in (self._read(wire), self._write(wire), self._keep_beating())
+            asyncio.ensure_future(work)
+            for work in (self._read(wire), self._write(wire), self._keep_beating(), self._move_on())
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -133,6 +141,9 @@ class Line:
                 raise WireClosedError(1002, str(error)) from error
             if frame.topic != BEAT:
                 self._speaker.received(frame)
+            elif frame.event == "phx_drain":
+                self._turn("connecting")  # what is pushed from now on waits for the next connection
+                self._is_draining.set()
             elif self._beat is not None and frame.event == "phx_reply" and not self._beat.done():
                 self._beat.set_result(None)
 
@@ -159,6 +170,14 @@ class Line:
                     await self._beat
             except TimeoutError:
                 raise WireClosedError(1006, "no answer to a heartbeat") from None
+
+    async def _move_on(self) -> None:
+        """When the gateway is about to stop: leaves it, not all at once with the others, when what was asked is answered. Streams go on."""
+        await self._is_draining.wait()
+        await asyncio.sleep(random.uniform(0, self._settings.drain_spread))  # noqa: S311  jitter, not secrecy
+        while self._speaker.is_waiting():  # noqa: ASYNC110  at most until the gateway closes the connection
+            await asyncio.sleep(LAST_REPLY)
+        raise WireClosedError(RESTARTING, "the gateway restarts")
 
     def _turn(self, state: LineState) -> None:
         if state != self.state:
