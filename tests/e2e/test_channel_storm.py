@@ -44,8 +44,8 @@ def mesh(fake_port: int) -> Iterator[Mesh]:
         "timeouts": {"connect": "10s", "first_byte": "60s", "idle": "60s", "total": "120s"},
         **LONE,
     }
-    replicas = {"cache": {"replicas": 2}, "provider": {"replicas": 2}}
-    with mesh_running(edge=edge, providers=[fake], models=[], mesh=replicas) as running:
+    # One cache-svc: with several in memory, each has the notes that it was told, and no other's (docs/streams.md).
+    with mesh_running(edge=edge, providers=[fake], models=[], mesh={"provider": {"replicas": 2}}) as running:
         yield running
 
 

@@ -172,7 +172,9 @@ async def test_any_member_who_may_controls_it_for_all_and_all_are_told_by_whom(e
     assert (await eve.push("stream:control", {"stream_id": stream_id, "action": "pause"}))[0] == "ok"
     await until(lambda: ann.events("stream:paused") and eve.events("stream:paused"))
     stream.grow("b")
-    await asyncio.sleep(0.05)
+    for text in ("one", "another"):
+        await ann.push("room:message", text)
+        await until(lambda text=text: eve.events("room:message") and eve.events("room:message")[-1]["body"] == text)
     assert ann.chunks(stream_id) == eve.chunks(stream_id) == ["a"]
     await ann.push("stream:control", {"stream_id": stream_id, "action": "resume"})
     await until(lambda: len(ann.chunks(stream_id)) == len(eve.chunks(stream_id)) == 2)

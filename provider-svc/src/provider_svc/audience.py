@@ -82,8 +82,9 @@ class Audience:
         """Something has come."""
         for follower in self.followers:
             follower.wake()
-        for watcher in self.watchers:
-            watcher.wake()
+        if self.watchers:
+            for watcher in self.watchers:
+                watcher.wake()
 
     def __repr__(self) -> str:
         counts = f"{len(self.followers)} subscriptions, {len(self.watchers)} watching"

@@ -108,7 +108,11 @@ class Flight:
     @property
     def resume_window(self) -> float:
         """The longest of those whom it answers, in seconds; 0 where nobody may come back."""
-        return max((call.resume_window for call in self.audience.calls), default=0.0)
+        longest = 0.0
+        for call in self.audience.calls:
+            if call.resume_window:
+                longest = max(longest, call.resume_window)
+        return longest
 
     def admit(self, call: Call) -> None:
         """The flight answers `call`."""

@@ -100,7 +100,7 @@ class Flights:
     ) -> Subscription[Response]:
         """Subscribes to a call's flight; the caller leaves the subscription. Raises EVENTS_LOST or INVALID_REQUEST."""
         subscription = call.flight.subscribe(call, form, after_seq, role)
-        if role is Role.FOLLOWER:
+        if not subscription.is_watching:
             if call.resume_window:
                 self._note_followed(subscription)
             if call.flight.is_over:
@@ -216,7 +216,8 @@ class Flights:
             flight.fail(flight.stopped_by or RunestoneError(Reason.CANCELLED, "the call was cancelled"))
         for call in flight.audience.calls:
             call.stop_waiting()
-            self._windows.note_followed(call)
+            if call.resume_window:
+                self._windows.note_followed(call)
         if flight.question is not None:
             flight.ended = self._clock.monotonic()
         if not flight.is_followed and flight not in self._shelves:

@@ -29,22 +29,23 @@ class Subscription(Generic[Response]):
     """An async iterator of messages, each with the events that were ready together; none while its call is paused, but for a
     failure.
 
-    `read` counts the bytes it has taken. It waits as long as the flight runs; its call's deadline bounds that. One that only watches reads
-    EVENTS_LOST when it falls behind.
+    `read` counts the bytes it has taken. It waits as long as the flight runs; its call's deadline bounds that. One that `is_watching` keeps
+    no call alive and sets no pace; it reads EVENTS_LOST when it falls behind.
     """
 
     __slots__ = (
         "_flight",
         "_form",
+        "_is_copying",
         "_most",
         "_parting",
-        "_role",
         "_saw_end",
         "_seq",
         "_told",
         "_told_accepted",
         "_waiter",
         "call",
+        "is_watching",
         "read",
     )
 
@@ -57,17 +58,13 @@ class Subscription(Generic[Response]):
         self._form: type[Response] = form
         self._seq = after_seq
         self._most = most
-        self._role = role
+        self.is_watching = role is not Role.FOLLOWER
+        self._is_copying = role is Role.COPIER
         self._saw_end = False
         self._told: Usage | None = None
         self._told_accepted: CallEvent | None = None
         self._parting: CallEvent | None = None
         self._waiter: asyncio.Future[None] | None = None
-
-    @property
-    def is_watching(self) -> bool:
-        """Whether it only looks on: it keeps no call alive and sets no pace."""
-        return self._role is not Role.FOLLOWER
 
     @property
     def has_begun_the_call(self) -> bool:
@@ -76,7 +73,7 @@ class Subscription(Generic[Response]):
 
     def only_watch(self) -> None:
         """Looks on from now on."""
-        self._role = Role.WATCHER
+        self.is_watching = True
 
     def wake(self) -> None:
         """Something has come; nothing when nobody waits for it."""
@@ -115,14 +112,15 @@ class Subscription(Generic[Response]):
             self._take(response)
         if self._parting is not None:
             self._saw_end = True
-            response.events.append(self._parting)
-        if self.call.lacks_settler and self._saw_end:
-            self._take_over(response)
+            self._write_end(response, self._parting)
         return response
 
-    def _take_over(self, response: CallResponse | AttachResponse) -> None:
-        """The first that follows to the call's end settles it."""
-        is_lost = response.events[-1].failed.error.reason == ERROR_REASON_EVENTS_LOST
+    def _write_end(self, response: CallResponse | AttachResponse, end: CallEvent) -> None:
+        """Of a call that has lost who was to settle it, the first that follows to its end does."""
+        response.events.append(end)
+        if not self.call.lacks_settler:
+            return
+        is_lost = end.failed.error.reason == ERROR_REASON_EVENTS_LOST
         if isinstance(response, AttachResponse) and not self.is_watching and not is_lost:
             response.settles = True
             self.call.lacks_settler = False
@@ -131,7 +129,7 @@ class Subscription(Generic[Response]):
         flight = self._flight
         if self._parting is not None:
             return True
-        if self.call.is_paused and self._role is not Role.COPIER:
+        if self.call.is_paused and not self._is_copying:
             return flight.is_over and not flight.is_whole
         if flight.ring.last_seq > self._seq or flight.end is not None:
             return True
@@ -158,4 +156,4 @@ class Subscription(Generic[Response]):
                 event.data.usage.CopyFrom(usage)
         if flight.end is not None and self._seq == flight.ring.last_seq:
             self._saw_end = True
-            response.events.append(flight.end_for(self.call))
+            self._write_end(response, flight.end_for(self.call))

@@ -47,8 +47,9 @@ class Windows:
 
     def forget(self, call: Call) -> None:
         """There is no such call any more."""
-        self.note_followed(call)
-        self.note_resumed(call)
+        for timers in (self._left, self._paused):
+            if (timer := timers.pop(call, None)) is not None:
+                timer.cancel()
 
     def close(self) -> None:
         """Ends no call any more."""

@@ -30,6 +30,7 @@ class FakeGateway:
 
     def __init__(self) -> None:
         self.refusals: list[int] = []
+        self.moved_to = ""
         self.join_refusals: list[dict[str, Any]] = []
         self.resume_refusals: list[dict[str, Any]] = []
         self.silent: set[str] = set()
@@ -96,6 +97,8 @@ class FakeGateway:
         body = json.dumps({"error": {"message": "no", "type": "t", "param": None, "code": "c"}})
         answer = connection.respond(HTTPStatus(status), body)
         answer.headers["retry-after-ms"] = "20"
+        if self.moved_to:
+            answer.headers["location"] = self.moved_to
         return answer
 
     async def _serve(self, connection: ServerConnection) -> None:

@@ -114,6 +114,15 @@ async def test_a_refused_handshake_is_refused_once(gateway: FakeGateway, status:
     assert len(gateway.keys) == 1
 
 
+async def test_a_key_is_not_carried_to_where_a_gateway_points(gateway: FakeGateway) -> None:
+    async with FakeGateway() as other:
+        gateway.refusals, gateway.moved_to = [302], other.url
+        with pytest.raises(runestone_client.GatewayError):
+            async with runestone_client.connect(gateway.url, "k", settings=SETTINGS):
+                raise AssertionError("it went elsewhere")
+        assert other.keys == []
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 async def test_a_passing_refusal_is_waited_out(gateway: FakeGateway, status: int) -> None:
     gateway.refusals = [status] * 3
