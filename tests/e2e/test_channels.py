@@ -21,7 +21,7 @@ EDGE = {
     "workers": 2,
     "http": {"port": 0, "max_body": "1MiB"},
     "admin": {"port": 0},
-    "websocket": {"port": 0, "heartbeat_interval": "1s", "slow_consumer_timeout": "2s"},
+    "websocket": {"port": 0, "heartbeat_interval": "4s", "slow_consumer_timeout": "2s"},
     "grpc": {"port": 0},
 }
 LONGER_THAN_BUFFERS = "fake/huge=64KiB,repeat=1024"  # 64 MiB
