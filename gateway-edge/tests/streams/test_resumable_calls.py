@@ -221,6 +221,23 @@ async def test_a_client_that_turns_out_to_be_gone_is_as_one_that_left(stage: Sta
     await until(lambda: stage.is_over and stage.flights.heard)
 
 
+async def test_a_client_that_leaves_in_the_moment_that_its_call_fails_leaves_nothing_behind(stage: Stage) -> None:
+    """As a channel does that is closed when it is told so."""
+    metrics = Metrics()
+    stage.calls = ResumableCalls(Directly(), stage.streams, stage.tasks.start, metrics)
+
+    async def answer() -> None:
+        await stage.call.reply.write(event("a"))
+        running.cancel()
+        await stage.call.reply.fail(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
+
+    running = asyncio.create_task(stage.calls.run(stage.call, stage.client, "/", "server", answer()))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stage.client.failure is not None
+    assert b"runestone_streams_detached 0" in metrics.exposition()
+
+
 async def test_a_client_that_does_not_know_the_id_ends_the_call(stage: Stage) -> None:
     running = stage.begin()
     await until(lambda: stage.call.is_resumable and STREAM in stage.client.headers)
