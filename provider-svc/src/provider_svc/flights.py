@@ -119,9 +119,9 @@ class Flights:
     def stop_call(self, call: Call, why: RunestoneError) -> None:
         """Ends a running call because it was cancelled, or its deadline has passed; its subscribers read `why` as its failure. Its flight is
         cancelled unless others share it."""
+        call.stopped_at = self._clock.monotonic()
+        call.lacks_settler &= not _is_one_step(call)
         if not call.flight.is_over:
-            call.stopped_at = self._clock.monotonic()
-            call.lacks_settler &= not _is_one_step(call)
             self._stop(call, why)
 
     def _stop(self, call: Call, why: RunestoneError) -> None:

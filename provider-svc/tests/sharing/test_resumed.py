@@ -43,6 +43,19 @@ async def test_who_ends_the_call_that_it_began_settles_it_and_nobody_who_follows
     assert [(heard.reason, heard.settles) for heard in (following, later)] == [("CANCELLED", False)] * 2
 
 
+async def test_who_ends_a_call_whose_last_events_it_has_not_read_yet_settles_it_all_the_same(tower):
+    """Its client reads slowly, and the provider was done long ago."""
+    unread = tower.ask("c", resume=LONG)
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A, None)
+    await tower.settle()
+    unread.leave()
+    tower.stop_call("c")
+    later = tower.attach("c")
+    await tower.until_over(later)
+    assert (later.kinds[-1], later.settles) == ("completed", False)
+
+
 async def test_a_call_whose_edge_died_long_before_it_was_cancelled_is_settled_by_who_follows(tower):
     began, following = tower.hear("c", resume=LONG), tower.attach("c")
     await tower.settle()
