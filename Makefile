@@ -28,18 +28,43 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: chat-room
+NAME ?= $(shell id -un)
+chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")
+	@$(SYNC) --no-dev --group client
+	@exec .venv/bin/python sdk/python/examples/chat_room.py $(NAME) $(ARGS)
+
 test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 # Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
-NODE_FOLDERS := tests/e2e/phoenix
+NODE_FOLDERS := tests/e2e/phoenix sdk/typescript
 .PHONY: node
-node: $(NODE_FOLDERS:%=%/node_modules/.installed)  ## Installs what the tests of clients in JavaScript need
+node: $(NODE_FOLDERS:%=%/node_modules/.installed) sdk/typescript/dist/.built  ## Installs what the tests of clients in JavaScript need
 
 %/node_modules/.installed: %/package-lock.json
 	@cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
+
+# The suite that WebSocket implementations are measured by runs on Python 2.7 only: it is tried where there is one.
+AUTOBAHN := .tools/autobahn
+.PHONY: autobahn
+autobahn: $(AUTOBAHN)/bin/wstest  ## Installs Autobahn's WebSocket suite, which needs a Python 2.7
+
+$(AUTOBAHN)/bin/wstest:
+	@for python in python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do \
+	  if "$$python" -c "import pip" >/dev/null 2>&1; then \
+	    PYTHONUSERBASE="$(CURDIR)/$(AUTOBAHN)" exec "$$python" -W ignore -m pip install -q \
+	      --disable-pip-version-check --no-warn-script-location --user autobahntestsuite==25.10.1; \
+	  fi; \
+	done; echo "there is no Python 2.7 with pip" >&2; exit 1
+sdk/typescript/dist/.built: sdk/typescript/node_modules/.installed sdk/typescript/tsconfig.json $(wildcard sdk/typescript/src/*.ts)
+	@cd sdk/typescript && npm run --silent build && touch dist/.built
+
+.PHONY: room-page
+room-page: sdk/typescript/dist/.built  ## Serves a page that shares a room, beside `make run`; node and npm are needed (ARGS="--port 8000 --gateway URL")
+	@exec node sdk/typescript/examples/serve.mjs $(ARGS)
 
 # What the checks need beside what the tests need.
 .PHONY: checkers
@@ -71,7 +96,7 @@ meters: $(UV)-$(UV_VERSION)
 	@$(SYNC) --group bench
 
 # What is measured by itself, each a table of its own in bench/README.md.
-BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams idle_sockets channel_streams
+BENCH_PARTS := cache_lookup cache_memory zipf pipeline translation first_token large_bodies batching routing many_streams idle_sockets channel_streams room_fanout
 bench: meters  ## Measures the cost of a call (PEERS=1 beside others, PARTS=1 also its parts, WRITE=1 rewrites the tables, ROUNDS=n)
 	.venv/bin/python -m bench
 	@$(if $(PARTS),for part in $(BENCH_PARTS); do echo "== $$part"; .venv/bin/python -m bench.$$part || exit 1; done)
@@ -88,4 +113,5 @@ chaos: meters  ## Breaks providers at random for five minutes under load, and co
 
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(NODE_FOLDERS:%=%/node_modules) sdk/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,7 +40,7 @@ def test_a_key_never_uses_a_model_that_its_tenant_may_not(tenants, keys, name, k
         ([CHAT], [], {CHAT}),
         (["/v1/models*"], ["/v1/models"], {"/v1/models"}),
         ([CHAT], ["/v1/models"], set()),
-        (["/v1/*"], ["*"], set(ENDPOINTS)),
+        (["/v1/*"], ["*"], {endpoint for endpoint in ENDPOINTS if endpoint.startswith("/v1/")}),
     ],
 )
 def test_endpoints_are_those_that_tenant_and_key_both_name(tenants, keys, allowed):
@@ -78,3 +78,33 @@ def test_an_expired_key_is_told_so_and_nothing_else():
     scope = Scope.of([Scopes(endpoints=["/v1/models"], addresses=["10.0.0.1"])], valid_until=100.0)
     assert refusal(scope, "/v1/models", "10.0.0.1", 99.999) is None
     assert refusal(scope, CHAT, "8.8.8.8", 100.0) == (Reason.AUTHENTICATION_FAILED, "expired_api_key")
+
+
+@given(PATTERNS, PATTERNS, st.sampled_from(NAMES))
+def test_a_key_never_joins_a_room_that_its_tenant_may_not(tenants, keys, name):
+    def joins(*bounds):
+        try:
+            Scope.of(bounds).check_room(name)
+        except RunestoneError:
+            return False
+        return True
+
+    both = [Scopes(rooms=tenants), Scopes(rooms=keys)]
+    assert joins(*both) == all(joins(bound) for bound in both)
+
+
+def test_a_room_outside_the_scope_is_refused_as_such():
+    with pytest.raises(RunestoneError) as refused:
+        Scope.of([Scopes(rooms=["team-*"])]).check_room("board")
+    assert (refused.value.reason, refused.value.code) == (Reason.PERMISSION_DENIED, "room_not_allowed")
+
+
+ACTIONS = st.lists(st.sampled_from(["listen", "speak", "control"]), max_size=3)
+
+
+@given(ACTIONS, ACTIONS)
+def test_a_key_does_in_rooms_what_its_tenant_may_and_always_listens(tenants, keys):
+    allowed = Scope.of([Scopes(room_actions=tenants), Scopes(room_actions=keys)]).room_actions
+    assert "listen" in allowed
+    for action in ("speak", "control"):
+        assert (action in allowed) == all(not bound or action in bound for bound in (tenants, keys))

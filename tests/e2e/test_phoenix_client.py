@@ -98,3 +98,14 @@ async def test_a_page_lives_through_restarts(mesh: Mesh, scenario: str) -> None:
 
         await play("restarts.mjs", scenario, proxy.port, do)
         assert fake.requests == 1, "asked once"
+
+
+@pytest.mark.parametrize("scenario", list_scenarios("rooms.mjs"))
+async def test_pages_share_a_room(mesh: Mesh, scenario: str) -> None:
+    async with FakeProvider(port=mesh.fake_port):
+
+        def kill(_cue: str) -> None:
+            for process in edge_processes(mesh):
+                os.kill(process, signal.SIGKILL)
+
+        await play("rooms.mjs", scenario, mesh.about["http"]["port"], kill)

@@ -10,6 +10,7 @@ from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
 from gateway_edge.channels.streams import Asking
@@ -37,6 +38,7 @@ from gateway_edge.realtime.application import Realtime
 from gateway_edge.realtime.codes import PATH as REALTIME
 from gateway_edge.repeats.repeats import Means, Repeats
 from gateway_edge.responses_socket.application import open_responses
+from gateway_edge.rooms.opening import open_rooms
 from gateway_edge.settings import EdgeSettings
 from gateway_edge.spool.shipper import Shipper
 from gateway_edge.spool.spool import Spool
@@ -110,6 +112,7 @@ async def build(runtime: Runtime) -> None:
     messages = MessageCalls(
         lambda: ways.current, running, streams.running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
+    channels = await _open_channels(runtime, ways, messages, streams.control, running)
     places = lay_places(
         Place(
             path=RESPONSES,
@@ -124,7 +127,7 @@ async def build(runtime: Runtime) -> None:
             is_probed=True,
             is_paced=False,
         ),
-        _open_channels(runtime, messages, streams.control, running).place,
+        channels.place,
     )
     socket_door = SocketDoor(places, door, lambda: ways.current, running, sockets)
     runtime.snapshots.watch(Revocation(ways, running.end_where))
@@ -151,7 +154,9 @@ async def _drain(drains: Sequence[Drain], grace: float) -> None:
     await asyncio.gather(*(drain(grace) for drain in drains))
 
 
-def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, running: RunningCalls) -> ChannelsDoor:
+async def _open_channels(
+    runtime: Runtime, ways: Editions[Ways], calls: MessageCalls, control: Streams, running: RunningCalls
+) -> ChannelsDoor:
     """Phoenix Channels, and what can be joined there."""
 
     def bounds() -> WebSocketDoor:
@@ -161,7 +166,11 @@ def _open_channels(runtime: Runtime, calls: MessageCalls, control: Streams, runn
         running.end_where(lambda call: call.id == call_id, error)
 
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
-    return ChannelsDoor({"session": SessionTopics(asking)}, bounds, clock=runtime.clock, log=runtime.log)
+    kinds: dict[str, OpenTopic] = {
+        "session": SessionTopics(asking),
+        "room": await open_rooms(runtime, ways, asking, control.gates),
+    }
+    return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 
 
 def _bound_calls(runtime: Runtime) -> CallBounds:

@@ -296,6 +296,18 @@ async def test_a_pause_holds_back_what_is_on_its_way(stage: Stage) -> None:
     assert stage.client.body.endswith(b"id: 2\ndata: b\n\n")
 
 
+async def test_who_goes_on_at_another_edge_is_not_held_back_here(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells this one: provider-svc just sends again."""
+    monkeypatch.setattr("gateway_edge.streams.control.HOLD", 0.01)
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    await stage.streams.control("acme", "req_1", PAUSE, pause_window=60)
+    await stage.say(event("b"), b"")
+    await running
+    assert stage.client.is_closed
+
+
 async def test_what_is_not_paused_there_is_not_held_back_here(stage: Stage) -> None:
     running = stage.begin()
     await stage.say(event("a"))

@@ -1,4 +1,4 @@
-"""What a caller may use: models, endpoints, addresses, and for how long. Prepared once a snapshot, asked once a call.
+"""What a caller may use: models, endpoints, rooms, addresses, and for how long. Prepared once a snapshot, asked once a call.
 
 A tenant's scopes are the outer bound: what a key may use, both allow.
 """
@@ -16,16 +16,21 @@ from chassis.globs import Globs
 
 Network = IPv4Network | IPv6Network
 
+ROOM_ACTIONS = ("listen", "speak", "control")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What is allowed. `endpoints` are path templates; of `models`, and of `networks`, every one must allow (none: all do).
-    `known_models` are names found allowed beforehand. `valid_until` in seconds since the epoch."""
+    """What is allowed. `endpoints` are path templates; of `models`, `rooms` and `networks`, every one must allow (none: all do).
+    `known_models` are names found allowed beforehand, `room_actions` what may be done in rooms: everybody there listens. `valid_until` in
+    seconds since the epoch."""
 
     endpoints: frozenset[str] = frozenset(ENDPOINTS)
     models: tuple[Globs, ...] = ()
     known_models: frozenset[str] = frozenset()
     networks: tuple[tuple[Network, ...], ...] = ()
+    rooms: tuple[Globs, ...] = ()
+    room_actions: frozenset[str] = frozenset(ROOM_ACTIONS)
     valid_until: float = math.inf
 
     @classmethod
@@ -39,6 +44,8 @@ class Scope:
             if models
             else frozenset(),
             networks=tuple(tuple(map(ip_network, scopes.addresses)) for scopes in bounds if scopes.addresses),
+            rooms=tuple(Globs(scopes.rooms) for scopes in bounds if scopes.rooms),
+            room_actions=frozenset(("listen", *_narrow(ROOM_ACTIONS, (scopes.room_actions for scopes in bounds)))),
             valid_until=valid_until,
         )
 
@@ -56,6 +63,18 @@ class Scope:
     def allows_model(self, name: str) -> bool:
         """Whether the public model name `name` may be asked for; whether there is such a model is another question."""
         return not self.models or name in self.known_models or all(name in globs for globs in self.models)
+
+    def check_room(self, name: str) -> None:
+        """Raises PERMISSION_DENIED for a room that may not be joined; whether somebody is in it is not said."""
+        if not all(name in globs for globs in self.rooms):
+            message = "this API key may not join that room"
+            raise RunestoneError(Reason.PERMISSION_DENIED, message, code="room_not_allowed")
+
+    def check_room_action(self, action: str) -> None:
+        """Raises PERMISSION_DENIED for what may not be done in rooms."""
+        if action not in self.room_actions:
+            message = f"this API key may not {action} in rooms"
+            raise RunestoneError(Reason.PERMISSION_DENIED, message, code="room_action_not_allowed")
 
     def _allows_address(self, text: str) -> bool:
         address = _read_address(text)

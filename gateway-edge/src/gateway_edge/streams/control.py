@@ -19,6 +19,9 @@ EndWhere = Callable[[Callable[[Call], bool], RunestoneError], None]
 
 TRIES = 3  # of telling provider-svc something that nobody waits for
 PAUSE = 0.5  # seconds between them
+# Seconds for which a pause holds back here: until provider-svc, which is paused itself then, has nothing on its way any more. No longer, for
+# who goes on with the stream may say so to another edge.
+HOLD = 2.0
 
 
 class Streams:
@@ -43,7 +46,7 @@ class Streams:
         self, tenant: str, stream_id: str, note: StreamNote, action: Action, *, pause_window: float
     ) -> ControlResponse:
         """The same for a stream whose note is known."""
-        self._hold(stream_id, action, pause_window)
+        self._hold(stream_id, action, pause_window if note.kept else min(pause_window, HOLD))
         if note.kept:  # nobody reads it from anywhere: it is sent by whoever has a reader
             self._end_kept(stream_id, action)
             return ControlResponse(paused=action == ControlRequest.ACTION_PAUSE)

@@ -36,7 +36,7 @@ class Follow:
 
     async def _read_kept(self, call: Call, followed: Followed) -> AsyncGenerator[AttachResponse]:
         call.outcome.cache = call.reply.headers["x-cache"] = "HIT"
-        found = await self._shelf.find(followed.note.kept, followed.note.kept_for)
+        found = await self._shelf.find(followed.note.kept, followed.note.kept_for, is_pressed=True)
         self._outcomes.labels("cache").inc()
         yield show_kept(call, followed, found)
 

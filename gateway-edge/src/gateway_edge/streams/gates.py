@@ -24,7 +24,7 @@ class Gate:
             await self._opened.wait()
 
     def shut(self, seconds: float) -> None:
-        """Holds back for `seconds` at the most: then the stream's end, which is behind what waits, has to get through."""
+        """Holds back for `seconds` at the most."""
         self.open()
         self._opened = asyncio.Event()
         self._timer = asyncio.get_running_loop().call_later(seconds, self.open)

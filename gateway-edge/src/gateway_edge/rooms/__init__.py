@@ -1,0 +1,1 @@
+"""Rooms: what members of a tenant do together, over whichever edge each is connected."""
