@@ -209,6 +209,17 @@ async def test_a_client_that_leaves_while_it_is_written_to_leaves_it_too(stage: 
     assert stage.sent == [event("a"), event("b"), event("c")]
 
 
+async def test_a_client_that_leaves_while_it_is_told_the_end_leaves_a_whole_answer(stage: Stage) -> None:
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    await stage.streams.control("acme", "req_1", PAUSE, pause_window=60)
+    await stage.say(b"")
+    running.cancel()
+    await until(lambda: stage.is_over)
+    assert stage.call.reply.is_whole and not stage.client.is_closed
+
+
 async def test_a_client_that_turns_out_to_be_gone_is_as_one_that_left(stage: Stage) -> None:
     running = stage.begin()
     await stage.say(event("a"))
