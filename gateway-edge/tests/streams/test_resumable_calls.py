@@ -341,6 +341,19 @@ async def test_another_tenants_stream_is_none(stage: Stage, tenant: str, stream_
     assert refused.value.message == f"there is no stream '{stream_id}', or it is over and forgotten"
 
 
+async def test_a_stream_of_a_model_that_one_may_not_use_is_none(stage: Stage) -> None:
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    with pytest.raises(RunestoneError, match="there is no stream 'req_1'"):
+        await stage.streams.control(
+            "acme", "req_1", CANCEL, pause_window=60, may_use=lambda model: model != "simulated"
+        )
+    await stage.say(b"")
+    await running
+    assert stage.flights.heard == []
+
+
 async def test_who_is_not_heard_is_told_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway_edge.streams.control.PAUSE", 0.001)
     running = stage.begin()
