@@ -229,6 +229,10 @@ class Call(Struct, kw_only=True, eq=False):
                 self.body = name_model(self.body, self.arrival.model)
         return self.body
 
+    def __repr__(self) -> str:
+        """What a traceback may show: neither what is asked nor with which credentials."""
+        return f"Call({self.id}, {self.arrival.template})"
+
     @property
     def caller(self) -> Principal:
         """Who calls; only after `authenticate`."""

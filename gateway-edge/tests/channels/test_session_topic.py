@@ -262,16 +262,26 @@ async def test_cached_stream_is_paused_where_it_is_delivered():
     stage.lose()
 
 
-async def test_stream_that_is_not_here_is_steered_where_it_runs_or_not_found():
-    stage = Stage()
-    stage.control.known.add("req_far")
+async def test_stream_that_was_not_asked_for_here_is_steered_as_a_request_would_which_scopes_may_forbid():
+    """By its path, so that it is on record, and a key steers what it could read."""
+
+    async def obey(reply, _outcome):
+        if not stage.calls.seen[-1].path.startswith("/v1/streams/req_far/"):
+            raise RunestoneError(Reason.NOT_FOUND, "no such stream")
+        await reply.send(b"{}")
+
+    stage = Stage(obey)
     await stage.join()
     assert (await stage.push("stream:control", {"stream_id": "req_far", "action": "cancel"}, "2"))["status"] == "ok"
-    unknown = await stage.push("stream:control", {"stream_id": "req_no", "action": "cancel"}, "3")
-    assert unknown["response"]["reason"] == "not_found"
+    (asked,) = stage.calls.seen
+    assert (asked.method, asked.path) == ("POST", "/v1/streams/req_far/cancel")
+    assert stage.control.asked == []
+    for ref, none in (("3", "req_no"), ("4", "../x"), ("5", "")):
+        unknown = await stage.push("stream:control", {"stream_id": none, "action": "cancel"}, ref)
+        assert unknown["response"]["reason"] == "not_found"
     for ref, bad in (
-        ("4", {"stream_id": "req_no", "action": "explode"}),
-        ("5", {"stream_id": "x" * 200, "action": "pause"}),
+        ("6", {"stream_id": "req_no", "action": "explode"}),
+        ("7", {"stream_id": "x" * 200, "action": "pause"}),
     ):
         assert (await stage.push("stream:control", bad, ref))["response"]["status"] == 400
 

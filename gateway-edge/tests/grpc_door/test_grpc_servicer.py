@@ -10,9 +10,11 @@ import pytest
 
 from chassis.config import Settings
 from chassis.errors import Reason, RunestoneError
+from chassis.globs import Globs
 from chassis.limiter import ConcurrencyLimiter
 from chassis.logs import get_logger
 from gateway_edge.call import Outcome
+from gateway_edge.callers.scopes import Scope
 from gateway_edge.callers.session import Session
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.endpoints.voices import OPENAI
@@ -59,10 +61,17 @@ class FakeStreams:
         self._calls = calls
 
     async def control(
-        self, tenant: str, stream_id: str, action: ControlRequest.Action.ValueType, *, pause_window: float
+        self,
+        tenant: str,
+        stream_id: str,
+        action: ControlRequest.Action.ValueType,
+        *,
+        pause_window: float,
+        may_use: Callable[[str], bool],
     ) -> ControlResponse:
         assert pause_window == Settings().edge.websocket.pause_window
         self.done.append((tenant, stream_id, action))
+        self.may_use = [model for model in ("simulated", "gpt") if may_use(model)]
         if stream_id not in self.known:
             raise RunestoneError(Reason.NOT_FOUND, "no such stream")
         if action == ControlRequest.ACTION_CANCEL:
@@ -72,7 +81,8 @@ class FakeStreams:
 
 class FakeOpening:
     async def open(self, asked: Any, client_address: str) -> Session:
-        return Session(Principal(tenant="acme", key="ci"), asked.headers, client_address, "v1")
+        scope = Scope(models=(Globs(["simulated"]),))
+        return Session(Principal(tenant="acme", key="ci", scope=scope), asked.headers, client_address, "v1")
 
 
 async def answer_for_ever(reply: GrpcReply) -> None:
@@ -108,6 +118,7 @@ class Stage:
 
 class FakePolicy:
     settings = Settings()
+    version = "v1"
 
 
 @pytest.fixture
@@ -179,6 +190,7 @@ async def test_a_resumable_stream_is_steered_for_all_its_readers(stage: Stage) -
     assert {(tenant, stream_id) for tenant, stream_id, _ in stage.streams.done} == {("acme", "req_1")}
     paused = [message.controlled.paused for message in messages if message.WhichOneof("message") == "controlled"]
     assert paused[:2] == [True, False]
+    assert stage.streams.may_use == ["simulated"]
     assert messages[-1].failed.error.message == "cancelled for all"
     assert messages[-1].failed.last_seq == 1
 

@@ -128,6 +128,15 @@ async def test_a_copy_without_its_end_is_an_honest_failure(make_call: Callable[.
     assert call.reply.body == events(1, 5)[0] and not call.reply.is_closed
 
 
+async def test_who_has_more_than_was_copied_is_told_that_the_rest_is_lost(make_call: Callable[..., Call]) -> None:
+    """And not that there never was such a stream: it had most of it."""
+    with pytest.raises(RunestoneError) as failed:
+        await follow(
+            make_call(BODY), [Replica([NOWHERE])], Store(ReadResponse(head=ACCEPTED.SerializeToString())), after=9
+        )
+    assert failed.value.reason is Reason.PROVIDER_STREAM_CUT
+
+
 async def test_a_copied_failure_is_one(make_call: Callable[..., Call]) -> None:
     with pytest.raises(RunestoneError, match="cut"):
         await follow(make_call(BODY), [Replica([NOWHERE])], Store(copied(1, 5, CUT.SerializeToString())))

@@ -209,6 +209,17 @@ async def test_a_client_that_leaves_while_it_is_written_to_leaves_it_too(stage: 
     assert stage.sent == [event("a"), event("b"), event("c")]
 
 
+async def test_a_client_that_leaves_while_it_is_told_the_end_leaves_a_whole_answer(stage: Stage) -> None:
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    await stage.streams.control("acme", "req_1", PAUSE, pause_window=60)
+    await stage.say(b"")
+    running.cancel()
+    await until(lambda: stage.is_over)
+    assert stage.call.reply.is_whole and not stage.client.is_closed
+
+
 async def test_a_client_that_turns_out_to_be_gone_is_as_one_that_left(stage: Stage) -> None:
     running = stage.begin()
     await stage.say(event("a"))
@@ -219,6 +230,23 @@ async def test_a_client_that_turns_out_to_be_gone_is_as_one_that_left(stage: Sta
         await running
     await stage.say(b"")
     await until(lambda: stage.is_over and stage.flights.heard)
+
+
+async def test_a_client_that_leaves_in_the_moment_that_its_call_fails_leaves_nothing_behind(stage: Stage) -> None:
+    """As a channel does that is closed when it is told so."""
+    metrics = Metrics()
+    stage.calls = ResumableCalls(Directly(), stage.streams, stage.tasks.start, metrics)
+
+    async def answer() -> None:
+        await stage.call.reply.write(event("a"))
+        running.cancel()
+        await stage.call.reply.fail(RunestoneError(Reason.PROVIDER_STREAM_CUT, "cut"))
+
+    running = asyncio.create_task(stage.calls.run(stage.call, stage.client, "/", "server", answer()))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stage.client.failure is not None
+    assert b"runestone_streams_detached 0" in metrics.exposition()
 
 
 async def test_a_client_that_does_not_know_the_id_ends_the_call(stage: Stage) -> None:
@@ -311,6 +339,19 @@ async def test_another_tenants_stream_is_none(stage: Stage, tenant: str, stream_
         await stage.streams.control(tenant, stream_id, CANCEL, pause_window=60)
     assert refused.value.reason is Reason.NOT_FOUND
     assert refused.value.message == f"there is no stream '{stream_id}', or it is over and forgotten"
+
+
+async def test_a_stream_of_a_model_that_one_may_not_use_is_none(stage: Stage) -> None:
+    running = stage.begin()
+    await stage.say(event("a"))
+    await until(lambda: stage.client.body)
+    with pytest.raises(RunestoneError, match="there is no stream 'req_1'"):
+        await stage.streams.control(
+            "acme", "req_1", CANCEL, pause_window=60, may_use=lambda model: model != "simulated"
+        )
+    await stage.say(b"")
+    await running
+    assert stage.flights.heard == []
 
 
 async def test_who_is_not_heard_is_told_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

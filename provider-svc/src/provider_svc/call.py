@@ -24,7 +24,8 @@ class Call:
 
     `resume_window` is for how many seconds it goes on while nobody follows, and is kept when it is over; `pause_window` for how many it may be
     paused at a stretch. `is_coalesced`: another call began the flight. `lacks_settler`: the subscriber that began it is gone without
-    having read how it ended, and no other was told to settle it yet.
+    having read how it ended, and no other was told to settle it yet. `left_at` is when it went, `stopped_at` when somebody ended the call
+    (`Clock.monotonic`).
     """
 
     __slots__ = (
@@ -35,8 +36,10 @@ class Call:
         "is_coalesced",
         "is_paused",
         "lacks_settler",
+        "left_at",
         "pause_window",
         "resume_window",
+        "stopped_at",
         "tenant",
         "timer",
     )
@@ -59,6 +62,7 @@ class Call:
         self.is_paused = False
         self.is_coalesced = False
         self.lacks_settler = False
+        self.left_at = self.stopped_at = -math.inf
         self.timer: asyncio.TimerHandle | None = None
         self.flight: Flight  # from `Flight.admit` on
 

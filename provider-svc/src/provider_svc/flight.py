@@ -31,6 +31,9 @@ class Owner(Protocol):
     def note_left(self, call: Call) -> None:
         """The last subscription of `call` has left its flight."""
 
+    def note_unsettled(self, call: Call) -> None:
+        """The subscriber that began `call` goes without having read how it ended."""
+
 
 class Flight:
     """The state of one answer. `attempts` are the upstream calls that were made for it so far, by whoever makes them.
@@ -153,6 +156,10 @@ class Flight:
         self.weigh()
         if not call.following:
             self._owner.note_left(call)
+
+    def note_unsettled(self, call: Call) -> None:
+        """The subscriber that began `call` goes without having read how it ended."""
+        self._owner.note_unsettled(call)
 
     def part(self, call: Call, error: RunestoneError) -> None:
         """Ends what follows for `call` with `error`; for the others the flight goes on."""

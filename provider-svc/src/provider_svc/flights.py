@@ -19,6 +19,7 @@ from provider_svc.subscription import Response, Role, Subscription
 from provider_svc.windows import Windows
 
 PATIENCE_FOR_CANCEL = 5.0  # seconds that cancelled calls have at stop to close their sockets
+TOGETHER = 3.0  # seconds between a caller's leaving its call and its cancelling it, at the most
 
 Plan = Callable[[], tuple[Asking, Journey]]  # what to ask, and by which ways
 
@@ -116,10 +117,15 @@ class Flights:
             self._windows.note_resumed(call)
 
     def stop_call(self, call: Call, why: RunestoneError) -> None:
-        """Ends a running call; its subscribers read `why` as its failure. Its flight is cancelled unless others share it."""
+        """Ends a running call because it was cancelled, or its deadline has passed; its subscribers read `why` as its failure. Its flight is
+        cancelled unless others share it."""
+        call.stopped_at = self._clock.monotonic()
+        call.lacks_settler &= not _is_one_step(call)
+        if not call.flight.is_over:
+            self._stop(call, why)
+
+    def _stop(self, call: Call, why: RunestoneError) -> None:
         flight = call.flight
-        if flight.is_over:
-            return
         if len(flight.audience.calls) > 1:
             self._part(call, why)
         else:
@@ -154,6 +160,12 @@ class Flights:
             self._part(call, RunestoneError(Reason.CANCELLED, "the call was cancelled"))
             if not flight.audience.calls:
                 self._tasks[flight].cancel()
+
+    def note_unsettled(self, call: Call) -> None:
+        """The subscriber that began `call` goes without having read how it ended: another that hears the end settles it, unless it was that
+        subscriber's own doing."""
+        call.left_at = self._clock.monotonic()
+        call.lacks_settler = not _is_one_step(call)
 
     def _launch(self, plan: Plan, question: Question | None) -> Flight:
         """Starts a flight in the running context: its trace, and its snapshot."""
@@ -201,7 +213,7 @@ class Flights:
         if call.flight.is_over:  # and is waited for all the same, because it is paused
             call.flight.part(call, why)
         else:
-            self.stop_call(call, why)
+            self._stop(call, why)
 
     def _stop_flight(self, flight: Flight, why: RunestoneError) -> None:
         if not flight.is_over:
@@ -237,3 +249,9 @@ class Flights:
 
     def __repr__(self) -> str:
         return f"Flights({self.running} running, {len(self._calls)} calls, {self._windows!r}, {self._shelves!r})"
+
+
+def _is_one_step(call: Call) -> bool:
+    """Whether it was left because it ends, or ends because it was left: an edge that ends a call itself, at its deadline, say, leaves it and
+    cancels it in either order, and settles it. One that was killed cancels nothing."""
+    return abs(call.left_at - call.stopped_at) <= TOGETHER

@@ -84,7 +84,7 @@ class Subscription(Generic[Response]):
         """Ends the subscription; doing it twice is harmless. When the one that began a resumable call goes like this, before it has read
         an end, another has to settle it."""
         if self.call.resume_window and not self._saw_end and self.has_begun_the_call:
-            self.call.lacks_settler = True
+            self._flight.note_unsettled(self.call)
         self._flight.unsubscribe(self)
 
     def part(self, error: RunestoneError) -> None:

@@ -1,7 +1,11 @@
 """Calls that are come back to, step by step, over upstream calls that the test plays itself."""
 
 import asyncio
+from functools import partial
 
+import pytest
+
+from provider_svc.flights import TOGETHER
 from provider_svc.provider import Begun, Chunk
 
 A = Chunk(b"data: a\n\n", (9,))
@@ -22,6 +26,46 @@ async def test_who_only_looks_on_is_never_told_to_settle_and_the_next_that_follo
         heard = tower.attach("c")
         await tower.until_over(heard)
         assert (heard.body, heard.settles) == (A.body, settles)
+
+
+@pytest.mark.parametrize("is_left_first", [True, False])
+async def test_who_ends_the_call_that_it_began_settles_it_and_nobody_who_follows_does(tower, is_left_first):
+    """Leaving it and cancelling it arrive in either order: at a deadline each side sees to its own."""
+    unread, following = tower.ask("c", resume=LONG), tower.attach("c")
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A)
+    await tower.settle()
+    for step in (unread.leave, partial(tower.stop_call, "c"))[:: 1 if is_left_first else -1]:
+        step()
+    await tower.until_over(following)
+    later = tower.attach("c")
+    await tower.until_over(later)
+    assert [(heard.reason, heard.settles) for heard in (following, later)] == [("CANCELLED", False)] * 2
+
+
+async def test_who_ends_a_call_whose_last_events_it_has_not_read_yet_settles_it_all_the_same(tower):
+    """Its client reads slowly, and the provider was done long ago."""
+    unread = tower.ask("c", resume=LONG)
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A, None)
+    await tower.settle()
+    unread.leave()
+    tower.stop_call("c")
+    later = tower.attach("c")
+    await tower.until_over(later)
+    assert (later.kinds[-1], later.settles) == ("completed", False)
+
+
+async def test_a_call_whose_edge_died_long_before_it_was_cancelled_is_settled_by_who_follows(tower):
+    began, following = tower.hear("c", resume=LONG), tower.attach("c")
+    await tower.settle()
+    tower.upstreams[0].play(Begun(200), A)
+    await tower.settle()
+    await began.leave()
+    tower.clock.advance(TOGETHER + 1)
+    tower.stop_call("c")
+    await tower.until_over(following)
+    assert (following.reason, following.settles) == ("CANCELLED", True)
 
 
 async def test_who_comes_back_to_a_full_ring_having_seen_all_of_it_lets_reading_go_on(open_tower):

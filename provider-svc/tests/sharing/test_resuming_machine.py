@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from provider_svc.flights import TOGETHER
 from provider_svc.provider import Begun, Chunk
 
 KEY = b"s" * 32
@@ -35,12 +36,13 @@ class Expected:
     upstream: int
     resume: float
     pause: float
-    began: str = "follows"  # then: watches, gone
+    began: str = "follows"  # then: watches, gone, ended
     readers: list[Reader] = field(default_factory=list)  # the first is who began it, as long as it is there
     everybody: list[Reader] = field(default_factory=list)
     is_paused: bool = False
     paused_at: float = math.inf
     left_at: float = math.inf
+    gone_at: float = math.inf
     why: str = ""  # it ended by itself
 
     @property
@@ -123,7 +125,7 @@ class Resuming(RuleBasedStateMachine):
         call.readers.remove(reader)
         call.everybody.remove(reader)
         if reader.heard.has_begun:
-            call.began = "gone"
+            call.began, call.gone_at = "gone", self.now()
         self.loop.run_until_complete(reader.heard.leave())
         self.run()
         if reader.role == "follows":
@@ -160,6 +162,8 @@ class Resuming(RuleBasedStateMachine):
         if (call := self.pick(number)) is not None:
             self.run(lambda: self.tower.stop_call(call.name))
             call.why = "CANCELLED"
+            if call.began == "gone" and self.now() - call.gone_at <= TOGETHER:
+                call.began = "ended"
 
     @rule(number=st.integers(0, 9), events=st.integers(1, 4))
     def bring(self, number, events):
@@ -242,7 +246,7 @@ class Resuming(RuleBasedStateMachine):
         self.check_settling(call)
 
     def check_settling(self, call):
-        """One of those who follow is told, where who began it is gone; who heard the end himself is not helped."""
+        """One of those who follow is told, where who began it is gone; who heard the end himself, or made it, is not helped."""
         told = [reader for reader in call.everybody if reader.heard.settles]
         may = [reader for reader in call.everybody if reader.role == "follows" and not reader.heard.has_begun]
         assert len(told) == bool(call.resume and call.began == "gone" and may)

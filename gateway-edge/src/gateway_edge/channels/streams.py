@@ -20,6 +20,8 @@ from gateway_edge.channels.telling import add_provenance, write_complete, write_
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.message import Message
+from gateway_edge.streams.note import is_stream_id
+from gateway_edge.streams.notes import no_stream
 
 CANCELLED = RunestoneError(Reason.CANCELLED, "the stream was cancelled")
 TOO_MANY = RunestoneError(
@@ -178,12 +180,27 @@ class Streams:
         if stream is not None:
             _hold(stream.gate, order.action)
         try:
-            await self._control(order.stream_id, order.action)
+            await self._tell(stream, order)
         except RunestoneError as error:
             if stream is None or not self._steer_here(stream, order, error):
                 answer.error(error)
                 return
         answer.ok(write_stream(order.stream_id))
+
+    async def _tell(self, stream: _Stream | None, order: Order) -> None:
+        """Who asked for a stream here may do with it what he likes. Any other is steered as by a request: as far as scopes allow, and on
+        record. Raises what that would be told."""
+        if stream is not None and stream.call_id == order.stream_id:
+            await self._control(order.stream_id, order.action)
+            return
+        if not is_stream_id(order.stream_id):
+            raise no_stream(order.stream_id)
+        reply = DocumentReply(self._asking.door().max_frame_size)
+        path = f"/v1/streams/{order.stream_id}/{order.action}"
+        message = Message(session=self._channel.session, front=FRONT, path=path)
+        await self._asking.calls.run(message, lambda _call_id, _voice: reply)
+        if reply.error is not None:
+            raise reply.error
 
     def _steer_here(self, stream: _Stream, order: Order, error: RunestoneError) -> bool:
         """Whether it is done, although nobody else was told: of a stream that has just begun, or could not be noted, nobody else knows, and

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import grpc.aio
@@ -73,7 +74,7 @@ class GatewayServicer(GatewayServiceServicer):
         check_size(asked, edge.http.max_body)
         session = await self._opening.open(asked, read_address(context.peer()))
         reply = GrpcReply(line.write, Gate(edge.websocket.pause_window), asked.after_seq)
-        steering = Steering(line, reply.gate, self._streams, session.tenant)
+        steering = Steering(line, reply.gate, self._streams, session.tenant, partial(self._may_use, session))
         try:
             outcome = await self._answer(_write_message(session, asked), reply, steering, asked)
         except RunestoneError as error:
@@ -82,6 +83,10 @@ class GatewayServicer(GatewayServiceServicer):
             await line.write_last(write_failed(error, reply.last_seq))
         else:
             await line.write(write_completed(outcome))
+
+    def _may_use(self, session: Session, model: str) -> bool:
+        """A stream may be steered before it is found out whether it may be read."""
+        return session.find(self._policy()).scope.allows_model(model)
 
     async def _answer(self, message: Message, reply: GrpcReply, steering: Steering, asked: Asked) -> Outcome:
         """How the call ended, when it was whole. Raises what it failed with."""

@@ -1,5 +1,6 @@
 """What a caller says while its call runs."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from chassis.errors import Reason, RunestoneError
@@ -18,10 +19,16 @@ class Streams(Protocol):
     """What is needed of those who know resumable streams: `gateway_edge.streams.control.Streams`."""
 
     async def control(
-        self, tenant: str, stream_id: str, action: "ControlRequest.Action.ValueType", *, pause_window: float
+        self,
+        tenant: str,
+        stream_id: str,
+        action: "ControlRequest.Action.ValueType",
+        *,
+        pause_window: float,
+        may_use: Callable[[str], bool],
     ) -> ControlResponse:
         """Steers a stream for all its readers, those in this process at once; a pause lasts `pause_window` seconds at the most. Raises
-        NOT_FOUND where there is no such stream that could be."""
+        NOT_FOUND where there is no such stream that could be, or it is of a model that is none of those that the caller `may_use`."""
 
 
 class Line(Protocol):
@@ -38,12 +45,13 @@ class Steering:
     """Obeys one caller's controls: delivery stops at its `gate` at once. Where the call is a resumable stream, what is done to it is
     done for all its readers, and a gate of that stream's own holds them back. `stream_id` is empty for any other call, and until the call has one."""
 
-    def __init__(self, line: Line, gate: Gate, streams: Streams, tenant: str) -> None:
+    def __init__(self, line: Line, gate: Gate, streams: Streams, tenant: str, may_use: Callable[[str], bool]) -> None:
         self.stream_id = ""
         self._line = line
         self._gate = gate
         self._streams = streams
         self._tenant = tenant
+        self._may_use = may_use
 
     async def obey(self) -> None:
         """Returns when the caller has half-closed. Raises what ends the call: CANCELLED where it was told to, INVALID_REQUEST for what is no
@@ -70,7 +78,11 @@ class Steering:
             return False
         try:
             await self._streams.control(
-                self._tenant, self.stream_id, IN_THE_MESH[action], pause_window=self._gate.window
+                self._tenant,
+                self.stream_id,
+                IN_THE_MESH[action],
+                pause_window=self._gate.window,
+                may_use=self._may_use,
             )
         except RunestoneError as error:
             if error.reason is Reason.NOT_FOUND:

@@ -10,18 +10,24 @@ from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call
 from gateway_edge.streams.gates import Gates
 from gateway_edge.streams.note import StreamNote
-from gateway_edge.streams.notes import StreamNotes
+from gateway_edge.streams.notes import StreamNotes, no_stream
 from gateway_edge.streams.replicas import FlightReplicas
 from runestone.provider.v1.provider_pb2 import ControlRequest, ControlResponse
 
 Action: TypeAlias = "ControlRequest.Action.ValueType"
 EndWhere = Callable[[Callable[[Call], bool], RunestoneError], None]
+MayUse = Callable[[str], bool]
 
 TRIES = 3  # of telling provider-svc something that nobody waits for
 PAUSE = 0.5  # seconds between them
 # Seconds for which a pause holds back here: until provider-svc, which is paused itself then, has nothing on its way any more. No longer, for
 # who goes on with the stream may say so to another edge.
 HOLD = 2.0
+
+
+def anything(_model: str) -> bool:
+    """Any model may be used."""
+    return True
 
 
 class Streams:
@@ -34,12 +40,17 @@ class Streams:
         self._flights = flights
         self._end_where = end_where
 
-    async def control(self, tenant: str, stream_id: str, action: Action, *, pause_window: float) -> ControlResponse:
+    async def control(
+        self, tenant: str, stream_id: str, action: Action, *, pause_window: float, may_use: MayUse = anything
+    ) -> ControlResponse:
         """Pauses, resumes or cancels the tenant's stream for everybody who reads it, wherever; a pause lasts `pause_window` seconds at the
-        most, then the stream ends. Repeating an action is harmless.
+        most, then the stream ends. Repeating an action is harmless. `may_use` says of which models it may be.
 
-        Raises NOT_FOUND for a stream that is unknown, over and forgotten, or another tenant's; UNAVAILABLE when nobody can say."""
+        Raises NOT_FOUND for a stream that is unknown, over and forgotten, another tenant's, or of another model; UNAVAILABLE when nobody can
+        say."""
         note = await self.notes.find(tenant, stream_id)
+        if not may_use(note.model):
+            raise no_stream(stream_id)
         return await self.steer(tenant, stream_id, note, action, pause_window=pause_window)
 
     async def steer(

@@ -82,7 +82,7 @@ class _Place:
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.is_over = self.is_shared = False
+        self.is_over = self.is_shared = self._is_known = False
         self._source = ""
         self._has_passed = False
         self._failures: list[RunestoneError] = []
@@ -97,7 +97,7 @@ class _Place:
         for event in response.events:
             match event.WhichOneof("event"):
                 case "accepted":
-                    self.is_shared = event.accepted.coalesced
+                    self.is_shared, self._is_known = event.accepted.coalesced, True
                 case "data":
                     self.seq = event.data.first_seq + len(event.data.ends) - 1
                     self._has_passed = True
@@ -125,4 +125,4 @@ class _Place:
         if Reason.UNAVAILABLE in by_reason:
             message = "where this stream is read cannot be told right now; try again"
             return RunestoneError(Reason.UNAVAILABLE, message, retry_after=1.0, code="streams_unavailable")
-        return no_stream(stream_id)
+        return RunestoneError(Reason.PROVIDER_STREAM_CUT, LOST) if self._is_known else no_stream(stream_id)

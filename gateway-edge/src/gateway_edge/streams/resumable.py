@@ -101,8 +101,10 @@ class ResumableReply(StreamReply):
         await self.inner.begin(content_type)
 
     async def close(self) -> None:
-        """Ends the stream."""
+        """Ends the stream; for nobody where the client leaves meanwhile."""
         await self._send(super().close())
+        if not self.inner.is_whole:
+            await self.inner.close()
 
     async def fail(self, error: RunestoneError) -> None:
         """Tells whoever is there."""

@@ -48,7 +48,7 @@ class ResumableCalls:
         try:
             await asyncio.wait({task, left}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            if not stream.leave():
+            if not task.done() and not stream.leave():
                 await _end(task)
             raise
         if not task.done():
