@@ -55,6 +55,7 @@ async def test_who_comes_again_says_what_it_has_and_gets_the_rest(make_edge):
         ("room:lobby", {"history": "all"}, 400),
         ("room:lobby", {"resume": {"../x": 1}}, 400),
         ("room:lobby", {"resume": {"req_1": -1}}, 400),
+        ("room:lobby", {"traceparent": "0" * 129}, 400),
         ("room:lobby", [], 400),
     ],
 )
