@@ -41,6 +41,19 @@ node: $(NODE_FOLDERS:%=%/node_modules/.installed)  ## Installs what the tests of
 %/node_modules/.installed: %/package-lock.json
 	@cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
 
+# The suite that WebSocket implementations are measured by runs on Python 2.7 only: it is tried where there is one.
+AUTOBAHN := .tools/autobahn
+.PHONY: autobahn
+autobahn: $(AUTOBAHN)/bin/wstest  ## Installs Autobahn's WebSocket suite, which needs a Python 2.7
+
+$(AUTOBAHN)/bin/wstest:
+	@for python in python2.7 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do \
+	  if "$$python" -c "import pip" >/dev/null 2>&1; then \
+	    PYTHONUSERBASE="$(CURDIR)/$(AUTOBAHN)" exec "$$python" -W ignore -m pip install -q \
+	      --disable-pip-version-check --no-warn-script-location --user autobahntestsuite==25.10.1; \
+	  fi; \
+	done; echo "there is no Python 2.7 with pip" >&2; exit 1
+
 # What the checks need beside what the tests need.
 .PHONY: checkers
 checkers: $(UV)-$(UV_VERSION)

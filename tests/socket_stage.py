@@ -111,7 +111,7 @@ class Stage:
                 log=self.log,
             )
         )
-        door = Door(lambda: self.ways, running, repeats, clock=clock, new_id=new_call_id, tracing=tracing)
+        door = Door(lambda: self.ways, running, running, repeats, clock=clock, new_id=new_call_id, tracing=tracing)
         self.sockets = OpenSockets(self.metrics, self.log)
         places = lay_places(
             Place(path=PATH, open=self._note, subprotocols=("phoenix",), **place),

@@ -1,8 +1,7 @@
 """Bytes of a client in, messages out (RFC 6455, sections 5 and 8.1). Nothing here knows about sockets.
 
-Our own instead of `websockets.server.ServerProtocol`, which keeps a generator, a stream and an extension list for each connection, and
-takes a message apart in a dozen calls: idle connections are counted in tens of thousands here. What the library knows about masks and close
-codes it is asked for.
+Our own instead of `websockets.protocol.Protocol`, which takes twice the time for a message and eleven times the memory for a connection
+(docs/adr/0022). What the library knows about masks and close codes it is asked for.
 """
 
 import codecs
