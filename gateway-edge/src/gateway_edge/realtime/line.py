@@ -15,7 +15,7 @@ from runestone.realtime.v1.realtime_pb2 import Message
 
 MOST_WAITING = 256 << 10  # bytes that wait to be taken; then nothing more is read from the client
 LARGEST_BATCH = 256 << 10
-OVERHEAD = 512  # bytes that a message takes beside its body; measured, CPython 3.11 with protobuf 6
+OVERHEAD = 512  # bytes that a message takes beside its body; measured, CPython 3.11 with protobuf 7
 
 
 class Line:
