@@ -128,6 +128,18 @@ async def test_more_messages_than_may_wait_are_refused(make_edge, service):
     await until(lambda: len(ann.events("room:message")) == 40 - len(refused))
 
 
+async def test_what_waits_of_one_member_is_bounded_in_bytes_too(make_edge, service):
+    ann = make_edge().client()
+    await ann.join()
+    service.gate.clear()
+    for n in range(20):
+        ann.connection.received(f'["1","m{n}","room:lobby","room:message","{"x" * 100_000}"]')
+    refused = await until(lambda: [p for p in ann.events("phx_reply") if p["status"] == "error"])
+    assert {payload["response"]["status"] for payload in refused} == {503}
+    service.gate.set()
+    await until(lambda: len(ann.events("room:message")) == 20 - len(refused))
+
+
 async def test_who_leaves_or_vanishes_or_joins_twice_is_there_once_or_not_at_all(make_edge, service):
     edge = make_edge()
     ann, bob = edge.client(), edge.client()
