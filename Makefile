@@ -28,15 +28,21 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: chat-room
+NAME ?= $(shell id -un)
+chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")
+	@$(SYNC) --no-dev --group client
+	@exec .venv/bin/python sdk/python/examples/chat_room.py $(NAME) $(ARGS)
+
 test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 # Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
-NODE_FOLDERS := tests/e2e/phoenix
+NODE_FOLDERS := tests/e2e/phoenix sdk/typescript
 .PHONY: node
-node: $(NODE_FOLDERS:%=%/node_modules/.installed)  ## Installs what the tests of clients in JavaScript need
+node: $(NODE_FOLDERS:%=%/node_modules/.installed) sdk/typescript/dist/.built  ## Installs what the tests of clients in JavaScript need
 
 %/node_modules/.installed: %/package-lock.json
 	@cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
@@ -53,6 +59,12 @@ $(AUTOBAHN)/bin/wstest:
 	      --disable-pip-version-check --no-warn-script-location --user autobahntestsuite==25.10.1; \
 	  fi; \
 	done; echo "there is no Python 2.7 with pip" >&2; exit 1
+sdk/typescript/dist/.built: sdk/typescript/node_modules/.installed sdk/typescript/tsconfig.json $(wildcard sdk/typescript/src/*.ts)
+	@cd sdk/typescript && npm run --silent build && touch dist/.built
+
+.PHONY: room-page
+room-page: sdk/typescript/dist/.built  ## Serves a page that shares a room, beside `make run`; node and npm are needed (ARGS="--port 8000 --gateway URL")
+	@exec node sdk/typescript/examples/serve.mjs $(ARGS)
 
 # What the checks need beside what the tests need.
 .PHONY: checkers
@@ -101,4 +113,5 @@ chaos: meters  ## Breaks providers at random for five minutes under load, and co
 
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(NODE_FOLDERS:%=%/node_modules) sdk/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -134,7 +134,7 @@ def mesh_running(*options: str, **sections: Any) -> Iterator[Mesh]:
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                code = process.wait(20)
+                code = process.wait(40)
             finally:
                 process.kill()
         assert code == 0, log.read_text()[-3000:]

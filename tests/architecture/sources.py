@@ -19,6 +19,7 @@ PACKAGES = {
     "provider_svc": "provider-svc/src/provider_svc",
     "ratelimit_svc": "ratelimit-svc/src/ratelimit_svc",
     "launcher": "services/launcher/src/launcher",
+    "runestone_client": "sdk/python/src/runestone_client",
 }
 SERVICES = ("audit_svc", "cache_svc", "gateway_edge", "provider_svc", "ratelimit_svc")
 WRITTEN = tuple(package for package in PACKAGES if package != "runestone")  # the stubs are generated

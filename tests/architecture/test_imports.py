@@ -13,6 +13,7 @@ ALLOWED = {
     "chassis": {"runestone"},
     **{service: {"runestone", "chassis"} for service in SERVICES},
     "launcher": {"runestone", "chassis", *SERVICES},
+    "runestone_client": {"runestone"},  # in its part for gRPC alone, as the next test says
 }
 
 # The pure hearts: the clock, the network and chance are given to them, never fetched. A folder stands for all that is below it.
@@ -102,6 +103,17 @@ HEARTS = {
         "streams/writing.py",
     ],
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
+    "runestone_client": [
+        "address.py",
+        "backoff.py",
+        "cursor.py",
+        "errors.py",
+        "frames.py",
+        "grpc/events.py",
+        "grpc/reasons.py",
+        "presence.py",
+        "texts.py",
+    ],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "realtime/metering.py",
@@ -179,13 +191,14 @@ def top_levels(source: Source) -> set[str]:
 
 
 def is_built(package: str) -> bool:
-    """Whether the package has its composition root; the chassis is one whole."""
-    return package == "chassis" or (ROOT / PACKAGES[package] / "service.py").exists()
+    """Whether the package has its composition root; the chassis and the client are one whole."""
+    return package in {"chassis", "runestone_client"} or (ROOT / PACKAGES[package] / "service.py").exists()
 
 
 def test_every_package_of_the_workspace_is_looked_at():
     folders = {path.parent for path in ROOT.glob("*/src/*/__init__.py")}
     folders |= {path.parent for path in ROOT.glob("services/*/src/*/__init__.py")}
+    folders |= {path.parent for path in ROOT.glob("sdk/*/src/*/__init__.py")}
     assert folders == {ROOT / folder for folder in PACKAGES.values()}
     assert all(len(sources_of(package)) > 1 for package in PACKAGES)
 
@@ -198,6 +211,13 @@ def test_imports_run_one_way(package):
         f"{source.name} imports {name}" for source in sources_of(package) for name in top_levels(source) & forbidden
     }
     assert found == set()
+
+
+def test_the_client_is_installed_with_one_library_alone():
+    """What is for gRPC comes with its extra."""
+    needs_more = {"runestone", "grpc", "google"}
+    sources = [source for source in sources_of("runestone_client") if not source.name.startswith("grpc/")]
+    assert {source.name for source in sources if top_levels(source) & needs_more} == set()
 
 
 @pytest.mark.parametrize(("package", "heart"), list_hearts())

@@ -16,6 +16,7 @@ from real_mesh import ACME, Mesh, mesh_running
 from chassis.testing import free_port
 
 RATE, SECONDS = 200, 5.0
+PATIENCE = 90  # seconds; the machine may have other things to do
 MOST, MOST_HEDGED = 1.2, 0.05  # upstream calls for each call; hedges
 FAULTS = {
     "500": "status=500",
@@ -80,7 +81,7 @@ def mesh() -> Iterator[Mesh]:
 async def rage(mesh: Mesh, name: str, fake: FakeProvider) -> Storm:
     """The calls, and what came of them."""
     document = {"model": name, "messages": [{"role": "user", "content": "Hello"}]}
-    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=20)
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=PATIENCE)
     headers = {"authorization": f"Bearer {ACME}"}
     async with aiohttp.ClientSession(mesh.url, connector=connector, timeout=timeout, headers=headers) as session:
 
@@ -108,6 +109,7 @@ async def rage(mesh: Mesh, name: str, fake: FakeProvider) -> Storm:
     )
 
 
+@pytest.mark.timeout(2 * PATIENCE)
 @pytest.mark.parametrize("name", [*FAULTS, "absent"])
 async def test_targets_that_all_fail_are_asked_little_more_often_than_calls_come(mesh: Mesh, name: str) -> None:
     async with FakeProvider(mesh.fake_port) as fake:
@@ -118,6 +120,7 @@ async def test_targets_that_all_fail_are_asked_little_more_often_than_calls_come
     assert storm.hedged <= MOST_HEDGED * storm.calls + 1
 
 
+@pytest.mark.timeout(2 * PATIENCE)
 async def test_hedges_are_few_where_all_targets_are_slow(mesh: Mesh) -> None:
     """And all calls are answered."""
     async with FakeProvider(mesh.fake_port) as fake:
@@ -125,4 +128,4 @@ async def test_hedges_are_few_where_all_targets_are_slow(mesh: Mesh) -> None:
     print(storm)  # noqa: T201
     assert storm.answered == storm.calls
     assert 0 < storm.hedged <= MOST_HEDGED * storm.calls + 1
-    assert storm.upstream == storm.calls + storm.hedged
+    assert storm.calls < storm.upstream <= storm.calls + storm.hedged  # one may be over before it is on its way

@@ -111,9 +111,14 @@ OWNED: Row = {
     "key for chat only": 403,
 }
 CHAT = "/v1/chat/completions"
+STREAM = "/v1/streams/{id}"
+STEERING = tuple(f"{STREAM}/{action}" for action in ("pause", "resume", "cancel"))  # one endpoint to scopes
+SOCKETS = {"/socket/websocket": "?vsn=2.0.0", "/v1/realtime": "?model=simulated", "/v1/responses": ""}
 EDGE: dict[tuple[str, str], Row] = {
     **{("POST", path): ANSWERED if path in BODIES else LET_IN for path in ASKED},
     **dict.fromkeys(STORED, OWNED),
+    ("GET", STREAM): OWNED,
+    **{("POST", path): OWNED for path in STEERING},
     ("POST", CHAT): {**ANSWERED, "key for chat only": 200},
     ("GET", "/v1/models"): {
         **ALL_MODELS,
@@ -234,6 +239,14 @@ def admin(guarded: Mesh) -> Iterator[Client]:
         yield client
 
 
+def shake(address: dict[str, Any], path: str, key: str | None, headers: dict[str, str]) -> int:
+    """The status of a WebSocket's handshake."""
+    with closing(http.client.HTTPConnection(address["host"], address["port"], timeout=20)) as connection:
+        credentials = {} if key is None else {"authorization": f"Bearer {key}"}
+        connection.request("GET", path, headers=headers | credentials)
+        return connection.getresponse().status
+
+
 def spell(path: str) -> str:
     return path.replace("{id}", "simulated")
 
@@ -246,7 +259,21 @@ def test_every_path_of_the_source_has_its_row() -> None:
 def test_every_path_that_takes_a_key_can_be_named_in_a_scope() -> None:
     """And none is reached without finding out who calls."""
     keyed = {path for (_, path), way in edge_routes().items() if "identify" in way.pipeline.names}
-    assert keyed == set(ENDPOINTS)
+    assert keyed - set(STEERING) | set(SOCKETS) == set(ENDPOINTS)
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_no_socket_opens_for_whom_its_path_is_not(guarded: Mesh, path: str) -> None:
+    handshake = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for port in ("http", "websocket"):
+        got = {role: shake(guarded.about[port], path + SOCKETS[path], key, handshake) for role, key in KEYS.items()}
+        may_open = {role for role, status in got.items() if status not in {401, 403}}
+        assert may_open == {"plain key", "admin key", "key for another model"}, (port, got)
 
 
 @pytest.mark.parametrize("route", EDGE, ids=" ".join)
