@@ -95,8 +95,10 @@ def calls() -> FakeCalls:
     return FakeCalls()
 
 
-def open_on(socket: FakeSocket, calls: FakeCalls, longest: float = 3600.0) -> ResponsesSocket:
-    edge = parse_settings("edge: {websocket: {max_streams: 2}}").edge
+def open_on(
+    socket: FakeSocket, calls: FakeCalls, longest: float = 3600.0, *, most_bytes: int = 1 << 20
+) -> ResponsesSocket:
+    edge = parse_settings(f"edge: {{websocket: {{max_streams: 2}}, http: {{max_body: {most_bytes}}}}}").edge
     return ResponsesSocket(socket, calls, edge, longest)
 
 
@@ -164,6 +166,23 @@ async def test_a_lane_runs_one_turn_at_a_time_and_has_a_bound(socket: FakeSocket
     application.received(create("c"))
     await settle()
     assert socket.sent[-1]["stream_id"] == "c"
+
+
+async def test_what_waits_in_all_lanes_is_bounded_in_bytes_too(socket: FakeSocket, calls: FakeCalls) -> None:
+    application = open_on(socket, calls, most_bytes=1000)
+    for lane, size in (("a", 10), ("b", 10), ("a", 2000), ("b", 10), ("a", 10)):
+        application.received(create(lane, input="x" * size))
+        await settle()
+    assert [(told["status"], told["stream_id"]) for told in socket.sent] == [(429, "b"), (429, "a")]
+    socket.sent.clear()
+    calls.go_on.set()
+    while len(socket.sent) < 3:
+        await settle()
+    application.received(create("b", input="x" * 10))
+    application.received(create("b", input="x" * 10))
+    while len(socket.sent) < 5:
+        await settle()
+    assert {told["type"] for told in socket.sent} == {"response.created"}
 
 
 async def test_an_hour_is_the_longest_and_what_runs_then_may_end(socket: FakeSocket, calls: FakeCalls) -> None:

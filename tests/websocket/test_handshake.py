@@ -89,6 +89,8 @@ async def test_a_good_handshake_opens_a_socket(port: int, request_: bytes) -> No
         (handshake(origin="https://evil.example"), 403, "origin_not_allowed"),
         (handshake(origin="https://app.example.evil.example"), 403, "origin_not_allowed"),
         (handshake(origin="null"), 403, "origin_not_allowed"),
+        (handshake(origin="http://[::1"), 403, "origin_not_allowed"),
+        (handshake(origin="https://[edge.example]"), 403, "origin_not_allowed"),
         (handshake(origin="https://edge.example:444"), 403, "origin_not_allowed"),
         (handshake("/v1/nowhere"), 404, "unknown_url"),
     ],

@@ -6,15 +6,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway_edge.channels.frames import Frame
-from gateway_edge.channels.topics import MOST_WAITING, Deliver, Forsake, Leave, Open, Seat, Send, Step, Topics
+from gateway_edge.channels.topics import (
+    MOST_WAITING,
+    MOST_WAITING_BYTES,
+    Deliver,
+    Forsake,
+    Leave,
+    Open,
+    Seat,
+    Send,
+    Step,
+    Topics,
+)
 
 
 def make(most: int = 100, *, may_join: bool = True) -> Topics:
     return Topics({"room", "session"}, lambda: most, lambda: may_join)
 
 
-def frame(event: str, topic: str = "room:a", join_ref: str | None = "1", ref: str | None = "2") -> Frame:
-    return Frame(join_ref, ref, topic, event, b"{}")
+def frame(
+    event: str, topic: str = "room:a", join_ref: str | None = "1", ref: str | None = "2", payload: bytes = b"{}"
+) -> Frame:
+    return Frame(join_ref, ref, topic, event, payload)
 
 
 def join(topics: Topics, topic: str = "room:a", join_ref: str = "1") -> Seat:
@@ -123,6 +136,16 @@ def test_messages_of_a_client_that_does_not_wait_come_behind_its_join_and_are_bo
     sent, *delivered = topics.accept(opened.seat, b"{}")
     assert isinstance(sent, Send)
     assert delivered == [Deliver(opened.seat, one) for one in early[:-1]]
+
+
+def test_messages_before_joins_are_answered_are_bounded_in_bytes_of_all_topics_but_one_may_be_of_any_size():
+    topics = make()
+    topics.receive(frame("phx_join"))
+    topics.receive(frame("phx_join", topic="room:b"))
+    large = b'"%b"' % (b"x" * MOST_WAITING_BYTES)
+    assert not topics.receive(frame("event", ref="3", payload=large))
+    (refused,) = texts(topics.receive(frame("event", ref="4", topic="room:b")))
+    assert refused[-1] == error("the join is not answered yet")
 
 
 def test_messages_that_waited_for_a_refused_join_are_unmatched():

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.realtime.line import LARGEST_BATCH, MOST_WAITING, Line
+from gateway_edge.realtime.line import LARGEST_BATCH, MOST_WAITING, OVERHEAD, Line
 
 
 class FakeSocket:
@@ -45,7 +45,7 @@ def line(socket: FakeSocket) -> Line:
 
 
 async def test_what_waits_is_bounded_and_the_client_read_on_when_it_is_taken(line: Line, socket: FakeSocket) -> None:
-    block = "x" * (MOST_WAITING // 4)
+    block = "x" * (MOST_WAITING // 4 - OVERHEAD)
     for _ in range(4):
         line.hear(block)
     assert socket.is_reading
@@ -57,6 +57,15 @@ async def test_what_waits_is_bounded_and_the_client_read_on_when_it_is_taken(lin
     assert sum(sizes) == 5 * len(block)
     assert max(sizes) < LARGEST_BATCH + len(block)
     assert socket.is_reading
+
+
+async def test_empty_messages_are_bounded_too(line: Line, socket: FakeSocket) -> None:
+    heard = 0
+    while socket.is_reading:
+        line.hear("")
+        heard += 1
+        assert heard <= MOST_WAITING
+    assert len(await line.take()) <= heard
 
 
 async def test_what_was_said_before_the_end_is_taken_first(line: Line) -> None:

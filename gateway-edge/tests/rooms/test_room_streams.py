@@ -99,6 +99,14 @@ async def test_a_stream_that_is_over_or_not_the_rooms_is_resumed_for_the_one_who
     assert not bob.events("stream:chunk")
 
 
+async def test_what_there_is_not_is_looked_for_once(edges, calls):
+    """It is no stream that begins this moment: whoever resumes it had a part of it."""
+    ann = await join(edges[0].client(), "ann", resume={f"req_unknown_{number}": 4 for number in range(3)})
+    await until(lambda: len(ann.events("stream:error")) == 3, patience=10)
+    assert {told["status"] for told in ann.events("stream:error")} == {404}
+    assert len(calls.messages) == 3
+
+
 async def test_the_generation_goes_on_for_the_others_when_who_asked_leaves(edges, calls):
     ann = await join(edges[0].client(), "ann")
     bob = await join(edges[0].client(), "bob")

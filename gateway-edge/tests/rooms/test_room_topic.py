@@ -55,6 +55,7 @@ async def test_who_comes_again_says_what_it_has_and_gets_the_rest(make_edge):
         ("room:lobby", {"history": "all"}, 400),
         ("room:lobby", {"resume": {"../x": 1}}, 400),
         ("room:lobby", {"resume": {"req_1": -1}}, 400),
+        ("room:lobby", {"traceparent": "0" * 129}, 400),
         ("room:lobby", [], 400),
     ],
 )
@@ -125,6 +126,18 @@ async def test_more_messages_than_may_wait_are_refused(make_edge, service):
     assert {payload["response"]["status"] for payload in refused} == {503}
     service.gate.set()
     await until(lambda: len(ann.events("room:message")) == 40 - len(refused))
+
+
+async def test_what_waits_of_one_member_is_bounded_in_bytes_too(make_edge, service):
+    ann = make_edge().client()
+    await ann.join()
+    service.gate.clear()
+    for n in range(20):
+        ann.connection.received(f'["1","m{n}","room:lobby","room:message","{"x" * 100_000}"]')
+    refused = await until(lambda: [p for p in ann.events("phx_reply") if p["status"] == "error"])
+    assert {payload["response"]["status"] for payload in refused} == {503}
+    service.gate.set()
+    await until(lambda: len(ann.events("room:message")) == 20 - len(refused))
 
 
 async def test_who_leaves_or_vanishes_or_joins_twice_is_there_once_or_not_at_all(make_edge, service):

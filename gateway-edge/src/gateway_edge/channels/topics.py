@@ -16,6 +16,7 @@ TOO_MANY_JOINS = b'{"reason":"too many joins"}'
 TOO_HASTY = b'{"reason":"the join is not answered yet"}'
 CRASHED = b'{"reason":"channel_crash"}'
 MOST_WAITING = 32  # messages of a client that does not wait until its join is answered
+MOST_WAITING_BYTES = 1 << 20  # of all that wait so on one connection; one message of any size may
 
 JOIN, LEAVE, CLOSE, ERROR = "phx_join", "phx_leave", "phx_close", "phx_error"
 
@@ -138,10 +139,14 @@ class Topics:
             return []
         if seat.is_joined:
             return [Deliver(seat, frame)]
-        if len(seat.waiting) >= MOST_WAITING:
+        if len(seat.waiting) >= MOST_WAITING or self._is_too_much(frame):
             return [Send(write_reply(frame, "error", TOO_HASTY))]
         seat.waiting.append(frame)
         return []
+
+    def _is_too_much(self, frame: Frame) -> bool:
+        waiting = sum(len(one.payload) for seat in self._seats.values() for one in seat.waiting)
+        return waiting > 0 and waiting + len(frame.payload) > MOST_WAITING_BYTES
 
     def _end(self, seat: Seat, event: str, payload: bytes = EMPTY) -> list[Step]:
         if not self.holds(seat):

@@ -61,7 +61,9 @@ class ResponsesSocket:
         self._calls = calls
         self._max_depth = edge.protection.max_json_depth
         self._headers = _carry(socket.headers)
-        self._lanes = Lanes(self._run, edge.websocket.max_streams, self._leave_if_retiring)
+        self._lanes = Lanes(
+            self._run, edge.websocket.max_streams, self._leave_if_retiring, most_bytes=edge.http.max_body
+        )
         self._refusal: RunestoneError | None = None
         self._code = GOING_AWAY
         self._timer = asyncio.get_running_loop().call_later(longest, self._note_age)

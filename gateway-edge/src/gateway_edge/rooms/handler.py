@@ -23,6 +23,7 @@ from gateway_edge.rooms.said import MESSAGE
 from gateway_edge.rooms.telling import ToldAnswer, read_model, read_note, write_position
 
 MOST_WAITING = 32  # messages of one member that wait for the one before
+MOST_WAITING_BYTES = 1 << 20  # of them; one of any size may wait
 LONGEST_MESSAGE = 128 << 10  # bytes; with what stands around it, it fits what the room takes
 
 
@@ -109,7 +110,9 @@ class RoomHandler:
         self._find_principal().scope.check_room_action("control")
 
     def _enqueue(self, task: Task) -> None:
-        if len(self._waiting) >= MOST_WAITING:
+        size = sum(len(waiting.payload.data) for waiting in self._waiting)
+        is_too_much = size and size + len(task.payload.data) > MOST_WAITING_BYTES
+        if len(self._waiting) >= MOST_WAITING or is_too_much:
             raise RunestoneError(Reason.OVERLOADED, "too many messages wait for their reply", retry_after=1.0)
         self._waiting.append(task)
         if not self._is_working:

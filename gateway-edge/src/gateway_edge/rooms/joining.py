@@ -1,14 +1,15 @@
 """Joining `room:<name>`: who may, as whom, and what is told first."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import orjson
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.callers.tenants import Principal
 from gateway_edge.channels.channel import Channel, Joined, Payload
-from gateway_edge.channels.session_topic import check_resume
+from gateway_edge.channels.session_topic import LONGEST_TRACE, check_resume
 from gateway_edge.rooms.crowd import Member
 from gateway_edge.rooms.handler import Place, RoomHandler, Speaking
 from gateway_edge.rooms.history import Heard
@@ -28,7 +29,7 @@ class JoinPayload(Struct, frozen=True, omit_defaults=True):
     history: int | None = None
     after: int = 0
     resume: dict[str, int] = {}
-    traceparent: str = ""
+    traceparent: Annotated[str, Meta(max_length=LONGEST_TRACE)] = ""
 
 
 class RoomTopics:

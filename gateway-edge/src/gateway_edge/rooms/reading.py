@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -33,6 +33,7 @@ PATIENCES = {
     Reason.RATE_LIMITED: PATIENCE,
     Reason.EVENTS_LOST: KEPT_PATIENCE,
 }
+KNOWN = PATIENCES | {Reason.NOT_FOUND: 0.0}  # for a stream that somebody has a part of: it is there, or it is over
 
 
 class ReaderMeans(Struct, frozen=True, kw_only=True):
@@ -91,7 +92,9 @@ class Reader:
         self._tenant = tenant
         self._means = means
 
-    async def follow(self, generation: Generation, api_key: str) -> Outcome:
+    async def follow(
+        self, generation: Generation, api_key: str, patiences: Mapping[Reason, float] = PATIENCES
+    ) -> Outcome:
         """Reads on behind what the generation has, to the end, which is the outcome's. What cannot be found or asked is tried again for a
         while: it may have begun this moment."""
         pause, began_at = SHORTEST_PAUSE, self._means.clock.monotonic()
@@ -102,7 +105,7 @@ class Reader:
                 return outcome
             if generation.last > last:
                 pause, began_at = SHORTEST_PAUSE, self._means.clock.monotonic()
-            if self._means.clock.monotonic() - began_at >= PATIENCES.get(outcome.error.reason, 0.0):
+            if self._means.clock.monotonic() - began_at >= patiences.get(outcome.error.reason, 0.0):
                 return outcome
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -22,7 +22,7 @@ from gateway_edge.rooms.crowd import Member
 from gateway_edge.rooms.endings import CUT_OFF, GIVEN_UP, describe_end, tell_end
 from gateway_edge.rooms.generation import Generation
 from gateway_edge.rooms.hosted import start
-from gateway_edge.rooms.reading import Reader, ReaderMeans
+from gateway_edge.rooms.reading import KNOWN, PATIENCES, Reader, ReaderMeans
 from gateway_edge.rooms.room import FrameText, Room
 from gateway_edge.rooms.said import CANCELLED, ENDED, PAUSED, RESUMED, STARTED, Said, Started, read_started
 
@@ -215,7 +215,7 @@ class RoomStreams:
         generation = self._make_generation(stream_id, member.api_key, member.key)
         generation.skip(after)
         generation.add(member, after)
-        self._alone.setdefault(member.ref, []).append(self.spawn(self._follow(generation, member.api_key)))
+        self._alone.setdefault(member.ref, []).append(self.spawn(self._follow(generation, member.api_key, KNOWN)))
 
     def _make_generation(self, stream_id: str, api_key: str, key: str) -> Generation:
         door = self._means.door()
@@ -255,9 +255,11 @@ class RoomStreams:
         self.spawn(self._note_end(asked.member, describe_end(generation.stream_id, outcome)))
         await self._finish(generation, tell_end(generation, outcome, is_shared=False))
 
-    async def _follow(self, generation: Generation, api_key: str) -> None:
+    async def _follow(
+        self, generation: Generation, api_key: str, patiences: Mapping[Reason, float] = PATIENCES
+    ) -> None:
         try:
-            outcome = await self._reader.follow(generation, api_key)
+            outcome = await self._reader.follow(generation, api_key, patiences)
         except ConnectionError:
             outcome = CUT_OFF
         await self._finish(generation, tell_end(generation, outcome, is_shared=True))

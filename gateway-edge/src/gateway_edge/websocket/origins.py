@@ -13,7 +13,10 @@ def may_connect(headers: Mapping[str, str], origins: Collection[str]) -> bool:
     origin = headers.get("origin")
     if origin is None or ANY in origins or origin in origins:
         return True
-    page = urlsplit(origin)
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        return False  # no page has such an address
     if page.scheme not in PORTS:
         return False
     return page.netloc.lower() in _spellings(headers.get("host", "").lower(), PORTS[page.scheme])

@@ -76,4 +76,4 @@ def _read(message: str | bytes) -> dict[str, Any]:
         event = orjson.loads(message)
     except orjson.JSONDecodeError:
         return {}
-    return event if isinstance(event, dict) else {}
+    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else {}
