@@ -77,6 +77,7 @@ async def test_a_good_handshake_opens_a_socket(port: int, request_: bytes) -> No
         (handshake(sec_websocket_key="!" * 24), 400, "invalid_handshake"),
         (handshake().replace(b"HTTP/1.1", b"HTTP/1.0"), 400, "invalid_handshake"),
         (handshake(f"{PATH}?" + "a=1&" * 65), 400, None),
+        (handshake(f"{PATH}?api_key={KEY}&api_key={KEY}"), 400, None),
         (handshake(authorization=None), 401, "invalid_api_key"),
         (handshake(authorization=f"Bearer {WRONG}"), 401, "invalid_api_key"),
         (handshake(authorization=f"Basic {KEY}"), 401, "invalid_api_key"),

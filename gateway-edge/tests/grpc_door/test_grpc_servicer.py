@@ -100,6 +100,7 @@ class Stage:
         self.calls = FakeCalls()
         self.streams = FakeStreams(self.calls)
         self.limiter = ConcurrencyLimiter(3)
+        self.lobby = ConcurrencyLimiter(4)
         self.stub: GatewayServiceStub
 
     async def read_rest(self, call: Any) -> list[CallResponse]:
@@ -130,6 +131,7 @@ async def stage() -> AsyncIterator[Stage]:
         stage.streams,
         policy=FakePolicy,
         limiter=stage.limiter,
+        lobby=stage.lobby,
         log=get_logger("test"),
     )
     server = grpc.aio.server()
@@ -251,6 +253,22 @@ async def test_places_are_bounded_wave_after_wave(stage: Stage) -> None:
         async with asyncio.timeout(PATIENCE):
             while stage.limiter.running:
                 await asyncio.sleep(0.01)
+
+
+async def test_who_says_nothing_takes_the_place_of_nobody_who_asks(stage: Stage) -> None:
+    silent = [await stage.say() for _ in range(4)]
+    async with asyncio.timeout(PATIENCE):
+        while stage.lobby.running < 4:
+            await asyncio.sleep(0.01)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await (await stage.say()).read()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert not stage.limiter.running
+    for call in silent:
+        call.cancel()
+    async with asyncio.timeout(PATIENCE):
+        while stage.lobby.running:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_crash_is_told_as_internal_and_no_more(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from chassis.errors import Reason, RunestoneError
+from gateway_edge.realtime import line as line_module
 from gateway_edge.realtime.line import LARGEST_BATCH, MOST_WAITING, OVERHEAD, Line
 
 
@@ -98,3 +99,15 @@ async def test_the_providers_own_end_stands_for_the_error(line: Line, socket: Fa
     await line.fail(RunestoneError(Reason.PROVIDER_FAILED, "x"))
     assert (socket.sent, socket.closed) == ([], [(4001, "expired")])
     assert not line.is_whole
+
+
+async def test_a_client_whose_words_nobody_takes_is_given_up(
+    line: Line, socket: FakeSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing is read from it, nobody would notice that it is gone."""
+    monkeypatch.setattr(line_module, "LONGEST_WAIT", 0.01)
+    line.hear(b"x" * (MOST_WAITING + 1))
+    async with asyncio.timeout(5):
+        while not socket.closed:
+            await asyncio.sleep(0.01)
+    assert socket.closed[0][0] == 1013

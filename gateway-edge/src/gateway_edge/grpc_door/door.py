@@ -28,6 +28,7 @@ async def open_grpc_door(
         streams,
         policy=lambda: ways().policy,
         limiter=limiter,
+        lobby=ConcurrencyLimiter(settings.edge.protection.max_calls),
         log=runtime.log,
     )
     port = runtime.place.ports.get("grpc", settings.edge.grpc.port)

@@ -30,7 +30,8 @@ FRONT = "grpc"
 
 
 class GatewayServicer(GatewayServiceServicer):
-    """Runs each rpc as one call. An rpc that is cancelled cancels its call, or, of a resumable stream, leaves it."""
+    """Runs each rpc as one call. An rpc that is cancelled cancels its call, or, of a resumable stream, leaves it. `limiter` bounds those whose
+    caller is known, `lobby` those that have said nothing yet."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class GatewayServicer(GatewayServiceServicer):
         *,
         policy: Callable[[], Policy],
         limiter: ConcurrencyLimiter,
+        lobby: ConcurrencyLimiter,
         log: Logger,
     ) -> None:
         self._calls = calls
@@ -47,14 +49,17 @@ class GatewayServicer(GatewayServiceServicer):
         self._streams = streams
         self._policy = policy
         self._limiter = limiter
+        self._lobby = lobby
         self._log = log
 
     async def Call(self, _requests: Any, context: Context) -> None:  # type: ignore[override]  # noqa: N802  the rpc's name; it writes, not yields
         """One call, from its first message to its last."""
         line = RpcLine(context)
         try:
+            asked = await self._read(line, context)
+            session = await self._opening.open(asked, read_address(context.peer()))
             with self._limiter:
-                await self._serve(line, context)
+                await self._serve(line, asked, session)
         except grpc.aio.AbortError:
             raise
         except ConnectionError:
@@ -67,13 +72,17 @@ class GatewayServicer(GatewayServiceServicer):
         finally:
             await line.close()
 
-    async def _serve(self, line: RpcLine, context: Context) -> None:
+    async def _read(self, line: RpcLine, context: Context) -> Asked:
+        """The first message. Who says nothing takes no caller's place, only one of the `lobby`."""
         edge = self._policy().settings.edge
-        first = await line.read_first(edge.protection.header_timeout)
+        with self._lobby:
+            first = await line.read_first(edge.protection.header_timeout)
         asked = read_first(first, read_headers(context.invocation_metadata() or (), context.time_remaining()))
         check_size(asked, edge.http.max_body)
-        session = await self._opening.open(asked, read_address(context.peer()))
-        reply = GrpcReply(line.write, Gate(edge.websocket.pause_window), asked.after_seq)
+        return asked
+
+    async def _serve(self, line: RpcLine, asked: Asked, session: Session) -> None:
+        reply = GrpcReply(line.write, Gate(self._policy().settings.edge.websocket.pause_window), asked.after_seq)
         steering = Steering(line, reply.gate, self._streams, session.tenant, partial(self._may_use, session))
         try:
             outcome = await self._answer(_write_message(session, asked), reply, steering, asked)

@@ -11,10 +11,14 @@ from gateway_edge.door.errors import error_body
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.realtime.codes import code_of_error, code_to_send
 from gateway_edge.websocket.application import Socket
+from gateway_edge.websocket.codes import TRY_LATER
 from runestone.realtime.v1.realtime_pb2 import Message
 
 MOST_WAITING = 256 << 10  # bytes that wait to be taken; then nothing more is read from the client
 LARGEST_BATCH = 256 << 10
+LONGEST_WAIT = (
+    30.0  # seconds that the provider may take nothing; a client whose connection is lost is not noticed meanwhile
+)
 OVERHEAD = 512  # bytes that a message takes beside its body; measured, CPython 3.11 with protobuf 7
 
 
@@ -35,6 +39,7 @@ class Line:
         self._waiting = 0
         self._news = asyncio.Event()
         self._is_told = False
+        self._giving_up: asyncio.TimerHandle | None = None
 
     def hear(self, message: str | bytes) -> None:
         """The client says something."""
@@ -42,8 +47,9 @@ class Line:
         body = message if isinstance(message, bytes) else message.encode()
         self._said.append(Message(body=body, binary=is_binary))
         self._waiting += len(body) + OVERHEAD
-        if self._waiting > MOST_WAITING:
+        if self._waiting > MOST_WAITING and self._giving_up is None:
             self._socket.pause_reading()
+            self._giving_up = asyncio.get_running_loop().call_later(LONGEST_WAIT, self._give_up)
         self._news.set()
 
     def hang_up(self, code: int, reason: str) -> None:
@@ -62,7 +68,8 @@ class Line:
             batch.append(self._said.popleft())
             size += len(batch[-1].body) + OVERHEAD
         self._waiting -= size
-        if self._waiting <= MOST_WAITING:
+        if self._waiting <= MOST_WAITING and self._giving_up is not None:
+            self.stop_pinging()
             self._socket.resume_reading()
         return batch
 
@@ -113,7 +120,14 @@ class Line:
         self.is_whole = True
 
     def stop_pinging(self) -> None:
-        """Nothing runs for it."""
+        """Stops what still runs for it."""
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        """What the client says is not taken."""
+        self._socket.close(TRY_LATER, "the provider takes nothing of what you send")
 
 
 def write_error(error: RunestoneError) -> bytes:

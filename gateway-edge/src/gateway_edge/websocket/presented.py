@@ -19,12 +19,17 @@ PHOENIX, OPENAI = "base64url.bearer.phx.", "openai-insecure-api-key."
 
 
 def read_parameters(query: str) -> dict[str, str]:
-    """The query's parameters, decoded; of one that stands twice the last. Raises INVALID_REQUEST for too many."""
+    """The query's parameters, decoded. Raises INVALID_REQUEST for too many, and for one that stands twice: two readers could take it for
+    two things."""
     try:
-        return dict(parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+        said = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError as error:
         message = f"a WebSocket's query has at most {MOST_PARAMETERS} parameters"
         raise RunestoneError(Reason.INVALID_REQUEST, message) from error
+    parameters = dict(said)
+    if len(parameters) < len(said):
+        raise RunestoneError(Reason.INVALID_REQUEST, "a parameter of the query stands there twice")
+    return parameters
 
 
 def move_credentials(headers: dict[str, str], parameters: dict[str, str]) -> None:

@@ -89,8 +89,8 @@ def _join(events: Sequence[bytes]) -> Chunk:
 
 
 async def _pass(seconds: float) -> None:
-    if seconds:
-        await asyncio.sleep(seconds)
+    """A provider's socket lets others have their turn between two reads; so does this."""
+    await asyncio.sleep(seconds)
 
 
 def _cut_off() -> RunestoneError:
