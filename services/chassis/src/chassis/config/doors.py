@@ -13,6 +13,7 @@ NEVER_ZERO = {
     "protection": ("max_loop_lag", "max_memory", "header_timeout", "idle_timeout", "body_timeout"),
     "websocket": ("heartbeat_interval", "slow_consumer_timeout", "pause_window", "max_frame_size", "max_buffer"),
 }
+LONGEST_RESUME_WINDOW = 3600  # seconds; what provider-svc takes
 ANY_HOST = ("0.0.0.0", "::", "")  # noqa: S104  looked for, not listened on
 
 # https://fetch.spec.whatwg.org/#origin-header: scheme and host as a browser writes them, and a port that is not the scheme's.
@@ -21,7 +22,15 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::
 
 def check_doors(settings: Settings) -> Iterator[Finding]:
     """Everything in `edge.http`, `edge.websocket`, `edge.grpc`, `edge.admin` and `edge.protection` that could not be meant."""
-    for check in (_check_proxies, _check_origins, _check_certificate, _check_ports, _check_zeros, _check_protection):
+    for check in (
+        _check_proxies,
+        _check_origins,
+        _check_certificate,
+        _check_ports,
+        _check_zeros,
+        _check_windows,
+        _check_protection,
+    ):
         yield from check(settings)
 
 
@@ -73,6 +82,11 @@ def _check_zeros(settings: Settings) -> Iterator[Finding]:
         for name in names:
             if getattr(getattr(settings.edge, section), name) == 0:
                 yield ("edge", section, name), "must be more than 0"
+
+
+def _check_windows(settings: Settings) -> Iterator[Finding]:
+    if settings.edge.websocket.resume_window > LONGEST_RESUME_WINDOW:
+        yield ("edge", "websocket", "resume_window"), "must be at most 1h"
 
 
 def _check_protection(settings: Settings) -> Iterator[Finding]:
