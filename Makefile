@@ -59,6 +59,7 @@ $(AUTOBAHN)/bin/wstest:
 	      --disable-pip-version-check --no-warn-script-location --user autobahntestsuite==25.10.1; \
 	  fi; \
 	done; echo "there is no Python 2.7 with pip" >&2; exit 1
+
 sdk/typescript/dist/.built: sdk/typescript/node_modules/.installed sdk/typescript/tsconfig.json $(wildcard sdk/typescript/src/*.ts)
 	@cd sdk/typescript && npm run --silent build && touch dist/.built
 

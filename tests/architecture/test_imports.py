@@ -91,6 +91,11 @@ HEARTS = {
         "websocket/presented.py",
         "websocket/reading.py",
         "websocket/terms.py",
+        "messages/message.py",
+        "costs/tab.py",
+        "repeats/learning.py",
+        "audit_record.py",
+        "callers/session.py",
     ],
     "cache_svc": [
         "hints/topic.py",
@@ -101,6 +106,9 @@ HEARTS = {
         "rooms/writing.py",
         "streams/copy.py",
         "streams/writing.py",
+        "encryption/tenant_seal.py",
+        "rooms/reading.py",
+        "streams/reading.py",
     ],
     "launcher": ["keyring.py", "route_explanation.py", "target_report.py"],
     "runestone_client": [

@@ -52,10 +52,11 @@ class Arrival(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct):
-    """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose
-    kept answer was given; what was used, and its cost, `is_billed` or was given for nothing; `dropped` are the request's members that
-    its provider could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept. `route` is the one that answers, or was asked last, and
-    `why` says why it was its target; `failed_attempts` brought nothing, `parts` were put together to one stream."""
+    """How the call went, filled in as it goes; settled and recorded on every way out. `replay_of` is the id of the call whose kept answer
+    was given; what was used, and its cost, `is_billed` or was given for nothing; `dropped` are the request's members that its provider
+    could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept. `route` is the one that
+    answers, or was asked last, and `why` says why it was its target; `failed_attempts` brought nothing, `parts` were put together to one
+    stream."""
 
     cache: str = ""
     provider: str = ""
@@ -80,8 +81,9 @@ class Outcome(Struct):
 
 class Question(Struct):
     """A validated request: the client's bytes, the typed view, the route that its model names, what its `cache` member says, and the
-    endpoint that it was sent to. The decoded document is there where it was needed, the `form` where the body is one. `notes`, where the same bytes came from the same caller
-    before, is what was worked out of them, each note under who made it: it is shared by all calls that ask the same."""
+    endpoint that it was sent to. The decoded document is there where it was needed, the `form` where the body is one. `notes`, where the
+    same bytes came from the same caller before, is what was worked out of them, each note under who made it: it is shared by all calls that
+    ask the same."""
 
     body: bytes
     view: View
@@ -167,14 +169,15 @@ class Followed(Struct):
 
 
 class Call(Struct, kw_only=True, eq=False):
-    """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds
-    them out; those after it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its
-    deadline passed, or the process stops. Calls with the same `coalesce_key` may share one call to the provider. `body` is what is
-    asked, which a middleware may have changed; `received` is what the client sent. `limits` are those that admitted it, `given` the
-    copy of a kept answer that it got, `kept` says which one, wherever it was found. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a
-    provider keeps and is asked for in place of an answer; `followed` the stream that is read on in place of a question. A call that `is_resumable` goes on while its
-    client is away, one that `may_be_background` where its question says so; its pipeline may be one that `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call
-    for which the edge itself makes this one, or whose stream it reads on; `dialogue` is where it speaks with its client both ways, if it does."""
+    """The one object that passes through a pipeline. `principal` and `question` are set by the middleware that finds them out; those after
+    it may rely on them (`caller`, `asked`). `ending` is why the gateway itself ends the call: its deadline passed, or the process stops.
+    Calls with the same `coalesce_key` may share one call to the provider. `body` is what is asked, which a middleware may have changed;
+    `received` is what the client sent. `limits` are those that admitted it, `given` the copy of a kept answer that it got, `kept` says
+    which one, wherever it was found. `endpoint` is where models are asked; that of chat also where none is. `resource` is what a provider
+    keeps and is asked for in place of an answer; `followed` the stream that is read on in place of a question. A call that `is_resumable`
+    goes on while its client is away, one that `may_be_background` where its question says so; its pipeline may be one that
+    `changes_answers`; `provider`, where it is set, the only one that can answer. `cause` is the id of the call for which the edge itself
+    makes this one, or whose stream it reads on; `dialogue` is where it speaks with its client both ways, if it does."""
 
     id: str
     arrival: Arrival

@@ -1,9 +1,9 @@
 """A request's way through the edge, on one screen.
 
-Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls
-and whether there is room, and the pipeline is chosen. The edge's own calls begin so, too, but nobody has to be found out. The pipelines are those in `BUILT_IN`, which the configuration may
-redefine and add to; `call` is the last of each. `usage`, `audit` and `request_logger` name what is always there (settle,
-record, the door's log line).
+Every call begins with `record` and `settle` around everything, so that they see every way out; then it is found out who calls and
+whether there is room, and the pipeline is chosen. The edge's own calls begin so, too, but nobody has to be found out. The
+pipelines are those in `BUILT_IN`, which the configuration may redefine and add to; `call` is the last of each. `usage`, `audit`
+and `request_logger` name what is always there (settle, record, the door's log line).
 """
 
 from collections.abc import Callable, Mapping

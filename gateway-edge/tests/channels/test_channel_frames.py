@@ -12,7 +12,6 @@ from gateway_edge.channels.frames import (
     MalformedFrameError,
     read_frame,
     write_about_join,
-    write_binary_broadcast,
     write_binary_push,
     write_binary_reply,
     write_broadcast,
@@ -99,4 +98,3 @@ def test_binary_frames_are_laid_out_as_the_javascript_client_reads_them():
     frame = Frame("12", "345", "topic", "event", b"")
     assert write_binary_reply(frame, "ok", b"\xff") == b"\x01\x02\x03\x05\x0212345topicok\xff"
     assert write_binary_push("12", "topic", "event", b"\xff") == b"\x00\x02\x05\x0512topicevent\xff"
-    assert write_binary_broadcast("topic", "event", b"\xff") == b"\x02\x05\x05topicevent\xff"

@@ -38,8 +38,8 @@ class Owner(Protocol):
 class Flight:
     """The state of one answer. `attempts` are the upstream calls that were made for it so far, by whoever makes them.
 
-    `answering` is the one that was accepted last, `broken` those that brought a part before it. `question` is set where calls may share it. `ended` is a `Clock.monotonic` time, `trace` the span's of the upstream call, where there is
-    one.
+    `answering` is the one that was accepted last, `broken` those that brought a part before it. `question` is set where calls may share it.
+    `ended` is a `Clock.monotonic` time, `trace` the span's of the upstream call, where there is one.
     """
 
     __slots__ = (

@@ -167,12 +167,14 @@ def main() -> None:
     """Reads the options."""
     parser = argparse.ArgumentParser(description="A chat room in the terminal")
     parser.add_argument("name", help="who you are")
-    parser.add_argument("--room", default="lobby")
-    parser.add_argument("--model", default=SLOW)
-    parser.add_argument("--url", default=os.environ.get("RUNESTONE_URL", "http://127.0.0.1:4003"))
+    url = os.environ.get("RUNESTONE_URL", "http://127.0.0.1:4003")
+    parser.add_argument("--room", default="lobby", help="which room (%(default)s)")
+    parser.add_argument("--model", default=SLOW, help="whom /ask asks (%(default)s)")
+    parser.add_argument("--url", default=url, help="the gateway; else RUNESTONE_URL (%(default)s)")
+    options = parser.parse_args()
     find_key()
     try:
-        asyncio.run(chat(parser.parse_args()))
+        asyncio.run(chat(options))
     except KeyboardInterrupt:
         pass
     except (runestone_client.RunestoneError, OSError) as error:

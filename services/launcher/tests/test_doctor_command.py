@@ -15,6 +15,7 @@ from launcher.cli import app
 from launcher.diagnosis import (
     OWN_TOOLS,
     Verdict,
+    check_certificates,
     check_credentials,
     check_data_dir,
     check_keys,
@@ -63,6 +64,18 @@ def test_a_port_that_somebody_else_has_is_a_failure():
 def test_a_grpc_door_that_there_is_not_needs_no_port():
     settings = parse_settings("edge: {grpc: {enabled: false}}")
     assert "port grpc" not in [found.name for found in check_ports(settings, None)]
+
+
+def test_a_certificate_that_cannot_be_read_is_a_failure(tmp_path):
+    there, gone = tmp_path / "there.pem", tmp_path / "gone.pem"
+    there.write_text("")
+    whole, half = f"{{cert: {there}, key: {there}}}", f"{{cert: {there}, key: {there}, ca: {gone}}}"
+    found = list(check_certificates(parse_settings(f"edge: {{http: {{tls: {whole}}}, grpc: {{tls: {half}}}}}")))
+    assert [(finding.name, finding.verdict) for finding in found] == [
+        ("certificate http", Verdict.OK),
+        ("certificate grpc", Verdict.FAIL),
+    ]
+    assert str(gone) in found[1].detail
 
 
 def test_a_key_file_that_others_can_read_is_a_failure(tmp_path):

@@ -60,6 +60,18 @@ def found(secret: str) -> Principal | None:
 FILE = Path(".runestone/keys/acme.yaml")
 
 
+def test_a_made_key_joins_and_does_what_was_said():
+    rooms = ("--rooms", "lobby", "--rooms", "team-*", "--room-actions", "listen")
+    made("create", "--tenant", "acme", "--name", "screen", *rooms)
+    held = next(json.loads(line) for line in keys("list", "--json").stdout.splitlines() if '"screen"' in line)
+    assert (held["rooms"], held["room_actions"]) == (["lobby", "team-*"], ["listen"])
+
+
+def test_what_cannot_be_done_in_a_room_is_refused_with_what_can():
+    said = refused("create", "--tenant", "acme", "--name", "screen", "--room-actions", "talk")
+    assert "Invalid enum value 'talk'; known here: listen, speak, control" in said
+
+
 def test_a_made_key_is_the_tenants_and_its_secret_stands_nowhere(folder):
     before = Path("runestone.yaml").read_bytes()
     result = keys("create", "--tenant", "acme", "--name", "app")

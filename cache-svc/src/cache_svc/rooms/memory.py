@@ -26,8 +26,8 @@ OWNERS = 4  # that it takes to use up the room
 
 
 class MemoryRooms:
-    """As many rooms and bytes as the bounds allow, and of one tenant a quarter: then what is further is refused. Positions are microseconds of the clock, or more, so that
-    a process that follows this one gives none that it gave."""
+    """As many rooms and bytes as the bounds allow, and of one tenant a quarter: then what is further is refused. Positions are microseconds
+    of the clock, or more, so that a process that follows this one gives none that it gave."""
 
     def __init__(self, bounds: Bounds, clock: Clock, feeds: Feeds, room_bounds: RoomBounds = BOUNDS) -> None:
         self._bounds = bounds

@@ -7,12 +7,12 @@ import msgspec
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.callers.session import Session
 from gateway_edge.channels.channel import Payload
+from gateway_edge.door.intake import RESUMABLE
 from gateway_edge.endpoints.table import CHAT, ENDPOINTS
 from gateway_edge.messages.message import Message
 from gateway_edge.question.body import has_duplicate_keys
 
 FRONT = "ws"
-RESUMABLE = "x-runestone-resumable"
 # Headers that a message may carry: what a request could say of the cache, of itself, and to its provider.
 ALLOWED = frozenset({"cache-control", "idempotency-key", "traceparent", "tracestate"}).union(
     *(endpoint.headers for endpoint in ENDPOINTS.values())

@@ -12,8 +12,8 @@ from gateway_edge.channels.slots import Slots
 from gateway_edge.channels.telling import write_refusal
 from gateway_edge.channels.topics import Deliver, Forsake, Leave, Open, Seat, Send, Step, Topics
 from gateway_edge.websocket.application import Socket
+from gateway_edge.websocket.codes import POLICY, RESTARTING
 
-POLICY_VIOLATED, RESTARTING = 1008, 1012
 DRAINING = write_broadcast("phoenix", "phx_drain")
 
 
@@ -36,7 +36,7 @@ class Connection:
         try:
             frame = read_frame(message)
         except MalformedFrameError as error:
-            self._socket.close(POLICY_VIOLATED, str(error))
+            self._socket.close(POLICY, str(error))
             return
         self._take(self._topics.receive(frame))
 

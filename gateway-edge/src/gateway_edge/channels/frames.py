@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 LONGEST = 255  # bytes of a topic, an event, a reference: a binary frame has one byte for each length
-PUSH, REPLY, BROADCAST = 0, 1, 2
+PUSH, REPLY = 0, 1
 EMPTY = b"{}"
 
 
@@ -117,11 +117,6 @@ def write_binary_reply(frame: Frame, status: str, response: bytes) -> bytes:
 def write_binary_push(join_ref: str | None, topic: str, event: str, payload: bytes) -> bytes:
     """As `write_push`, with bytes of any kind; a binary frame."""
     return _lay(PUSH, (join_ref or "", topic, event), payload)
-
-
-def write_binary_broadcast(topic: str, event: str, payload: bytes) -> bytes:
-    """As `write_broadcast`, with bytes of any kind; a binary frame."""
-    return _lay(BROADCAST, (topic, event), payload)
 
 
 def _lay(kind: int, names: tuple[str, ...], payload: bytes) -> bytes:

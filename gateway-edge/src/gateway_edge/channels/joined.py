@@ -117,9 +117,8 @@ class _Reply:
 
     def __init__(self, channel: JoinedChannel, frame: Frame) -> None:
         self._channel = channel
-        self._frame: Frame | None = frame._replace(
-            payload=b""
-        )  # what was asked may be large, and the answer long in coming
+        # What was asked may be large, and the answer long in coming.
+        self._frame: Frame | None = frame._replace(payload=b"")
 
     def ok(self, response: bytes = EMPTY) -> None:
         """Replies with JSON."""

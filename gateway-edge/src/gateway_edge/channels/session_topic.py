@@ -7,8 +7,8 @@ import msgspec
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel, Joined, Payload
-from gateway_edge.channels.control import LONGEST_ID
 from gateway_edge.channels.streams import Asking, Streams
+from gateway_edge.streams.note import is_stream_id
 
 LONGEST_NAME, LONGEST_TRACE = 128, 128
 MOST_SEQ = 2**53
@@ -82,10 +82,5 @@ def check_resume(resume: dict[str, int], most: int) -> None:
     if len(resume) > most:
         raise RunestoneError(Reason.INVALID_REQUEST, f"more than {most} streams to resume", param="resume")
     for stream_id, after in resume.items():
-        if not 0 <= after <= MOST_SEQ or len(stream_id) > LONGEST_ID or not _is_id(stream_id):
+        if not 0 <= after <= MOST_SEQ or not is_stream_id(stream_id):
             raise RunestoneError(Reason.INVALID_REQUEST, "`resume` is {<stream_id>: <last seq>}", param="resume")
-
-
-def _is_id(text: str) -> bool:
-    """Ids stand in paths."""
-    return text.isascii() and text.replace("-", "").replace("_", "").isalnum()

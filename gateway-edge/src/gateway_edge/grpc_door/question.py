@@ -1,22 +1,20 @@
 """From what a caller says first to what a request would ask. Pure."""
 
-import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from msgspec import Struct
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.door.intake import TIMEOUT_HEADER
+from gateway_edge.door.intake import RESUMABLE, TIMEOUT_HEADER
 from gateway_edge.question.body import replace_member
+from gateway_edge.streams.note import is_stream_id
 from runestone.gateway.v1.gateway_pb2 import Attach, CallRequest, Open
 
 DEFAULT_ENDPOINT = "/v1/chat/completions"
 STREAMS = "/v1/streams/"
-RESUMABLE = "x-runestone-resumable"
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})
 SLACK = 0.02  # seconds before the rpc's deadline, so that the caller can still be told why
-STREAM_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -87,7 +85,7 @@ def _read_own_headers(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read_attach(asked: Attach, headers: Mapping[str, str]) -> Asked:
-    if not STREAM_ID.fullmatch(asked.stream_id):
+    if not is_stream_id(asked.stream_id):
         raise RunestoneError(Reason.INVALID_REQUEST, "no stream has such an id", param="stream_id")
     return Asked(
         method="GET",

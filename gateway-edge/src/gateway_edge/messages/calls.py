@@ -44,12 +44,13 @@ class MessageCalls:
         """Answers `message` through the reply that is made for the call's id and its endpoint's voice; a failure is told there, and is the
         outcome's `error`. The calling task is the call's: whoever cancels it cancels the call down to the provider's socket.
 
-        A stream that is asked for with `x-runestone-resumable: 1`, or is a response in the background, is left running instead, as soon as its reply `has_begun`: from then on its
-        client knows the call's id, by which it comes back (`GET /v1/streams/{id}`) or ends it (`POST /v1/streams/{id}/cancel`, `Streams`). A
-        reply that raises ConnectionError leaves it, too.
+        A stream that is asked for with `x-runestone-resumable: 1`, or is a response in the background, is left running instead, as soon as
+        its reply `has_begun`: from then on its client knows the call's id, by which it comes back (`GET /v1/streams/{id}`) or ends it
+        (`POST /v1/streams/{id}/cancel`, `Streams`). A reply that raises ConnectionError leaves it, too.
 
-        Raises ROUTE_NOT_FOUND for what cannot be asked so, BODY_TOO_LARGE, AUTHENTICATION_FAILED when the session's key is no more, PERMISSION_DENIED for
-        what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client leaves.
+        Raises ROUTE_NOT_FOUND for what cannot be asked so, BODY_TOO_LARGE, AUTHENTICATION_FAILED when the session's key is no more,
+        PERMISSION_DENIED for what its scopes do not allow, before there is a call; ConnectionError and CancelledError when the client
+        leaves.
         """
         around = context.current()
         try:

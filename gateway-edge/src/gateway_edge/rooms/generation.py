@@ -24,8 +24,8 @@ ReadAlone = Callable[["Generation", Listener, int], Awaitable[int]]
 
 
 class Generation:
-    """The stream `stream_id` in the room `topic`. Events are kept up to `max_bytes`. A reader with more than `max_waiting` bytes waiting falls behind; `read_alone` reads for one
-    what is no longer kept, and says up to which event. `gate` is shut while the stream is paused."""
+    """The stream `stream_id` in the room `topic`. Events are kept up to `max_bytes`. A reader with more than `max_waiting` bytes waiting
+    falls behind; `read_alone` reads for one what is no longer kept, and says up to which event. `gate` is shut while the stream is paused."""
 
     def __init__(
         self,

@@ -10,15 +10,6 @@ LONGEST_NAME = 128  # characters
 MOST_NAME_BYTES = 250  # what is left of a topic behind `room:`
 MOST_META_BYTES = 4096
 RESERVED = ("phx_ref", "phx_ref_prev")  # ours to set; Phoenix' clients tell presences apart by them
-_UNPRINTABLE = (
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-)  # controls, surrogates, line separators; also what nobody sees
 
 
 def read_name(text: object, what: str) -> str:

@@ -15,13 +15,13 @@ from gateway_edge.channels.asking import FRONT
 from gateway_edge.channels.numbering import Numbered
 from gateway_edge.channels.replies import StreamReply
 from gateway_edge.channels.streams import Calls
+from gateway_edge.endpoints.streams import STREAM
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.message import Message
 from gateway_edge.policy import Policy
 from gateway_edge.rooms.crowd import Listener
 from gateway_edge.rooms.generation import Generation
 
-STREAM = "/v1/streams/{id}"
 PATIENCE = 15.0  # seconds in which a stream that was begun elsewhere has to be found
 KEPT_PATIENCE = 1.0  # seconds in which an answer that another process has just kept has to be
 LONGEST_PAUSE, SHORTEST_PAUSE = 1.0, 0.05  # seconds before it is asked for again

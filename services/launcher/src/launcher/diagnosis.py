@@ -73,6 +73,17 @@ def check_ports(settings: Settings, mesh: MeshFile | None) -> Iterator[Finding]:
             yield Finding(f"port {name}", Verdict.OK, f"{where}: free")
 
 
+def check_certificates(settings: Settings) -> Iterator[Finding]:
+    """The files of every door's certificate are there to be read; what is in them is the door's to say."""
+    edge = settings.edge
+    for name, tls in (("http", edge.http.tls), ("grpc", edge.grpc.tls if edge.grpc.enabled else None)):
+        if tls is None:
+            continue
+        missing = [path for path in (tls.cert, tls.key, tls.ca) if path and not os.access(path, os.R_OK)]
+        detail = f"cannot be read: {', '.join(missing)}" if missing else tls.cert
+        yield Finding(f"certificate {name}", Verdict.FAIL if missing else Verdict.OK, detail)
+
+
 def check_data_dir(data_dir: Path) -> Iterator[Finding]:
     """The data directory can be written, and its keys are readable by their owner only."""
     nearest = next(path for path in (data_dir, *data_dir.absolute().parents) if path.exists())

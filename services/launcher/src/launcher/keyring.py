@@ -25,6 +25,8 @@ class KeyRequest:
     endpoints: Sequence[str] = ()
     pipelines: Sequence[str] = ()
     addresses: Sequence[str] = ()
+    rooms: Sequence[str] = ()
+    room_actions: Sequence[str] = ()
     pipeline: str | None = None
     requests_per_minute: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
@@ -37,6 +39,8 @@ def describe_key(request: KeyRequest, digest: str, now: datetime) -> Values:
         "endpoints": list(request.endpoints),
         "pipelines": list(request.pipelines),
         "addresses": list(request.addresses),
+        "rooms": list(request.rooms),
+        "room_actions": list(request.room_actions),
     }
     said = {
         "created_at": now,

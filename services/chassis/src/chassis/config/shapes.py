@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -40,11 +40,12 @@ def find_type_errors(value: Any, kind: Any, path: KeyPath = ()) -> Iterator[tupl
 
 
 def _find_leaf_error(value: Any, kind: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """What msgspec says of it; of a list whose items are right, of its length."""
+    """What msgspec says of it, and which words are known; of a list whose items are right, of its length."""
     try:
         convert(value, kind)
     except msgspec.ValidationError as error:
-        yield path, str(error)
+        words = get_args(kind) if get_origin(kind) is Literal else ()
+        yield path, f"{error}; known here: {', '.join(map(str, words))}" if words else str(error)
 
 
 def _find_struct_errors(

@@ -12,7 +12,16 @@ from rich.text import Text
 
 from chassis.config import ConfigError, Settings
 from launcher.configuration import find_config, find_data_dir, preview, read_text
-from launcher.diagnosis import Finding, Verdict, check_credentials, check_data_dir, check_keys, check_ports, check_tools
+from launcher.diagnosis import (
+    Finding,
+    Verdict,
+    check_certificates,
+    check_credentials,
+    check_data_dir,
+    check_keys,
+    check_ports,
+    check_tools,
+)
 from launcher.errors import LaunchError
 from launcher.meshfile import MeshFile, find_mesh
 from launcher.reachability import check_neighbours
@@ -43,7 +52,8 @@ async def _look(config: Path | None, data_dir: Path) -> AsyncIterator[Finding]:
     yield finding
     if settings is not None:
         keys = check_keys(settings, datetime.now(UTC))
-        for finding in (*check_ports(settings, mesh), *check_credentials(settings), *keys):
+        doors = (*check_ports(settings, mesh), *check_certificates(settings))
+        for finding in (*doors, *check_credentials(settings), *keys):
             yield finding
     async for finding in check_neighbours(settings or Settings(), mesh):
         yield finding

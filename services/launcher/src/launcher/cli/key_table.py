@@ -25,6 +25,8 @@ def describe_held(held: HeldKey, now: datetime) -> dict[str, object]:
         "endpoints": key.scopes.endpoints,
         "pipelines": key.scopes.pipelines,
         "addresses": key.scopes.addresses,
+        "rooms": key.scopes.rooms,
+        "room_actions": key.scopes.room_actions,
         "requests_per_minute": key.limits.requests_per_minute,
         "metadata": key.metadata,
         "file": str(held.file) if held.file else None,
@@ -57,7 +59,7 @@ def _state(held: HeldKey, now: datetime) -> str:
 
 
 def _scopes(key: Mapping[str, object]) -> str:
-    said = (key["models"], key["endpoints"], key["addresses"])
+    said = [key[scope] for scope in ("models", "endpoints", "addresses", "rooms", "room_actions")]
     return (
         "; ".join(", ".join(map(str, values)) for values in said if isinstance(values, list) and values) or "everything"
     )

@@ -36,6 +36,10 @@ def create(
     ] = None,
     pipelines: Annotated[ListOption, typer.Option(help="Pipelines that it may choose itself. Repeatable.")] = None,
     addresses: Annotated[ListOption, typer.Option(help="From where: 10.0.0.0/8, fd00::/8. Repeatable.")] = None,
+    rooms: Annotated[ListOption, typer.Option(help="Rooms that it may join: lobby, team-*. Repeatable.")] = None,
+    room_actions: Annotated[
+        ListOption, typer.Option(help="What it may do there: listen, speak, control. Repeatable.")
+    ] = None,
     pipeline: Annotated[str | None, typer.Option(help="The pipeline that its calls take.")] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Its own request limit.")] = None,
     metadata: Annotated[ListOption, typer.Option(metavar="NAME=VALUE", help="A note on it. Repeatable.")] = None,
@@ -56,6 +60,8 @@ def create(
         endpoints=endpoints or (),
         pipelines=pipelines or (),
         addresses=addresses or (),
+        rooms=rooms or (),
+        room_actions=room_actions or (),
         pipeline=pipeline,
         requests_per_minute=requests_per_minute,
         metadata=read_metadata(metadata or ()),
