@@ -87,6 +87,7 @@ HEARTS = {
         "websocket/handshake.py",
         "websocket/origins.py",
         "websocket/pace.py",
+        "websocket/patience.py",
         "websocket/place.py",
         "websocket/presented.py",
         "websocket/reading.py",

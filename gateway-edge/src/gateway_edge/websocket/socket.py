@@ -18,13 +18,13 @@ from gateway_edge.websocket.deflate import WORTH, deflate, inflate
 from gateway_edge.websocket.framing import PING, frame_binary, frame_close, frame_compressed, frame_pong, frame_text
 from gateway_edge.websocket.outbox import Outbox
 from gateway_edge.websocket.pace import Pace
+from gateway_edge.websocket.patience import NEVER, Patience
 from gateway_edge.websocket.reading import Closing, MessageReader, PeerError, Ping, Pong
 from gateway_edge.websocket.terms import Terms
 from gateway_edge.websocket.traffic import Traffic
 
 AT_ONCE = 32  # messages of one connection that are handled in one turn of the loop
 LINGER = 1.0  # seconds in which a peer reads why it was given up, where only the end of the connection can follow
-NEVER = float("inf")
 
 
 class State(Enum):
@@ -61,16 +61,15 @@ class WebSocket(asyncio.Protocol):
         "_is_held",
         "_keeper",
         "_loop",
-        "_message_until",
         "_outbox",
         "_pace",
+        "_patience",
         "_reader",
         "_registry",
         "_state",
         "_terms",
         "_traffic",
         "_transport",
-        "_was_probed",
         "client_address",
         "expires_at",
         "headers",
@@ -105,6 +104,7 @@ class WebSocket(asyncio.Protocol):
         self._is_compressed = is_compressed
         self._reader = MessageReader(terms.max_message, inflate if is_compressed else None)
         self._pace = Pace(terms.rate)
+        self._patience = Patience(terms)
         self._outbox = Outbox(terms.max_buffer, terms.slow_consumer_timeout, self._give_up)
         self._state = State.OPENING
         self._application: Application | None = None
@@ -112,8 +112,6 @@ class WebSocket(asyncio.Protocol):
         self._is_deaf = False  # what the peer still sends means nothing any more
         self._is_held = False  # the application reads nothing for now
         self._is_going_on = False  # what was read ahead is handled in the next turn
-        self._was_probed = False
-        self._message_until = NEVER
 
     # What the application does with it.
 
@@ -162,7 +160,7 @@ class WebSocket(asyncio.Protocol):
         """Handles nothing more of what the client sends for now. Whoever calls it bounds for how long."""
         if not self._is_held and self.is_open:
             self._is_held = True
-            self.expires_at = self._message_until = NEVER
+            self.expires_at = self._patience.hold()
             self._set_reading()
 
     def resume_reading(self) -> None:
@@ -186,16 +184,15 @@ class WebSocket(asyncio.Protocol):
         """What it does when it is given up: it is `silent`, or `closing`; empty while it is only to be asked whether it is there."""
         if self._state is not State.OPEN:
             return "closing"
-        return "" if self._may_be_probed() else "silent"
+        return "" if self._patience.may_probe else "silent"
 
     def expire(self, _answer: bytes = b"") -> None:
         """Ends it: a silent peer gets a close frame and a moment, one that closes no more of either."""
         if self._state is not State.OPEN:
             self.abort()
-        elif self._may_be_probed():
-            self._was_probed = True
+        elif self._patience.may_probe:
             self._outbox.write(PING)
-            self.expires_at = self._loop.time() + self._terms.silence / 2
+            self.expires_at = self._patience.probe(self._loop.time())
         else:
             self.close(GOING_AWAY, "nothing was heard for too long")
 
@@ -339,19 +336,8 @@ class WebSocket(asyncio.Protocol):
 
     def _touch(self) -> None:
         """Something was heard: counts its silence anew, and how long a message has been coming."""
-        if self._state is not State.OPEN or self._is_held:
-            return
-        now = self._loop.time()
-        if self._reader.is_between:
-            self._message_until = NEVER
-        elif self._message_until == NEVER:
-            self._message_until = now + self._terms.message_time
-        self._was_probed = False
-        silence = self._terms.silence / 2 if self._terms.is_probed else self._terms.silence
-        self.expires_at = min(now + silence, self._message_until)
-
-    def _may_be_probed(self) -> bool:
-        return self._terms.is_probed and not self._was_probed and self._message_until == NEVER
+        if self._state is State.OPEN and not self._is_held:
+            self.expires_at = self._patience.hear(self._loop.time(), is_between=self._reader.is_between)
 
     # Writing and closing.
 
