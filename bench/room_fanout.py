@@ -25,8 +25,8 @@ from bench.refusal import NotMeasured
 from chassis.metrics import Metrics
 from gateway_edge.callers.session import Session
 from gateway_edge.callers.tenants import Principal
-from gateway_edge.channels.gate import Gate
 from gateway_edge.channels.numbering import Numbered
+from gateway_edge.messages.gate import Gate
 from gateway_edge.rooms.crowd import Crowd, Member
 from gateway_edge.rooms.generation import Generation
 from gateway_edge.websocket.application import Application

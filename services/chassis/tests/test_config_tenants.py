@@ -50,6 +50,7 @@ def test_everything_that_a_key_may_say_is_accepted():
         (f"{{name: a, hash: {HASH}, previous: {{until: 2027-01-31T12:00:00Z}}}}", "previous: needs either `secret` or"),
         (f"{{name: a, secret: '{HASH}'}}", "secret: is a hash, which would then be a key itself; write it as `hash`"),
         (f"{{name: a, hash: {HASH}, scopes: {{addresses: [10.0.0.1/8]}}}}", "scopes.addresses[0]: must be an IP address"),
+        (f'{{name: a, hash: {HASH}, scopes: {{rooms: [lobby, "room:lobby"]}}}}', "scopes.rooms[1]: is a topic"),
         (f"{{name: a, hash: {HASH}, scopes: {{endpoints: [/v1/chat]}}}}", "scopes.endpoints[0]: '/v1/chat' is no endpoint"),
         (f"{{name: a, hash: {HASH}, scopes: {{models: ['']}}}}", "scopes.models[0]: Expected `str` of length >= 1"),
         (

@@ -7,9 +7,9 @@ import orjson
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.channels.channel import Answer, Channel
 from gateway_edge.channels.frames import open_push
-from gateway_edge.channels.gate import Gate
 from gateway_edge.channels.numbering import Numbered
 from gateway_edge.channels.telling import write_failed, write_started, write_stream
+from gateway_edge.messages.gate import Gate
 
 PRESSURE = 16 << 10  # bytes that a client has not taken, from which on events that came together are sent together
 

@@ -14,11 +14,11 @@ from gateway_edge.channels.asking import FRONT, make_message, read_ask
 from gateway_edge.channels.channel import Answer, Channel, Payload
 from gateway_edge.channels.control import ACTIONS, Action, Control, Order
 from gateway_edge.channels.delivery import Delivery
-from gateway_edge.channels.gate import Gate
 from gateway_edge.channels.replies import DocumentReply, StreamReply
 from gateway_edge.channels.telling import add_provenance, write_complete, write_stream
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.calls import MakeReply
+from gateway_edge.messages.gate import Gate
 from gateway_edge.messages.message import Message
 from gateway_edge.streams.note import is_stream_id
 from gateway_edge.streams.notes import no_stream

@@ -9,7 +9,7 @@ from chassis.errors import RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call
-from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout
+from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout, wants_resumable
 from gateway_edge.door.proxies import UNKNOWN
 from gateway_edge.door.reply import HttpReply
 from gateway_edge.door.running import RunningCalls, RunsCalls
@@ -106,7 +106,7 @@ class Door:
 
 def _may_outlive(request: Request, way: Way) -> bool:
     """Whether the call may go on without its client: where that is asked for, and where only the body says so."""
-    if request.headers.get(RESUMABLE) == "1":
+    if RESUMABLE in request.headers and wants_resumable(request.headers):
         return True
     return way.endpoint.is_stored and request.method == "POST" and request.may_hold(BACKGROUND)
 

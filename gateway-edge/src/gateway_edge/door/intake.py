@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-RESUMABLE = "x-runestone-resumable"  # `1`: the stream is to go on while its client is away
+RESUMABLE = "x-runestone-resumable"  # the stream is to go on while its client is away
+YES = frozenset({"1", "true"})  # and how that is said
 BACKGROUND = b'"background"'  # OpenAI's member of a response that may do so, too
 TIMEOUT_HEADER = "x-runestone-timeout-ms"
 MOST_DIGITS = 9
@@ -15,3 +16,8 @@ def read_timeout(headers: Mapping[str, str], most: float) -> float:
     if len(text) <= MOST_DIGITS and text.isascii() and text.isdigit() and int(text) > 0:
         return min(int(text) / 1000, most)
     return most
+
+
+def wants_resumable(headers: Mapping[str, str]) -> bool:
+    """Whether a stream is asked for that goes on while its client is away."""
+    return headers.get(RESUMABLE, "").lower() in YES

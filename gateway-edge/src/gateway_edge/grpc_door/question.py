@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.door.intake import RESUMABLE, TIMEOUT_HEADER
+from gateway_edge.door.intake import RESUMABLE, TIMEOUT_HEADER, wants_resumable
 from gateway_edge.question.body import replace_member
 from gateway_edge.streams.note import is_stream_id
 from runestone.gateway.v1.gateway_pb2 import Attach, CallRequest, Open
@@ -34,7 +34,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     @property
     def is_resumable(self) -> bool:
         """Whether a stream that is begun so goes on when its rpc ends."""
-        return self.headers.get(RESUMABLE) == "1"
+        return wants_resumable(self.headers)
 
 
 def check_size(asked: Asked, most: int) -> None:

@@ -6,7 +6,7 @@ from time import monotonic
 from chassis.errors import RunestoneError
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.grpc_door.answer import write_accepted, write_events, write_parts
-from gateway_edge.grpc_door.gate import Gate
+from gateway_edge.messages.gate import Gate
 from gateway_edge.reply import STREAM_HEADERS
 from runestone.gateway.v1.gateway_pb2 import CallResponse
 
@@ -72,12 +72,12 @@ class GrpcReply:
         """Nothing runs for this reply."""
 
     async def _begin(self, content_type: str) -> None:
-        await self.gate.wait_until_open()
+        await self.gate.wait()
         self.has_begun = True
         await self._write(write_accepted(self.headers, content_type))
 
     async def _send_events(self, events: bytes) -> None:
-        await self.gate.wait_until_open()
+        await self.gate.wait()
         data = write_events(events, self.last_seq + 1)
         self.last_seq += len(data.ends)
         self._note(len(events))
@@ -85,7 +85,7 @@ class GrpcReply:
 
     async def _send_parts(self, body: bytes) -> None:
         for part in write_parts(body):
-            await self.gate.wait_until_open()
+            await self.gate.wait()
             self._note(len(part.data.body))
             await self._write(part)
 

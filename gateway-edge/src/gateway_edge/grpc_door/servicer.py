@@ -15,13 +15,13 @@ from gateway_edge.call import Outcome
 from gateway_edge.callers.session import Session
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.grpc_door.answer import write_completed, write_failed
-from gateway_edge.grpc_door.gate import Gate
 from gateway_edge.grpc_door.line import Context, RpcLine
 from gateway_edge.grpc_door.opening import Opening
 from gateway_edge.grpc_door.question import Asked, check_size, read_address, read_first, read_headers
 from gateway_edge.grpc_door.reply import GrpcReply
 from gateway_edge.grpc_door.steering import Steering, Streams
 from gateway_edge.messages.calls import MessageCalls
+from gateway_edge.messages.gate import Gate
 from gateway_edge.messages.message import Message
 from gateway_edge.policy import Policy
 from runestone.gateway.v1.gateway_pb2_grpc import GatewayServiceServicer

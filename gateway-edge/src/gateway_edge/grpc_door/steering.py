@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.grpc_door.gate import Gate
+from gateway_edge.messages.gate import Gate
 from runestone.gateway.v1.gateway_pb2 import CallRequest, CallResponse, Control, Controlled
 from runestone.provider.v1.provider_pb2 import ControlRequest, ControlResponse
 

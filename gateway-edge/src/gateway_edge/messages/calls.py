@@ -9,7 +9,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.ids import NewId
 from chassis.tracing import Tracing
 from gateway_edge.call import Arrival, Call, Outcome
-from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout
+from gateway_edge.door.intake import BACKGROUND, read_timeout, wants_resumable
 from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.door.ways import Way, Ways
 from gateway_edge.endpoints.voice import Voice
@@ -65,7 +65,7 @@ class MessageCalls:
             text = f"{message.method} {message.path[:200]} cannot be asked here"
             raise RunestoneError(Reason.ROUTE_NOT_FOUND, text)
         call, reply = self._open_call(message, ways, way, make_reply)
-        may_outlive = message.headers.get(RESUMABLE) == "1" or (way.endpoint.is_stored and BACKGROUND in message.body)
+        may_outlive = wants_resumable(message.headers) or (way.endpoint.is_stored and BACKGROUND in message.body)
         running = self._resumable if may_outlive else self._running
         await running.run(call, reply, f"{message.front} {way.path}", "server", way.pipeline(call))
         return call.outcome

@@ -13,9 +13,9 @@ import orjson
 from chassis.errors import RunestoneError
 from gateway_edge.channels.delivery import write_one
 from gateway_edge.channels.frames import open_push, write_broadcast
-from gateway_edge.channels.gate import Gate
 from gateway_edge.channels.numbering import Numbered
 from gateway_edge.channels.telling import write_failed
+from gateway_edge.messages.gate import Gate
 from gateway_edge.rooms.crowd import Listener, Member
 
 PIECE = 64 << 10  # bytes that are sent at once to who catches up

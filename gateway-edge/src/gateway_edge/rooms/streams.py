@@ -12,10 +12,10 @@ from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from gateway_edge.channels.channel import Answer
 from gateway_edge.channels.control import ACTIONS, Action, Control
-from gateway_edge.channels.gate import Gate
 from gateway_edge.channels.replies import StreamReply
 from gateway_edge.channels.slots import Slots
 from gateway_edge.endpoints.voice import Voice
+from gateway_edge.messages.gate import Gate
 from gateway_edge.messages.message import Message
 from gateway_edge.rooms.asked import Asked
 from gateway_edge.rooms.crowd import Member

@@ -8,7 +8,7 @@ from typing import Any
 from chassis.metrics import Metrics
 from chassis.tracing import Kind
 from gateway_edge.call import Call
-from gateway_edge.door.intake import RESUMABLE
+from gateway_edge.door.intake import wants_resumable
 from gateway_edge.door.running import LastReply, RunsCalls
 from gateway_edge.streams.control import Streams
 from gateway_edge.streams.resumable import BackgroundReply, ResumableReply
@@ -38,7 +38,7 @@ class ResumableCalls:
         if call.arrival.method != "POST":
             await self._running.run(call, reply, path, kind, answering)
             return
-        call.is_resumable = call.arrival.headers.get(RESUMABLE) == "1"
+        call.is_resumable = wants_resumable(call.arrival.headers)
         call.may_be_background = not call.is_resumable
         self._left[call] = left = asyncio.get_running_loop().create_future()
         reply_of = ResumableReply if call.is_resumable else BackgroundReply

@@ -13,6 +13,7 @@ from chassis.keys import HASH_PREFIX, hash_key
 
 RESERVED = ("admin", "anonymous")  # tenants that the edge has itself; another one's cache and records would be theirs
 MOST_PARTS = 12  # `limits.per` of a tenant and of a key, with all others, fit into one request to ratelimit-svc
+ROOM = "room:"  # before a room's name, in a topic
 SHORTEST, LONGEST = 16, 256  # characters of a secret
 
 _HASH = re.compile(HASH_PREFIX + "[0-9a-f]{64}")
@@ -42,6 +43,9 @@ def _check_key(tenant: Tenant, key: Key, path: KeyPath) -> Iterator[Finding]:
 
 def _check_scopes(scopes: Scopes, path: KeyPath) -> Iterator[Finding]:
     yield from _check_endpoints(scopes.endpoints, tuple(ENDPOINTS), (*path, "endpoints"))
+    for index, name in enumerate(scopes.rooms):
+        if name.startswith(ROOM):
+            yield (*path, "rooms", index), f"is a topic; the room's name is what stands behind `{ROOM}`"
     for index, text in enumerate(scopes.addresses):
         try:
             ipaddress.ip_network(text)

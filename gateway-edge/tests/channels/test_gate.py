@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from chassis.errors import Reason, RunestoneError
-from gateway_edge.grpc_door.gate import Gate
+from gateway_edge.messages.gate import Gate
 
 
 async def test_who_waits_goes_on_when_it_is_resumed() -> None:
     gate = Gate(60)
     gate.pause()
-    waiting = asyncio.create_task(gate.wait_until_open())
+    waiting = asyncio.create_task(gate.wait())
     await asyncio.sleep(0)
     assert (gate.is_paused, waiting.done()) == (True, False)
     gate.resume()
@@ -23,7 +23,7 @@ async def test_a_pause_ends_the_call_when_it_is_too_long() -> None:
     gate = Gate(0.01)
     gate.pause()
     with pytest.raises(RunestoneError) as caught:
-        await gate.wait_until_open()
+        await gate.wait()
     assert caught.value.reason is Reason.DEADLINE_EXCEEDED
 
 
@@ -31,7 +31,7 @@ async def test_pausing_again_gives_no_more_time() -> None:
     """Else a caller could hold a provider's socket for ever."""
     gate = Gate(0.05)
     gate.pause()
-    waiting = asyncio.create_task(gate.wait_until_open())
+    waiting = asyncio.create_task(gate.wait())
     for _ in range(100):
         gate.pause()
         await asyncio.sleep(0.002)
