@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from itertools import compress
 from typing import Protocol
 
 from chassis.client import Channel, closing
@@ -46,9 +47,9 @@ async def find_replica(channels: Mapping[str, Channel]) -> Sessions:
     """One of the replicas that can be reached, for a whole session; one that was killed is waited for. Raises UNAVAILABLE."""
     drawn = random.sample(list(channels.values()), len(channels))
     for patience in (0.0, PATIENCE):
-        for channel in drawn:
-            if await channel.is_connected_within(patience):
-                return RealtimeServiceStub(channel)
+        are_connected = await asyncio.gather(*(channel.is_connected_within(patience) for channel in drawn))
+        for channel in compress(drawn, are_connected):
+            return RealtimeServiceStub(channel)
     raise RunestoneError(Reason.UNAVAILABLE, "the provider service cannot be reached", retry_after=1.0)
 
 
