@@ -1,11 +1,12 @@
 """Where a stream is read on: beside the provider's socket, else in its copy, else nowhere; one out of the cache in the cache."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 
 from chassis.client import closing
 from chassis.errors import Reason, RunestoneError
 from chassis.metric_families import Counter
-from gateway_edge.caching.shelf import Shelf
+from gateway_edge.caching.shelf import Found, Shelf
 from gateway_edge.call import Call, Followed
 from gateway_edge.streams.copies import Copies
 from gateway_edge.streams.kept import show_kept
@@ -13,6 +14,7 @@ from gateway_edge.streams.notes import no_stream
 from gateway_edge.streams.replicas import ELSEWHERE, FlightReplicas
 from runestone.provider.v1.provider_pb2 import AttachRequest, AttachResponse
 
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.0)  # seconds behind each look at the cache that found nothing
 LOST = "the service that read this stream is gone, and with it the rest of the stream"
 
 
@@ -36,9 +38,18 @@ class Follow:
 
     async def _read_kept(self, call: Call, followed: Followed) -> AsyncGenerator[AttachResponse]:
         call.outcome.cache = call.reply.headers["x-cache"] = "HIT"
-        found = await self._shelf.find(followed.note.kept, followed.note.kept_for, is_pressed=True)
+        found = await self._find_kept(followed)
         self._outcomes.labels("cache").inc()
         yield show_kept(call, followed, found)
+
+    async def _find_kept(self, followed: Followed) -> Found:
+        """The kept answer. One that another edge gave out of its own copies may still be on its way to cache-svc."""
+        for pause in PAUSES:
+            found = await self._shelf.find(followed.note.kept, followed.note.kept_for, is_pressed=True)
+            if found.copy is not None or found.is_down:
+                break
+            await asyncio.sleep(pause)
+        return found
 
     async def _read_on(self, call: Call, followed: Followed) -> AsyncGenerator[AttachResponse]:
         """The flight, and where that cannot be, its copy: the one keeps less, the other comes later. What the copy lacks is asked of the

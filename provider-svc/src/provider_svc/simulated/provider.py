@@ -38,7 +38,9 @@ class SimulatedProvider:
         played = PLAYERS[call.dialect](Asked(call, behaviour.words, int(self._clock.time())))
         sink.accept(Begun(200, f"sim-{played.id}"))
         call.meter.usage = played.usage
-        for chunk in _list_chunks(played.parts, call, behaviour):
+        for number, chunk in enumerate(_list_chunks(played.parts, call, behaviour)):
+            if number and not behaviour.pace:
+                await asyncio.sleep(0)  # between two reads of a provider's socket others have their turn
             await sink.wait_for_room()
             sink.add(chunk)
             await _pass(behaviour.pace)
@@ -89,8 +91,8 @@ def _join(events: Sequence[bytes]) -> Chunk:
 
 
 async def _pass(seconds: float) -> None:
-    """A provider's socket lets others have their turn between two reads; so does this."""
-    await asyncio.sleep(seconds)
+    if seconds:
+        await asyncio.sleep(seconds)
 
 
 def _cut_off() -> RunestoneError:

@@ -162,7 +162,9 @@ class Server:
         seconds = self.clock.monotonic() - started
         code = "OK" if error is None else _code_of(error)
         self._durations.labels(method, code).observe(seconds)
-        if isinstance(error, RunestoneError) and error.reason is not Reason.NOT_FOUND:  # that is an answer like any other
+        if (
+            isinstance(error, RunestoneError) and error.reason is not Reason.NOT_FOUND
+        ):  # that is an answer like any other
             self._log.warning("rpc failed", method=method, reason=error.reason, message=error.message)
         self._log.debug("rpc", method=method, code=code, ms=round(seconds * 1000, 2))
 
