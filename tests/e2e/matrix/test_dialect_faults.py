@@ -306,7 +306,7 @@ async def test_a_clients_own_deadline_ends_the_call_everywhere(stage: Stage, wis
 
     async def outlast(cell: Cell) -> Seen:
         model = stage.name(cell, fault.wish)
-        seen = await stage.play(cell, model, {"x-runestone-timeout-ms": "2000" if amid and cell.stream else "500"})
+        seen = await stage.play(cell, model, {"x-runestone-timeout-ms": "2000" if amid and cell.stream else "1500"})
         await stage.exchanges(model)[0].wait_closed()
         return forget_usage(cell, simplify(seen, fault))
 

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from chassis.bell import Bell
 from chassis.clock import Clock
 from chassis.logs import Logger
 from chassis.mux.grpc_pipe import GrpcPipe, carry_in
@@ -16,6 +17,7 @@ from chassis.mux.server_session import ServerSession
 from chassis.mux.socket_pipe import SUFFIX, SocketPipe
 
 SERVICE = "runestone.mux.v1.MuxService"
+HANG_UP = 1.0  # seconds that callers have to hear the goodbye
 
 
 class MuxServer:
@@ -31,6 +33,7 @@ class MuxServer:
         self._log = log
         self._max_message = max_message
         self._sessions: dict[ServerSession, SocketPipe | GrpcPipe] = {}
+        self._hung_up = Bell()
         self._is_stopping = False
         self._socket_server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
@@ -50,8 +53,8 @@ class MuxServer:
             self._socket_server = await loop.create_unix_server(self._accept, str(self._path), backlog=128)
 
     async def stop(self, grace: float) -> None:
-        """Says goodbye on all sessions, gives running calls up to `grace` seconds, then cancels them and closes the sockets;
-        sessions over gRPC end with its own server."""
+        """Says goodbye on all sessions, gives running calls up to `grace` seconds and callers a moment to hang up, then cancels what runs and
+        closes the sockets; sessions over gRPC end with its own server."""
         self._is_stopping = True
         if self._socket_server is not None and self._path is not None:
             self._socket_server.close()
@@ -61,6 +64,9 @@ class MuxServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._wait_until_idle()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(grace, HANG_UP)):
+                await self._wait_until_hung_up()
         await asyncio.gather(*(session.close() for session in self._sessions))
         for pipe in self._sessions.values():
             if isinstance(pipe, SocketPipe):
@@ -69,6 +75,12 @@ class MuxServer:
     async def _wait_until_idle(self) -> None:
         for session in list(self._sessions):
             await session.idle.wait()
+
+    async def _wait_until_hung_up(self) -> None:
+        """Who asks something before the goodbye has reached him is told that it was not begun; on a connection that is closed under it nobody
+        could tell. A caller that has heard it hangs up."""
+        while any(isinstance(pipe, SocketPipe) for pipe in self._sessions.values()):
+            await self._hung_up.wait()
 
     def _accept(self) -> SocketPipe:
         pipe = SocketPipe(lambda _why: self._close_later(session), greets=True)
@@ -104,6 +116,7 @@ class MuxServer:
             await session.close()
         finally:
             self._sessions.pop(session, None)
+            self._hung_up.ring()
 
     def __repr__(self) -> str:
         return f"MuxServer({len(self._sessions)} sessions, {len(self.handlers)} methods)"
