@@ -11,6 +11,7 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metrics import Metrics
 from chassis.testing import FakeClock
 from gateway_edge.call import Call
+from gateway_edge.door.intake import STREAM_HEADER
 from gateway_edge.endpoints.voices import OPENAI
 from gateway_edge.stored.notes import Notes
 from gateway_edge.streams.control import Streams
@@ -18,7 +19,6 @@ from gateway_edge.streams.gates import Gates
 from gateway_edge.streams.note import read_note
 from gateway_edge.streams.notes import UNAVAILABLE, StreamNotes
 from gateway_edge.streams.replicas import FlightReplicas
-from gateway_edge.streams.resumable import STREAM
 from gateway_edge.streams.running import ResumableCalls
 from gateway_edge.streams.tasks import Tasks
 from runestone.provider.v1.provider_pb2 import ControlRequest, ControlResponse
@@ -176,7 +176,7 @@ async def test_events_are_numbered_and_the_stream_is_found_before_the_first_is_s
     await stage.say(event("b") + event("c"), b"")
     await running
     assert stage.client.body == b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n"
-    assert stage.client.headers[STREAM] == "req_1" and stage.client.is_closed
+    assert stage.client.headers[STREAM_HEADER] == "req_1" and stage.client.is_closed
     note = read_note(notes.notes["acme", "stream:req_1"])
     assert note is not None and (note.path, note.model) == ("/v1/chat/completions", "simulated")
 
@@ -251,7 +251,7 @@ async def test_a_client_that_leaves_in_the_moment_that_its_call_fails_leaves_not
 
 async def test_a_client_that_does_not_know_the_id_ends_the_call(stage: Stage) -> None:
     running = stage.begin()
-    await until(lambda: stage.call.is_resumable and STREAM in stage.client.headers)
+    await until(lambda: stage.call.is_resumable and STREAM_HEADER in stage.client.headers)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -263,7 +263,7 @@ async def test_what_cannot_be_found_is_an_ordinary_stream(stage: Stage, notes: A
     running = stage.begin()
     await stage.say(event("a"))
     await until(lambda: stage.client.body)
-    assert stage.client.body == event("a") and STREAM not in stage.client.headers
+    assert stage.client.body == event("a") and STREAM_HEADER not in stage.client.headers
     running.cancel()
     await until(lambda: stage.is_cancelled)
 

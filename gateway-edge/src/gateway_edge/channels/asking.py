@@ -9,10 +9,9 @@ from gateway_edge.callers.session import Session
 from gateway_edge.channels.channel import Payload
 from gateway_edge.door.intake import RESUMABLE
 from gateway_edge.endpoints.table import CHAT, ENDPOINTS
-from gateway_edge.messages.message import Message
+from gateway_edge.messages.message import WEBSOCKET, Message
 from gateway_edge.question.body import has_duplicate_keys
 
-FRONT = "ws"
 # Headers that a message may carry: what a request could say of the cache, of itself, and to its provider.
 ALLOWED = frozenset({"cache-control", "idempotency-key", "traceparent", "tracestate"}).union(
     *(endpoint.headers for endpoint in ENDPOINTS.values())
@@ -50,7 +49,7 @@ def make_message(session: Session, ask: Ask, *, is_stream: bool, traceparent: st
     if is_stream:
         headers[RESUMABLE] = "1"
     body = set_stream(bytes(ask.request), is_stream=is_stream)
-    return Message(session=session, front=FRONT, path=ask.endpoint, headers=headers, body=body)
+    return Message(session=session, front=WEBSOCKET, path=ask.endpoint, headers=headers, body=body)
 
 
 def set_stream(body: bytes, *, is_stream: bool) -> bytes:

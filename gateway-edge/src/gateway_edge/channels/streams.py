@@ -10,7 +10,7 @@ from chassis.config.schema import WebSocketDoor
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from gateway_edge.call import Outcome
-from gateway_edge.channels.asking import FRONT, make_message, read_ask
+from gateway_edge.channels.asking import make_message, read_ask
 from gateway_edge.channels.channel import Answer, Channel, Payload
 from gateway_edge.channels.control import ACTIONS, Action, Control, Order
 from gateway_edge.channels.delivery import Delivery
@@ -19,7 +19,7 @@ from gateway_edge.channels.telling import add_provenance, write_complete, write_
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.calls import MakeReply
 from gateway_edge.messages.gate import Gate
-from gateway_edge.messages.message import Message
+from gateway_edge.messages.message import WEBSOCKET, Message
 from gateway_edge.streams.note import is_stream_id
 from gateway_edge.streams.notes import no_stream
 
@@ -120,7 +120,7 @@ class Streams:
 
         message = Message(
             session=self._channel.session,
-            front=FRONT,
+            front=WEBSOCKET,
             method="GET",
             path=f"/v1/streams/{stream_id}",
             query=f"starting_after={after}",
@@ -197,7 +197,7 @@ class Streams:
             raise no_stream(order.stream_id)
         reply = DocumentReply(self._asking.door().max_frame_size)
         path = f"/v1/streams/{order.stream_id}/{order.action}"
-        message = Message(session=self._channel.session, front=FRONT, path=path)
+        message = Message(session=self._channel.session, front=WEBSOCKET, path=path)
         await self._asking.calls.run(message, lambda _call_id, _voice: reply)
         if reply.error is not None:
             raise reply.error

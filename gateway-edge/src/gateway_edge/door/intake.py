@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 RESUMABLE = "x-runestone-resumable"  # the stream is to go on while its client is away
+STREAM_HEADER = "x-runestone-stream"  # in the answer: the id under which it is read on
 YES = frozenset({"1", "true"})  # and how that is said
 BACKGROUND = b'"background"'  # OpenAI's member of a response that may do so, too
 TIMEOUT_HEADER = "x-runestone-timeout-ms"

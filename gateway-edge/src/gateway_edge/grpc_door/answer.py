@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from chassis.errors import RunestoneError, to_message
 from chassis.sse import find_ends
 from gateway_edge.call import Outcome
+from gateway_edge.door.intake import STREAM_HEADER
 from runestone.gateway.v1.gateway_pb2 import Accepted, CallResponse, Completed, Data, Failed
 
-STREAM = "x-runestone-stream"
 PART = 1 << 20  # bytes of a document in one message: what any client's own bound lets in
 
 
@@ -15,7 +15,7 @@ def write_accepted(headers: Mapping[str, str], content_type: str) -> CallRespons
     """The first message of an answer."""
     accepted = Accepted(
         call_id=headers.get("x-request-id", ""),
-        stream_id=headers.get(STREAM, ""),
+        stream_id=headers.get(STREAM_HEADER, ""),
         provider=headers.get("x-runestone-provider", ""),
         model=headers.get("x-runestone-model", ""),
         cache=headers.get("x-cache", ""),

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from gateway_edge.callers.session import Session
 
+WEBSOCKET = "ws"  # the front of what comes over one
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from chassis.config import Catalog, Route
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Call, Followed, Question
+from gateway_edge.door.intake import STREAM_HEADER
 from gateway_edge.endpoints.streams import read_stream_id
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.base import Pipeline, Proceed
@@ -15,7 +16,6 @@ from gateway_edge.streams.notes import StreamNotes, no_stream
 from gateway_edge.streams.numbering import Numbering
 from gateway_edge.streams.position import read_position
 from gateway_edge.streams.reply import StreamReply, Taking
-from gateway_edge.streams.resumable import STREAM
 
 DEFAULT = "default"
 
@@ -53,7 +53,7 @@ class FindStream:
         if voice.id_header:
             call.reply.headers[voice.id_header] = call.id
         had = read_position(call.arrival.headers, call.arrival.query)
-        call.reply.headers[STREAM] = stream_id
+        call.reply.headers[STREAM_HEADER] = stream_id
         # What changes answers has to see all of them to make the same of them.
         after_seq = 0 if note.is_changing else had
         await self.follow(call, Followed(stream_id, note, after_seq), Numbering(after_seq, had))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from chassis.errors import RunestoneError
 from gateway_edge.endpoints.voice import Voice
 from gateway_edge.messages.calls import MessageCalls
-from gateway_edge.messages.message import Message
+from gateway_edge.messages.message import WEBSOCKET, Message
 from gateway_edge.realtime.codes import LOST, PATH
 from gateway_edge.realtime.line import Line
 from gateway_edge.websocket.application import Application, Socket
@@ -32,7 +32,7 @@ class Realtime:
     async def _run(self, socket: Socket, line: Line) -> None:
         message = Message(
             session=socket.session,
-            front="ws",
+            front=WEBSOCKET,
             method="GET",
             path=PATH,
             query=urlencode(dict(socket.parameters)),

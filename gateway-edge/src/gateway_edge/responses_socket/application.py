@@ -9,7 +9,7 @@ from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Outcome
 from gateway_edge.endpoints.stored import RESPONSES
 from gateway_edge.messages.calls import MakeReply
-from gateway_edge.messages.message import Message
+from gateway_edge.messages.message import WEBSOCKET, Message
 from gateway_edge.responses_socket.envelope import (
     LIMIT_REACHED,
     Steer,
@@ -106,7 +106,7 @@ class ResponsesSocket:
 
     async def _run(self, turn: Turn) -> None:
         message = Message(
-            session=self._socket.session, front="ws", path=RESPONSES, body=turn.body, headers=self._headers
+            session=self._socket.session, front=WEBSOCKET, path=RESPONSES, body=turn.body, headers=self._headers
         )
         try:
             await self._calls.run(message, lambda _call_id, _voice: SocketReply(self._socket, turn.lane))

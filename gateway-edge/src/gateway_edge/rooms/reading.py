@@ -11,13 +11,12 @@ from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Outcome
 from gateway_edge.callers.session import Session
-from gateway_edge.channels.asking import FRONT
 from gateway_edge.channels.numbering import Numbered
 from gateway_edge.channels.replies import StreamReply
 from gateway_edge.channels.streams import Calls
 from gateway_edge.endpoints.streams import STREAM
 from gateway_edge.endpoints.voice import Voice
-from gateway_edge.messages.message import Message
+from gateway_edge.messages.message import WEBSOCKET, Message
 from gateway_edge.policy import Policy
 from gateway_edge.rooms.crowd import Listener
 from gateway_edge.rooms.generation import Generation
@@ -132,7 +131,7 @@ class Reader:
             session = self._open_session(api_key)
             message = Message(
                 session=session,
-                front=FRONT,
+                front=WEBSOCKET,
                 method="GET",
                 path=f"/v1/streams/{stream_id}",
                 query=f"starting_after={after}",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from chassis.errors import RunestoneError
 from gateway_edge.call import Call
+from gateway_edge.door.intake import STREAM_HEADER
 from gateway_edge.door.running import LastReply
 from gateway_edge.inner.reply import DiscardingReply
 from gateway_edge.reply import Reply
@@ -14,8 +15,6 @@ from gateway_edge.streams.note import StreamNote
 from gateway_edge.streams.notes import describe_stream
 from gateway_edge.streams.numbering import Numbering, Sequence
 from gateway_edge.streams.reply import StreamReply
-
-STREAM = "x-runestone-stream"
 
 
 class Owner(Protocol):
@@ -158,7 +157,7 @@ class ResumableReply(StreamReply):
             self._note = note
             self._keeping = self._notes.keep(self._call, note)
             if not self.inner.has_begun:
-                self.headers[STREAM] = self._call.id
+                self.headers[STREAM_HEADER] = self._call.id
 
     async def _find_out(self) -> None:
         """Whether events get numbers: when they are found by them."""
@@ -171,7 +170,7 @@ class ResumableReply(StreamReply):
 
     def _be_plain(self) -> None:
         self._is_plain = True
-        self.headers.pop(STREAM, None)
+        self.headers.pop(STREAM_HEADER, None)
 
 
 class BackgroundReply(ResumableReply):
@@ -187,7 +186,7 @@ class BackgroundReply(ResumableReply):
             self._be_plain()
             return
         super()._begin_keeping()
-        self.headers.pop(STREAM, None)
+        self.headers.pop(STREAM_HEADER, None)
 
 
 def _is_kept(keeping: "asyncio.Task[bool]") -> bool:

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from runestone_client.closing import Closing
 from runestone_client.dialing import Dial, Given, WebSocketDial
 from runestone_client.errors import ClosedError, ConnectionLostError, ReplyTimeoutError, RunestoneError
 from runestone_client.frames import Frame
@@ -33,7 +33,7 @@ def connect(
     return Client(WebSocketDial(url, api_key, settings), settings, on_state)
 
 
-class Client:
+class Client(Closing):
     """Opened by `async with`, which waits for the first connection and raises why there is none. A connection that is lost comes back by itself,
     with what was joined; when it does not for `max_downtime`, or may not (a refused key, 1008), everything ends with the reason."""
 
@@ -90,11 +90,6 @@ class Client:
             await self.aclose()
             raise self._error
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Closes the connection in order. What was not left goes on without its reader for the gateway's `resume_window`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from runestone_client.closing import Closing
 from runestone_client.cursor import Chunk, Cursor
 from runestone_client.errors import (
     EventsLostError,
@@ -41,7 +42,7 @@ class Steering(Protocol):
         """Asks the gateway."""
 
 
-class Stream:
+class Stream(Closing):
     """An async iterator over its chunks, for one reader. A lost connection does not end it, nor is anything lost or read twice. Behind the last
     chunk stand `usage`, `cost` (dollars) and `finish_reason`; each may be None: unknown is not zero.
 
@@ -123,14 +124,6 @@ class Stream:
         chunk, size = self._unread.popleft()
         self._unread_bytes -= size
         return chunk
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def _wait(self) -> None:
         self._news.clear()

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from runestone.gateway.v1.gateway_pb2 import Attach, CallRequest, Open
 from runestone.gateway.v1.gateway_pb2_grpc import GatewayServiceStub
+from runestone_client.closing import Closing
 from runestone_client.grpc.call import Call, Rpc
 
 LARGEST = 64 << 20
@@ -28,7 +28,7 @@ def connect(
     return GatewayClient(channel, api_key, timeout)
 
 
-class GatewayClient:
+class GatewayClient(Closing):
     """Owns the channel. Keys, pipelines, limits and the cache are those of HTTP."""
 
     def __init__(self, channel: grpc.aio.Channel, api_key: str, timeout: float) -> None:
@@ -71,14 +71,6 @@ class GatewayClient:
     def _open_rpc(self) -> Rpc:
         rpc: Rpc = self._stub.Call(metadata=self._metadata, timeout=self._timeout)
         return rpc
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Ends what runs on it."""
