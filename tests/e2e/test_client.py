@@ -157,7 +157,7 @@ async def test_a_stream_goes_on_when_its_edges_are_killed(mesh: Mesh, fake: Fake
 async def test_nothing_fails_while_edges_stop_in_order(mesh: Mesh, fake: FakeProvider) -> None:
     """They say so, and clients move on: running streams go on, and what is asked meanwhile is answered."""
     async with runestone_client.connect(mesh.url, ACME) as client, client.session() as session:
-        streams = [await session.stream(question(f"words={100 + n},pace=30ms")) for n in range(3)]
+        streams = [await session.stream(question(f"words={200 + n},pace=30ms")) for n in range(3)]
         reading = [asyncio.create_task(stream.finish()) for stream in streams]
         await until(lambda: all(stream.last_seq > 3 for stream in streams))
         for process in edge_processes(mesh):
@@ -167,7 +167,7 @@ async def test_nothing_fails_while_edges_stop_in_order(mesh: Mesh, fake: FakePro
             assert (await session.message(question(f"words={asked + 5},pace=10ms")))["choices"]
             asked += 1
         async with asyncio.timeout(PATIENCE):
-            assert [len(text.split()) for text in await asyncio.gather(*reading)] == [100, 101, 102]
+            assert [len(text.split()) for text in await asyncio.gather(*reading)] == [200, 201, 202]
         assert asked > 1
         assert fake.requests == 3 + asked
 

@@ -74,7 +74,8 @@ class Streams:
         it, but a whole answer would be lost. Raises UNAVAILABLE then."""
         message = self._read(payload, is_stream=False)
         if self._channel.streams.is_draining:
-            raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping", retry_after=1.0)
+            text = "the gateway is stopping"
+            raise RunestoneError(Reason.UNAVAILABLE, text, retry_after=1.0, code="gateway_stopping")
         self._begin(partial(self._answer_whole, message, answer), answer.error)
 
     def resume(self, stream_id: str, after: int) -> None:

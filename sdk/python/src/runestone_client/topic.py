@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from runestone_client.channel import Channel
-from runestone_client.errors import RunestoneError
+from runestone_client.errors import RunestoneError, UnavailableError
 from runestone_client.line import Line
 from runestone_client.pushes import Quota
 from runestone_client.settings import Settings
@@ -14,6 +14,10 @@ from runestone_client.streams import Streams
 
 Request = Mapping[str, Any]
 IDEMPOTENCY = "idempotency-key"
+
+# What a gateway says that stops to what it has not begun: the next connection is asked, which what is pushed behind that waits for.
+STOPPING = "gateway_stopping"
+MOST_STOPS = 3
 
 
 class Topic:
@@ -66,11 +70,20 @@ class Topic:
         """The whole answer of a model: the document as over HTTP, with a member `runestone` that says where it comes from; bytes for what is
         no JSON (speech). Raises GatewayError, ConnectionLostError when the connection is lost meanwhile and there is no `idempotency_key`."""
         ask = _write_ask(request, endpoint, headers, note, idempotency_key)
+        for _ in range(MOST_STOPS):
+            try:
+                return await self._ask_whole(ask, timeout, is_repeatable=idempotency_key is not None)
+            except UnavailableError as refusal:
+                if refusal.code != STOPPING:
+                    raise
+        return await self._ask_whole(ask, timeout, is_repeatable=idempotency_key is not None)
+
+    async def _ask_whole(self, ask: dict[str, Any], timeout: float | None, *, is_repeatable: bool) -> Any:
         return await self._channel.push(
             "chat:message",
             ask,
             timeout=timeout or self._settings.message_timeout,
-            is_repeatable=idempotency_key is not None,
+            is_repeatable=is_repeatable,
         )
 
     async def steer(self, stream_id: str, action: Action) -> None:
