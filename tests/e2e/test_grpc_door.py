@@ -62,7 +62,9 @@ def body_of(messages: list[CallResponse]) -> bytes:
 @asynccontextmanager
 async def door(mesh: Mesh) -> AsyncIterator[GatewayServiceStub]:
     about = mesh.about["grpc"]
-    async with grpc.aio.insecure_channel(f"{about['host']}:{about['port']}") as channel:
+    # Without the probe the client's window stays at 64 KiB; with it, it may grow to all that a test's answer has.
+    options = [("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(f"{about['host']}:{about['port']}", options=options) as channel:
         yield GatewayServiceStub(channel)
 
 
