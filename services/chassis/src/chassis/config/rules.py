@@ -14,6 +14,7 @@ from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
 from chassis.config.provider_keys import check_keys
 from chassis.config.providers import Provider
+from chassis.config.rate_domains import check_domains
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
@@ -44,6 +45,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_stores,
         _check_state_store,
         _check_replicas,
+        check_domains,
         check_tenants,
         check_authentication,
         check_pipelines,
