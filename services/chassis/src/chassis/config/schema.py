@@ -206,7 +206,8 @@ class Audit(Section, frozen=True, kw_only=True):
 
 
 class Peer(Section, frozen=True, kw_only=True):
-    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it."""
+    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `replicas` are as many as are
+    started here, or as a name among `endpoints` stands for."""
 
     listen: str = "unix"
     endpoints: list[str] = []
