@@ -1,7 +1,10 @@
 """Whether one process takes calls: what its grpc.health.v1 says, or its readiness URL. Asked by container engines every few seconds,
-so that nothing is imported but what the question takes."""
+so that nothing is imported but what the question takes: as `python -m launcher.health`, which asks what RUNESTONE_HEALTH names and answers by
+its exit code, it costs a third of `runestone health`."""
 
 import http.client
+import os
+import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,6 +16,7 @@ from launcher.errors import LaunchError
 SERVING = "SERVING"
 NOT_SERVING = "NOT_SERVING"
 UNREACHABLE = "UNREACHABLE"
+PATIENCE = 3.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Health:
         return self.status == SERVING
 
 
-def ask_health(address: str, *, service: str = "", timeout: float) -> Health:
+def ask_health(address: str, *, service: str = "", timeout: float = PATIENCE) -> Health:
     """The health of what listens at `address`: `host:port` and `unix:/path` speak gRPC, `http://` is a readiness URL. Within `timeout` seconds.
 
     `service` is the name that is asked of grpc.health.v1; empty for the whole process. Raises LaunchError for an address that is none.
@@ -69,3 +73,9 @@ def _ask_http(url: str, timeout: float) -> Health:
 
 def _refused(url: str, code: int) -> Health:
     return Health(address=url, status=NOT_SERVING, detail=f"HTTP {code}")
+
+
+if __name__ == "__main__":
+    answered = ask_health(os.environ["RUNESTONE_HEALTH"])
+    print(answered.status, answered.detail)
+    sys.exit(not answered.is_serving)
