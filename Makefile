@@ -120,6 +120,13 @@ guard: meters  ## Compares the CPU of a call with the last landed figure (UPDATE
 chaos: meters  ## Breaks providers at random for five minutes under load, and counts lost calls (ARGS="--minutes 1 --seed 7")
 	PYTHONPATH=tests .venv/bin/python -m chaos.day_of_faults $(ARGS)
 
+.PHONY: images base-images
+images:  ## Builds an image for each service with Docker, and shows their sizes (ARGS="cache-svc --base python:3.11-slim-bookworm@sha256:...")
+	@$(PYTHON) deploy/docker/build.py $(ARGS)
+
+base-images:  ## Makes what the images stand on and run beside out of Debian's packages, where there is no registry (as root)
+	@deploy/docker/base-images/make
+
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf $(NODE_FOLDERS:%=%/node_modules) sdk/typescript/dist

@@ -29,6 +29,7 @@ from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
+from launcher.installed import refuse_absent
 from launcher.kept_port import KeptPort
 from launcher.liveness import LivenessPolicy
 from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, restate_mesh, write_mesh_file
@@ -95,6 +96,7 @@ async def launch(order: Launch, board: Board) -> None:
         control = socket_address(run_dir, "control")
         await stack.enter_async_context(serving_control(publisher, control, metrics))
         plan = make_plan(order.topology, _fit(order), run_dir)
+        refuse_absent(part.node.module for part in plan.parts)
         inspector = await stack.enter_async_context(Inspector(plan.parts))
         reloader = _make_reloader(order, Rollout(publisher, plan.parts, patience=order.reload_patience), metrics)
         services = plan.addresses | {part.name: part.address for part in plan.parts}
