@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 
+from chassis.build import REVISION, VERSION
 from chassis.metric_families import Counter, Histogram, Measured, Survey
 
 LATENCY_BUCKETS = (
@@ -35,13 +37,19 @@ LATENCY_BUCKETS = (
 )
 
 
+GEN_AI = "gen_ai"  # the namespace of what OpenTelemetry's conventions name
+OUR_OWN = "runestone"
+
+
 class Metrics:
-    """Makes and exposes the metrics of one service, all named `runestone_*`."""
+    """Makes and exposes the metrics of one service, named `runestone_*`, or `gen_ai_*` where OpenTelemetry's conventions say so."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        ProcessCollector(namespace="runestone", registry=self._registry)
+        ProcessCollector(namespace=OUR_OWN, registry=self._registry)
         GCCollector(registry=self._registry)
+        build = self.gauge("build_info", "1 for a process, under the build that it is", ("version", "revision"))
+        build.labels(VERSION, REVISION).set(1)
 
     def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
         """A number that only grows."""
@@ -58,13 +66,24 @@ class Metrics:
         self._registry.register(Survey(f"runestone_{name}", help_text, labels, measure))
 
     def histogram(
-        self, name: str, help_text: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str] = (),
+        buckets: Sequence[float] = LATENCY_BUCKETS,
+        *,
+        namespace: str = OUR_OWN,
     ) -> Histogram:
         """A distribution; seconds unless its name says otherwise."""
-        histogram = Histogram(f"runestone_{name}", help_text, labels, buckets)
+        histogram = Histogram(f"{namespace}_{name}", help_text, labels, buckets)
         self._registry.register(histogram)
         return histogram
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
         return generate_latest(self._registry)
+
+    def open_exposition(self) -> bytes:
+        """The same with exemplars, in the OpenMetrics text format 1.0.0."""
+        text: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]  # it has no annotations
+        return text
