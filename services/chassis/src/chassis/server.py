@@ -104,7 +104,11 @@ class Server:
         metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
         self._health = health_aio.HealthServicer()
         self._names: list[str] = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE)
+        stalls = metrics.counter(
+            "mux_credit_stalls", "Answers that waited because their caller was slow to read"
+        ).labels()
+        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE, stalls=stalls)
+        metrics.gauge("mux_sessions", "Callers' sessions open now").set_function(lambda: self._mux.sessions)
         self._server = grpc.aio.server(interceptors=[_GuardInterceptor(self)], options=server_options())
         self._server.add_generic_rpc_handlers((self._mux.generic_handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -309,7 +309,7 @@ class Tenant(Section, frozen=True, kw_only=True):
 class Telemetry(Section, frozen=True, kw_only=True):
     """Where traces go (`http://host:4317`, OTLP over gRPC, with TLS for `https://`; null: nowhere), which share of calls is traced, and
     whether spans have the names of today's semantic conventions, of those before, or both. `tenant_labels` is how many tenants have
-    metrics of their own, in the order of the file; the others are counted together."""
+    metrics of their own in each edge, those that call first; the others are counted together."""
 
     otlp_endpoint: str | None = None
     sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
