@@ -102,7 +102,7 @@ def _open_near_cache(runtime: Runtime, replicas: CacheReplicas) -> NearCache:
     if settings.enabled:
         runtime.spawn(Watchers(near).run(replicas.changes()), "cache watches")
     runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))
-    runtime.metrics.gauge("near_cache_bytes", "Bytes that they count for").set_function(lambda: near.held)
+    runtime.metrics.gauge("near_cache_bytes", "Bytes that copied answers count for").set_function(lambda: near.held)
     runtime.metrics.gauge("near_cache_live", "Whether copies may be given").set_function(lambda: near.is_live)
     return near
 

@@ -29,7 +29,7 @@ class Telemetry:
         self._coalesced = metrics.counter("upstream_coalesced", "Calls that shared an upstream call begun by another")
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._targets = metrics.counter(
-            "target_calls", "Upstream calls that are over", ("provider", "model", "why", "outcome")
+            "target_calls", "Upstream calls that are over, by target", ("provider", "model", "why", "outcome")
         )
         extra = "Upstream calls that were made beside the first of a call, and what failed before"
         self._extra = metrics.counter("upstream_extra_calls", extra, ("route", "why", "reason"))

@@ -180,6 +180,7 @@ def _show(spool: Spool, metrics: Metrics) -> None:
     """The spool's gauges read it when they are asked for."""
     for name, help_text, measure in (
         ("audit_spool_bytes", "Bytes of audit records that wait on disk", lambda: spool.size),
+        ("audit_spool_max_bytes", "Bytes of them at which new calls are refused", lambda: spool.max_bytes),
         ("audit_spool_records", "Audit records of this worker that wait", lambda: spool.statistics().records),
         ("audit_spool_corrupt_frames", "Damaged frames met in spools", lambda: spool.statistics().corrupt_frames),
         ("audit_spool_lost", "Audit records that found no place", lambda: spool.statistics().lost),

@@ -49,7 +49,12 @@ def observe_links(metrics: Metrics, links: Mapping[str, Link]) -> None:
         for peer, link in links.items():
             yield (peer,), sum(standing.queued_bytes for standing in _look(link))
 
-    metrics.survey("peer_replicas", "Replicas of a peer, by how they stand", ("peer", "state"), states)
+    metrics.survey(
+        "peer_replicas",
+        "Replicas of a peer that are up, down, or left out for a moment because they failed",
+        ("peer", "state"),
+        states,
+    )
     metrics.survey("peer_calls_running", "Rpcs that run at a peer", ("peer",), running)
     metrics.survey("peer_queued_bytes", "Bytes that wait to be sent to a peer", ("peer",), queued)
 

@@ -61,7 +61,9 @@ class Runtime:
             naming=telemetry.semantic_conventions,
             metrics=self.metrics,
         )
-        self._hops = self.metrics.histogram("rpc_client_seconds", "Time until an rpc's end", ("peer", "method", "code"))
+        self._hops = self.metrics.histogram(
+            "rpc_client_seconds", "Time until an rpc's end, as its caller sees it", ("peer", "method", "code")
+        )
         self._stack = AsyncExitStack()
         self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -101,7 +101,7 @@ class Server:
         self.clock = clock or SystemClock()
         self._versions = versions
         self._durations = metrics.histogram("rpc_server_seconds", "Time spent in an rpc", ("method", "code"))
-        metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
+        metrics.gauge("rpc_server_running", "Rpcs that are answered now").set_function(lambda: self.limiter.running)
         self._health = health_aio.HealthServicer()
         self._names: list[str] = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         stalls = metrics.counter(

@@ -158,7 +158,9 @@ def _open(service: str, endpoint: str, metrics: Metrics) -> "tuple[Tracer, Calla
     """A tracer, and what sends the rest. The SDK is imported only here: a mesh without an endpoint does not pay for it."""
     from chassis.trace_export import open_provider  # noqa: PLC0415
 
-    outcomes = metrics.counter("trace_spans", "Spans that ended, by what became of them", ("outcome",))
+    outcomes = metrics.counter(
+        "trace_spans", "Spans that ended: sent, failed to be sent, or dropped because too many waited", ("outcome",)
+    )
     provider, processor = open_provider(service, str(uuid4()), endpoint, outcomes)
     metrics.gauge("trace_spans_waiting", "Spans that wait to be sent").set_function(lambda: processor.waiting)
     return provider.get_tracer("runestone", VERSION), provider.shutdown
