@@ -3,6 +3,7 @@
 What the collector does not take in time is dropped and counted. Only imported where spans are recorded.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -12,12 +13,21 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from chassis.build import REVISION, VERSION
+from chassis.logs import get_logger
 from chassis.metric_families import Counter
 
 MOST_WAITING = 2_048  # spans
 EXPORT_TIMEOUT = 5  # seconds for one batch, tries included
 PAUSE_MS = 500  # between batches that are not full
 LAST_EXPORTS = 2.0  # seconds after the end is announced in which another batch may begin
+
+
+class _InOurLog(logging.Handler):
+    """What the SDK has to say of a collector that does not answer, as lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Passes one on."""
+        get_logger("telemetry").warning("spans not sent", reason=record.getMessage())
 
 
 class CountedExporter(SpanExporter):
@@ -91,6 +101,8 @@ def open_provider(
 ) -> tuple[TracerProvider, BoundedProcessor]:
     """A provider whose spans go to `endpoint`, in the clear for `http://`, and what holds them back. Certificates and headers are those of
     OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_CERTIFICATE`)."""
+    sdk = logging.getLogger("opentelemetry")
+    sdk.handlers, sdk.propagate = [_InOurLog()], False
     exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=EXPORT_TIMEOUT)
     processor = BoundedProcessor(CountedExporter(exporter, outcomes), outcomes)
     provider = TracerProvider(resource=describe_process(service, instance), shutdown_on_exit=False)
