@@ -10,6 +10,7 @@ from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.callers.tenant_labels import TenantLabels
 from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
@@ -67,7 +68,8 @@ async def build(runtime: Runtime) -> None:
     runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
 
     peers = connect_peers(runtime)
-    metrics = EdgeMetrics(runtime.metrics)
+    tenants = TenantLabels(lambda: runtime.snapshots.current.settings.telemetry.tenant_labels)
+    metrics = EdgeMetrics(runtime.metrics, tenants)
     running = RunningCalls(clock=runtime.clock, tracing=runtime.tracing, metrics=metrics, log=runtime.log)
     inner = InnerCalls(
         lambda: ways.current,
@@ -79,7 +81,7 @@ async def build(runtime: Runtime) -> None:
     streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
-        settle=Settle(runtime.metrics),
+        settle=Settle(runtime.metrics, metrics.tenants),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),

@@ -25,6 +25,7 @@ from launcher.inspection import Inspector
 from launcher.one_process import load_service
 from launcher.plan import DEFAULT_PORTS, Part, join_endpoints, socket_address, with_port
 from launcher.rundir import run_directory
+from launcher.service_port import ServicePort
 from launcher.target_desk import TargetDesk
 from launcher.topology import TOPOLOGY, Node
 
@@ -118,10 +119,11 @@ def find_peer(name: str, settings: Settings) -> str:
 
 
 def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) -> Service:
-    """The node's service; the one with the door also opens the operators' port, before anything else."""
+    """The node's service, with a port for operators that is opened before anything else: the one with the door has the mesh's, any other
+    its own where `mesh.<name>.admin` says so."""
     service = load_service(node.module)
     if not node.has_door:
-        return service
+        return _with_service_port(service, metrics)
 
     async def build(runtime: Runtime) -> None:
         part = Part(name=node.name, node=node, worker=runtime.place.worker, address=runtime.place.listen, peers={})
@@ -137,6 +139,25 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
                 metrics=metrics,
             )
         )
+        await service.build(runtime)
+
+    return Service(service.name, build)
+
+
+def _with_service_port(service: Service, metrics: Metrics) -> Service:
+    async def build(runtime: Runtime) -> None:
+        address = getattr(runtime.settings.mesh, service.name).admin
+        if address is not None:
+            feed = runtime.snapshots
+            port = ServicePort(
+                service.name,
+                address,
+                runtime.facts,
+                runtime.metrics,
+                metrics,
+                version=lambda: feed.current.version,
+            )
+            await runtime.open(port)
         await service.build(runtime)
 
     return Service(service.name, build)

@@ -205,11 +205,16 @@ class Audit(Section, frozen=True, kw_only=True):
     spool_max_bytes: Size = Size(256 << 20)
 
 
+HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$")]
+
+
 class Peer(Section, frozen=True, kw_only=True):
     """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `replicas` are as many as are
-    started here, or as a name among `endpoints` stands for."""
+    started here, or as a name among `endpoints` stands for. `admin` (host:port) is where it shows operators its health and metrics over
+    HTTP when it runs on its own; null: nowhere."""
 
     listen: str = "unix"
+    admin: HostPort | None = None
     endpoints: list[str] = []
     replicas: Count = 1
 
@@ -306,10 +311,14 @@ class Tenant(Section, frozen=True, kw_only=True):
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
-    """Where traces go (`http://host:4317`, OTLP over gRPC; null: nowhere) and which share of calls is traced."""
+    """Where traces go (`http://host:4317`, OTLP over gRPC, with TLS for `https://`; null: nowhere), which share of calls is traced, and
+    whether spans have the names of today's semantic conventions, of those before, or both. `tenant_labels` is how many tenants have
+    metrics of their own in each edge, those that call first; the others are counted together."""
 
     otlp_endpoint: str | None = None
     sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    semantic_conventions: Literal["current", "legacy", "both"] = "current"
+    tenant_labels: Annotated[int, Meta(ge=0, le=1_000)] = 100
 
 
 PipelineStep = str | dict[str, dict[str, Any] | None]  # a middleware's name, or the name with its options

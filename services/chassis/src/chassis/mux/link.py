@@ -44,6 +44,11 @@ class MuxLink:
         return self._life.session.running if self._life else 0
 
     @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait to be sent on the current session."""
+        return self._life.session.queued_bytes if self._life else 0
+
+    @property
     def is_connected(self) -> bool:
         """Whether a call would go out at once."""
         return self._life is not None and self._life.session.takes_calls

@@ -12,6 +12,7 @@ import grpc.aio
 from chassis.bell import Bell
 from chassis.clock import Clock
 from chassis.logs import Logger
+from chassis.metric_families import Count
 from chassis.mux.grpc_pipe import GrpcPipe, carry_in
 from chassis.mux.server_session import ServerSession
 from chassis.mux.socket_pipe import SUFFIX, SocketPipe
@@ -27,7 +28,8 @@ class MuxServer:
     `add_..._to_server` functions fill both.
     """
 
-    def __init__(self, *, clock: Clock, log: Logger, max_message: int) -> None:
+    def __init__(self, *, clock: Clock, log: Logger, max_message: int, stalls: Count | None = None) -> None:
+        self._stalls = stalls
         self.handlers: dict[str, Any] = {}
         self._clock = clock
         self._log = log
@@ -38,6 +40,11 @@ class MuxServer:
         self._socket_server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def sessions(self) -> int:
+        """Callers that are connected."""
+        return len(self._sessions)
 
     def generic_handler(self) -> grpc.GenericRpcHandler:
         """MuxService itself, for the gRPC server: batches pass as bytes."""
@@ -100,7 +107,12 @@ class MuxServer:
 
     def _open_session(self, pipe: SocketPipe | GrpcPipe) -> ServerSession:
         session = ServerSession(
-            self.handlers, pipe.wake, clock=self._clock, log=self._log, max_message=self._max_message
+            self.handlers,
+            pipe.wake,
+            clock=self._clock,
+            log=self._log,
+            max_message=self._max_message,
+            stalls=self._stalls,
         )
         self._sessions[session] = pipe
         return session
