@@ -27,7 +27,7 @@ NO_CLUSTER = "a cluster has no one server that could charge all limits of a call
 STORES = {
     "cache": ("memory", "redis://", "rediss://", *CLUSTERS),
     "ratelimit": ("memory", "redis://", "rediss://"),
-    "audit": ("sqlite",),
+    "audit": ("sqlite", "postgresql://", "postgres://"),
 }
 LONELY_STORES = {"ratelimit": "memory", "audit": "sqlite"}  # one process's own
 
