@@ -123,6 +123,7 @@ HEARTS = {
         "presence.py",
         "texts.py",
     ],
+    "audit_svc": ["batch.py", "moment.py", "paging.py", "postgres_text.py", "postgres_url.py", "store.py"],
     "ratelimit_svc": [
         "envoy/binding.py",
         "envoy/reading.py",
@@ -189,7 +190,7 @@ HEARTS = {
         "http2/reply.py",
     ],
 }
-IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
+IMPURE = {"aiohttp", "aiosqlite", "asyncio", "asyncpg", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
 
 
 def list_hearts() -> list[tuple[str, str]]:
