@@ -114,7 +114,7 @@ async def launch(order: Launch, board: Board) -> None:
         runner = _make_runner(order, ground, ending)
         follower = FileFollower(reloader, order.source, get_logger("launcher"))
         stack.enter_context(obeying_signals(ending, runner.kill, follower.look_again))
-        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
+        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace + edge.drain.ship)
         stack.callback(remove_mesh_file, order.data_dir)
         stack.push_async_callback(follower.end)
         await runner.start()
