@@ -79,8 +79,8 @@
 {{- else if or $v.ingress.enabled $v.gateway.enabled -}}
 {{- $bad = append $bad "ingress and gateway lead to Envoy: set envoy.enabled, or neither of them" -}}
 {{- end -}}
-{{- if and $v.envoy.enabled (eq $v.envoy.plainHttp "redirect") (or (and $v.ingress.enabled (eq $v.ingress.backend "http")) (and $v.gateway.enabled (eq $v.gateway.backend "http"))) -}}
-{{- $bad = append $bad "a backend `http` that answers every request with a redirect to https would be asked for ever: set envoy.plainHttp to serve, or the backend to https" -}}
+{{- if and $v.envoy.enabled $v.envoy.redirectToHttps (or (and $v.ingress.enabled (eq $v.ingress.backend "http")) (and $v.gateway.enabled (eq $v.gateway.backend "http"))) -}}
+{{- $bad = append $bad "a backend `http` that answers every request with a redirect to https would be asked for ever: set envoy.redirectToHttps to false, or the backend to https" -}}
 {{- end -}}
 {{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}
 {{- $bad = append $bad "gateway.enabled: set gateway.parentRefs, the Gateway that the route belongs to" -}}

@@ -23,7 +23,7 @@ postgres: {{ $postgres | quote }}
 {{- range $name, $service := omit (include "runestone.services" . | fromYaml) "edge" }}
 {{ $name }}:
   listen: "0.0.0.0:{{ $service.ports.mesh }}"
-  endpoints: ["{{ include "runestone.headless" (dict "root" $root "part" $name) }}:{{ $service.ports.mesh }}"]
+  endpoints: ["{{ include "runestone.headless" (list $root $name) }}:{{ $service.ports.mesh }}"]
   probe: "0.0.0.0:{{ $service.ports.probe }}"
   admin: "0.0.0.0:{{ $service.ports.admin }}"
 {{- end }}
@@ -72,14 +72,14 @@ cache:
   {{- end }}
 ratelimit:
   store: {{ $stores.redis | quote }}
-  {{- if and .Values.envoy.enabled .Values.envoy.globalLimit.enabled }}
+  {{- if and .Values.envoy.enabled .Values.envoy.rateLimit.enabled }}
   domains:
     - domain: runestone-edge
       descriptors:
         - key: remote_address
           rate_limit:
             unit: second
-            requests_per_unit: {{ .Values.envoy.globalLimit.requestsPerSecond }}
+            requests_per_unit: {{ .Values.envoy.rateLimit.requestsPerSecond }}
   {{- end }}
 audit:
   store: {{ $stores.postgres | quote }}

@@ -1,8 +1,14 @@
 {{/* Envoy's pod. Its image is the maker's own, run as a user that the image does not know: it needs to write nowhere. */}}
 
+{{/* files/envoy.yaml, with a listener for the kubelet and Prometheus beside: the admin port may stop Envoy, and stays on loopback. */}}
 {{- define "runestone.envoyConfig" -}}
 {{- $text := required "the chart has no files/envoy.yaml" (.Files.Get "files/envoy.yaml") -}}
-{{- tpl $text . -}}
+{{- $document := tpl $text . | replace ".runestone.local" (printf ".%s" .Values.mesh.tls.trustDomain) | fromYaml -}}
+{{- $shown := .Files.Get "files/envoy-metrics.yaml" | fromYaml -}}
+{{- $static := $document.static_resources -}}
+{{- $_ := set $static "listeners" (append $static.listeners $shown.listener) -}}
+{{- $_ := set $static "clusters" (append $static.clusters $shown.cluster) -}}
+{{- toYaml $document -}}
 {{- end -}}
 
 {{- define "runestone.envoyPod" -}}
@@ -52,26 +58,26 @@ imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 command: [envoy]
 args:
   - --config-path
-  - /etc/envoy/envoy.yaml
+  - /etc/envoy-config/envoy.yaml
   - --log-level
   - {{ $values.logLevel }}
   - --drain-time-s
   - {{ (include "runestone.seconds" (include "runestone.config" .root | fromYaml).edge.drain.grace) | quote }}
-  - --drain-strategy
-  - immediate
 securityContext:
   {{- include "runestone.containerSecurity" . | nindent 2 }}
-{{- with $values.extraEnv }}
 env:
+  - name: DRAIN_SLEEP
+    value: {{ .root.Values.drain.sleepSeconds | quote }}
+  - name: DRAIN_GRACE
+    value: {{ sub (include "runestone.drainSeconds" .root | int) (add .root.Values.drain.sleepSeconds .root.Values.drain.marginSeconds) | quote }}
+  {{- with $values.extraEnv }}
   {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- end }}
 ports:
   {{- range $name, $port := include "runestone.envoyPorts" .root | fromYaml }}
-  {{- if or (ne $name "grpc") $values.grpc.enabled }}
   - name: {{ $name }}
     containerPort: {{ $port }}
     protocol: TCP
-  {{- end }}
   {{- end }}
 startupProbe:
   httpGet: {path: /ready, port: metrics}
@@ -88,15 +94,19 @@ livenessProbe:
   periodSeconds: 10
   failureThreshold: 6
   timeoutSeconds: 5
-{{ include "runestone.preStop" .root }}
+# SIGTERM would end every connection at once: listeners are drained before, for as long as calls run.
+lifecycle:
+  preStop:
+    exec:
+      command: [bash, /etc/envoy-config/drain.sh]
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 volumeMounts:
   - name: config
-    mountPath: /etc/envoy
+    mountPath: /etc/envoy-config
     readOnly: true
   - name: front-tls
-    mountPath: /etc/envoy-tls
+    mountPath: /etc/envoy/tls
     readOnly: true
   {{- if ne .root.Values.mesh.tls.mode "off" }}
   - name: mesh-tls

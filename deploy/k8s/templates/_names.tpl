@@ -44,9 +44,10 @@ labels:
   {{- include "runestone.labels" . | nindent 2 }}
 {{- end -}}
 
-{{/* The DNS name under which all pods of a part are found one by one. */}}
+{{/* The DNS name under which all pods of a part are found one by one. Takes (list $ "edge"). */}}
 {{- define "runestone.headless" -}}
-{{- printf "%s-headless.%s.svc.%s" (include "runestone.name" .) .root.Release.Namespace .root.Values.clusterDomain -}}
+{{- $root := index . 0 -}}
+{{- printf "%s-headless.%s.svc.%s" (include "runestone.name" (dict "root" $root "part" (index . 1))) $root.Release.Namespace $root.Values.clusterDomain -}}
 {{- end -}}
 
 {{/* An image by digest where there is one, else by tag. Takes (dict "root" $ "image" <values> "repository" <default>). */}}

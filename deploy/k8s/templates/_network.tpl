@@ -22,7 +22,7 @@
   from:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- if and .Values.envoy.grpc.enabled .Values.networkPolicy.grpcCallers }}
+{{- if .Values.networkPolicy.grpcCallers }}
 - ports:
     - {port: {{ $ports.grpc }}, protocol: TCP}
   from:

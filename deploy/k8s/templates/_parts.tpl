@@ -27,13 +27,11 @@ pairs:
   - {from: edge, to: audit, ports: {mesh: 50054}}
   - {from: provider, to: cache, ports: {mesh: 50051}}
   {{- if .Values.envoy.enabled }}
-  - {from: envoy, to: edge, ports: {http: 4003, grpc: 4006}}
-  - {from: envoy, to: ratelimit, ports: {mesh: 50052}}
-  {{- if .Values.envoy.grpc.enabled }}
+  - {from: envoy, to: edge, ports: {http: 4003, admin: 4004, grpc: 4006}}
   - {from: envoy, to: cache, ports: {mesh: 50051}}
+  - {from: envoy, to: ratelimit, ports: {mesh: 50052}}
   - {from: envoy, to: provider, ports: {mesh: 50053}}
   - {from: envoy, to: audit, ports: {mesh: 50054}}
-  {{- end }}
   - {from: test, to: envoy, ports: {https: 8443}}
   {{- else }}
   - {from: test, to: edge, ports: {http: 4003}}

@@ -91,37 +91,36 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* The edge says how it is over HTTP, to operators' port; the others by gRPC health in the clear, since a kubelet has no certificate. */}}
+{{/* Ready: the edge says so over HTTP to operators' port; the others by gRPC health in the clear, since a kubelet has no certificate.
+     Alive: over HTTP for all. gRPC health only knows ready, and a service that waits for its store must not be restarted for that. */}}
 {{- define "runestone.serviceProbes" -}}
-{{- $isEdge := eq .part "edge" -}}
 startupProbe:
-  {{- include "runestone.probe" (dict "isEdge" $isEdge "path" "/health/readiness" "service" "") | nindent 2 }}
+  {{- include "runestone.readyProbe" . | nindent 2 }}
   periodSeconds: 2
   failureThreshold: 60
   timeoutSeconds: 3
 readinessProbe:
-  {{- include "runestone.probe" (dict "isEdge" $isEdge "path" "/health/readiness" "service" "") | nindent 2 }}
+  {{- include "runestone.readyProbe" . | nindent 2 }}
   periodSeconds: 5
   failureThreshold: 2
   timeoutSeconds: 3
 livenessProbe:
-  {{- include "runestone.probe" (dict "isEdge" $isEdge "path" "/health/liveness" "service" "liveness") | nindent 2 }}
+  httpGet:
+    path: /health/liveness
+    port: admin
   periodSeconds: 10
   failureThreshold: 6
   timeoutSeconds: 5
 {{- end -}}
 
-{{- define "runestone.probe" -}}
-{{- if .isEdge -}}
+{{- define "runestone.readyProbe" -}}
+{{- if eq .part "edge" -}}
 httpGet:
-  path: {{ .path }}
+  path: /health/readiness
   port: admin
 {{- else -}}
 grpc:
   port: 50060
-  {{- with .service }}
-  service: {{ . }}
-  {{- end }}
 {{- end -}}
 {{- end -}}
 

@@ -13,12 +13,14 @@ from charting.render import CHART, SETS, render_set
 
 GOLDEN = CHART / "golden"
 
-# Of these sets every template but the dashboards, which are files of their own; of the others what the set is there for.
+# Of these sets every template but those that are files of their own (dashboards) or the same in all (Envoy's configuration); of the
+# others what the set is there for.
 WHOLE = ("minimal", "laptop", "production")
+LEFT_OUT = {"dashboards.yaml", "envoy-config.yaml"}
 CHOSEN: dict[str, tuple[str, ...]] = {
     "existing-secrets": ("workloads.yaml", "configmap.yaml", "redis.yaml", "postgres.yaml", "tests/ask.yaml"),
     "gateway": ("httproute.yaml", "networkpolicies.yaml", "envoy.yaml"),
-    "in-the-clear": ("configmap.yaml",),
+    "in-the-clear": ("configmap.yaml", "envoy-config.yaml"),
     "ingress": ("ingress.yaml",),
     "persistent-spool": ("workloads.yaml",),
     "placed": ("workloads.yaml", "services.yaml", "serviceaccounts.yaml"),
@@ -41,7 +43,7 @@ def goldens() -> Iterator[tuple[Path, str]]:
     """The path of each golden file and what should stand in it."""
     for name in SETS:
         texts = render_set(name).texts
-        whole = sorted(texts.keys() - {"dashboards.yaml"})
+        whole = sorted(texts.keys() - LEFT_OUT)
         for template in whole if name in WHOLE else CHOSEN.get(name, ()):
             yield GOLDEN / name / template.replace("/", "-"), mask(texts[template])
     for scenario in REFUSALS:
