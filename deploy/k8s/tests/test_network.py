@@ -63,7 +63,11 @@ def test_every_pod_has_a_policy_of_its_own_and_the_denial_of_all(render: Render)
         assert render.of("NetworkPolicy") == []
         return
     for workload in workloads(render):
-        mine = [p for p in render.of("NetworkPolicy") if selects(p["spec"]["podSelector"]["matchLabels"], labels_of(workload))]
+        mine = [
+            p
+            for p in render.of("NetworkPolicy")
+            if selects(p["spec"]["podSelector"]["matchLabels"], labels_of(workload))
+        ]
         parts = sorted(policy["metadata"]["labels"]["app.kubernetes.io/component"] for policy in mine)
         assert parts == sorted([component_of(workload), "deny-all"])
         assert all(policy["spec"]["policyTypes"] == ["Ingress", "Egress"] for policy in mine)

@@ -21,7 +21,10 @@ REFUSED = {
     "a size that is none": ({"edge": {"spool": {"size": "large"}}}, "size"),
     "an address that is no range": ({"edge": {"trustedProxies": ["10.0.0.1"]}}, "trustedProxies"),
     "no limit of memory": ({"edge": {"resources": {"limits": {"memory": None}}}}, "memory"),
-    "a Secret's name that none can have": ({"secrets": {"adminKey": {"existingSecret": "Admin Key"}}}, "existingSecret"),
+    "a Secret's name that none can have": (
+        {"secrets": {"adminKey": {"existingSecret": "Admin Key"}}},
+        "existingSecret",
+    ),
     "no time for others to hear": ({"drain": {"sleepSeconds": 0}}, "sleepSeconds"),
     "less than no pods more": ({"maxSurge": 0}, "maxSurge"),
     "a variable that no shell takes": ({"edge": {"extraEnv": [{"name": "A-B", "value": "x"}]}}, "extraEnv"),
@@ -58,7 +61,7 @@ def test_every_value_is_told_and_has_a_default():
     for path, schema in leaves(root, root):
         assert schema["description"], path
         held = defaults
-        for name in path if path[0] != "global" else ():
+        for name in path if path[:1] != ("global",) else ():
             optional = {"ephemeral-storage", "cpu", "existingClaim", "enabled"}
             if isinstance(held, dict) and name not in held and name in optional:
                 break

@@ -30,7 +30,9 @@ def base() -> dict[str, str]:
     files: dict[str, list[Manifest]] = {}
     for manifest in render().manifests:
         if "helm.sh/hook" not in manifest["metadata"].get("annotations", {}):
-            files.setdefault(f"{manifest['kind'].lower()}s.yaml".replace("ys.yaml", "ies.yaml"), []).append(_strip(manifest))
+            files.setdefault(f"{manifest['kind'].lower()}s.yaml".replace("ys.yaml", "ies.yaml"), []).append(
+                _strip(manifest)
+            )
     texts = {name: yaml.safe_dump_all(found, sort_keys=False, width=140) for name, found in sorted(files.items())}
     listed = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",

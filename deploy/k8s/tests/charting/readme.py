@@ -33,12 +33,11 @@ def resolve(schema: Schema, root: Schema) -> Schema:
 
 
 def leaves(schema: Schema, root: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Every value that has a meaning of its own, by its path."""
+    """Every value that can be set, by its path; a mapping's own line stands before its members'."""
     found = resolve(schema, root)
-    if not found.get("properties"):
+    if len(path) > 1 or not found.get("properties"):
         yield path, found
-        return
-    for name, member in found["properties"].items():
+    for name, member in found.get("properties", {}).items():
         yield from leaves(member, root, (*path, name))
 
 
@@ -55,21 +54,24 @@ def write_table() -> str:
     shared = {path[1:] for path, _ in leaves(root, root) if path[0] == "cache"} - {("replicas",)}
     lines: list[str] = []
     section = ""
-    for path, schema in leaves(root, root):
-        if path[0] == "global" or (path[0] in SHARED and _is_shared(path, shared, defaults)):
+    values = [(path, schema) for path, schema in leaves(root, root) if path and path[0] != "global"]
+    for path, schema in sorted(values, key=lambda value: len(value[0]) > 1):
+        if path[0] in SHARED and _is_shared(path, shared, defaults):
             continue
         if path[0] != section and len(path) > 1:
             section = path[0]
             lines += _head(f"### {section}", root["properties"][section]["description"])
         elif not lines:
             lines += _head("### Everything", "")
-        lines.append(f"| `{'.'.join(path)}` | {_cell(schema['description'])} | {_show(default_of(path, defaults))} |")
+        default = "" if schema.get("properties") else _show(default_of(path, defaults))
+        lines.append(f"| `{'.'.join(path)}` | {_cell(schema['description'])} | {default} |")
     return "\n".join(lines)
 
 
 def _is_shared(path: tuple[str, ...], shared: set[tuple[str, ...]], defaults: dict[str, Any]) -> bool:
     """Whether it means what it means for the edge; resources and numbers that differ are told all the same."""
-    return path[1:] in shared and default_of(path, defaults) == default_of(("edge", *path[1:]), defaults)
+    ours, edges = default_of(path, defaults), default_of(("edge", *path[1:]), defaults)
+    return path[1:] in shared and (ours == edges or isinstance(ours, dict))
 
 
 def _head(title: str, text: str) -> list[str]:

@@ -68,4 +68,3 @@ def _validator(file: str, version: str) -> jsonschema.Draft202012Validator:
 
 def _tell(error: jsonschema.ValidationError) -> str:
     return f"{error.json_path}: {error.message[:300]}"
-
