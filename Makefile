@@ -116,6 +116,12 @@ profile: meters  ## Writes a flame graph of each process under load (ARGS="--cas
 guard: meters  ## Compares the CPU of a call with the last landed figure (UPDATE=1 lands today's)
 	.venv/bin/python -m bench.guard
 
+.PHONY: chart
+chart: $(UV)-$(UV_VERSION)  ## Lints, renders, validates and checks the Helm chart (UPDATE=1 rewrites golden renders, README, kustomize base)
+	@$(SYNC)
+	@$(if $(UPDATE),PYTHONPATH=deploy/k8s/tests .venv/bin/python -m charting)
+	.venv/bin/pytest -r fEs deploy/k8s/tests $(PYTEST_ARGS)
+
 .PHONY: chaos
 chaos: meters  ## Breaks providers at random for five minutes under load, and counts lost calls (ARGS="--minutes 1 --seed 7")
 	PYTHONPATH=tests .venv/bin/python -m chaos.day_of_faults $(ARGS)
