@@ -12,6 +12,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from chassis.bell import Bell
 from chassis.breaker import Breaker
@@ -21,6 +22,7 @@ from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.mux.link import MuxLink
 
 RESOLVE_INTERVAL = 5.0
+FILE = "file:"  # before the path of a file that lists addresses
 PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 
@@ -28,7 +30,8 @@ SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 def open_link(address: str, max_message: int) -> Link:
     """The link for a peer's address: a session to the one that it names, or a session to each replica.
 
-    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service).
+    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service);
+    `file:/path` for those that stand in a file, one a line.
     """
     addresses = split_address(address)
     if len(addresses) == 1 and not is_name(addresses[0]):
@@ -42,9 +45,11 @@ def split_address(address: str) -> list[str]:
 
 
 def is_name(address: str) -> bool:
-    """Whether DNS has to be asked for it."""
+    """Whether it stands for addresses that may change: DNS, or a file, has to be asked for them."""
     if address.startswith("unix:"):
         return False
+    if address.startswith(FILE):
+        return True
     try:
         ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
     except ValueError:
@@ -53,9 +58,12 @@ def is_name(address: str) -> bool:
 
 
 async def resolve(addresses: Sequence[str]) -> set[str]:
-    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved."""
+    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved, or a file not be read."""
     found: set[str] = set()
     for address in addresses:
+        if address.startswith(FILE):
+            found.update(Path(address.removeprefix(FILE)).read_text().split())
+            continue
         if not is_name(address):
             found.add(address)
             continue
