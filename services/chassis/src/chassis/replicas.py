@@ -62,7 +62,7 @@ async def resolve(addresses: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for address in addresses:
         if address.startswith(FILE):
-            found.update(Path(address.removeprefix(FILE)).read_text().split())
+            found.update(await asyncio.to_thread(_read_list, Path(address.removeprefix(FILE))))
             continue
         if not is_name(address):
             found.add(address)
@@ -73,6 +73,10 @@ async def resolve(addresses: Sequence[str]) -> set[str]:
             ip = str(socket_address[0])
             found.add(f"[{ip}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}")
     return found
+
+
+def _read_list(path: Path) -> list[str]:
+    return path.read_text().split()
 
 
 class Replica:

@@ -26,10 +26,20 @@ def mesh(
     """Starts the mesh and keeps it running until Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
-    from launcher.cli.run_mesh import MeshPorts, run_mesh  # noqa: PLC0415  `--help` does not wait for gRPC
+    from launcher.cli.run_mesh import run_mesh  # noqa: PLC0415  `--help` does not wait for gRPC
+    from launcher.configuration import find_config, find_data_dir  # noqa: PLC0415
+    from launcher.mesh.order import EnvoyPorts, MeshOrder  # noqa: PLC0415
 
-    ports = MeshPorts(tls=port, plain=plain_port, grpc=grpc_port, admin=envoy_port)
-    run_mesh(config, data_dir, edges, replicas, ports, log_level.value)
+    run_mesh(
+        MeshOrder(
+            config=find_config(config),
+            data_dir=find_data_dir(data_dir),
+            edges=edges,
+            replicas=replicas,
+            ports=EnvoyPorts(tls=port, plain=plain_port, grpc=grpc_port, admin=envoy_port),
+            log_level=log_level.value,
+        )
+    )
 
 
 @app.command("restart")

@@ -45,9 +45,11 @@ def _order(method: str, path: str, data_dir: Path | None, body: dict[str, int] |
 
 async def _ask(socket: str, method: str, path: str, body: dict[str, int] | None) -> list[dict[str, Any]]:
     try:
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket), timeout=PATIENCE) as session:
-            async with session.request(method, f"http://mesh{path}", json=body) as answer:
-                said = await answer.json()
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket), timeout=PATIENCE) as session,
+            session.request(method, f"http://mesh{path}", json=body) as answer,
+        ):
+            said = await answer.json()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise LaunchError(f"the mesh does not answer: {error or 'no answer in time'}") from error
     if "error" in said:

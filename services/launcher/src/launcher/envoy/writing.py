@@ -10,7 +10,7 @@ from launcher.envoy.site import Expression
 class _Dumper(yaml.SafeDumper):
     """Writes what stands twice twice: anchors are hard to read."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  PyYAML's signature
         return True
 
 

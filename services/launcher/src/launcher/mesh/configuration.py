@@ -1,6 +1,6 @@
 """The file that every part of the mesh reads: the user's own, and what follows from how the parts are started. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,35 @@ def extend_document(document: Mapping[str, Any], around: Surroundings) -> dict[s
     if around.postgres is not None:
         proposed["audit"] = {"store": around.postgres}
     decided = {
-        "edge": {"http": {"host": LOOPBACK, "trusted_proxies": _trust(document)}, "workers": 1},
-        "mesh": {name: {"listen": LOOPBACK, "endpoints": [f"file:{path}"]} for name, path in around.lists.items()},
+        "edge": {
+            "http": {"host": LOOPBACK, "tls": None, "trusted_proxies": _trust(document)},
+            "grpc": {"enabled": True, "host": LOOPBACK, "tls": None},
+            "workers": 1,
+        },
+        "mesh": {name: {"listen": LOOPBACK, "endpoints": [f"file:{path}"]} for name, path in around.lists.items()}
+        | {"tls": None},
     }
     return merge(merge(proposed, document), decided)
+
+
+def list_overruled(document: Mapping[str, Any]) -> list[str]:
+    """A sentence for each thing in `document` that has no effect in this mesh."""
+    reasons = {
+        ("edge", "http", "tls"): "Envoy has a certificate of its own, and calls edges over loopback",
+        ("edge", "grpc", "tls"): "Envoy calls the door over loopback",
+        ("mesh", "tls"): "all parts are on this machine",
+    }
+    return [
+        f"{'.'.join(path)} has no effect here: {reason}" for path, reason in reasons.items() if look_up(document, path)
+    ]
+
+
+def look_up(document: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """What stands at `path`; None where nothing does."""
+    found: Any = document
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
 
 
 def write_document(document: Mapping[str, Any]) -> str:
@@ -51,6 +76,5 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trust(document: Mapping[str, Any]) -> list[Any]:
     """Envoy's address beside those that the document trusts."""
-    http = ((document.get("edge") or {}).get("http") or {}) if isinstance(document.get("edge"), Mapping) else {}
-    trusted = http.get("trusted_proxies") or [] if isinstance(http, Mapping) else []
+    trusted = look_up(document, ("edge", "http", "trusted_proxies")) or []
     return [LOOPBACK, *(one for one in trusted if one != LOOPBACK)]

@@ -4,7 +4,6 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.child import Command
@@ -17,16 +16,6 @@ from launcher.errors import LaunchError
 LEASH = (sys.executable, "-m", "launcher.mesh.leash")
 THREADS = 2
 FLUSH = 200  # milliseconds until a line of the access log is in its file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvoyPorts:
-    """Where Envoy listens: with TLS, without, for plain gRPC, and for its operators."""
-
-    tls: int
-    plain: int
-    grpc: int
-    admin: int
 
 
 def find_envoy() -> Path:
@@ -74,8 +63,10 @@ class EnvoyFiles:
         return Command(name="envoy", arguments=[*LEASH, str(program), *options])
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Another file in its place, in one step."""
     draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=mode)
     draft.write_text(text)
     draft.replace(path)

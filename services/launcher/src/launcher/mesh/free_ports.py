@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 
 from launcher.errors import LaunchError
+from launcher.mesh.order import EnvoyPorts
 from launcher.mesh.parts import LOOPBACK
 
 PORTS = range(61_000, 65_535)
@@ -31,10 +32,19 @@ def is_free(port: int) -> bool:
     return True
 
 
-def settle_port(wanted: int, ports: Iterator[int], what: str) -> int:
-    """`wanted`, or any for 0. Raises LaunchError when it is taken."""
+def settle_ports(wanted: EnvoyPorts, free: Iterator[int]) -> EnvoyPorts:
+    """`wanted`, with any free port for 0. Raises LaunchError when one is taken."""
+    return EnvoyPorts(
+        tls=_settle(wanted.tls, free, "--port"),
+        plain=_settle(wanted.plain, free, "--plain-port"),
+        grpc=_settle(wanted.grpc, free, "--grpc-port"),
+        admin=_settle(wanted.admin, free, "--envoy-port"),
+    )
+
+
+def _settle(wanted: int, free: Iterator[int], option: str) -> int:
     if wanted == 0:
-        return next(ports)
+        return next(free)
     if not is_free(wanted):
-        raise LaunchError(f"port {wanted} is taken ({what}); choose another one")
+        raise LaunchError(f"port {wanted} is taken; name another one with {option}")
     return wanted

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from launcher.envoy.site import Certificate, Site, Watched
-from launcher.mesh.envoy_process import EnvoyFiles, EnvoyPorts
+from launcher.mesh.envoy_process import EnvoyFiles
+from launcher.mesh.order import EnvoyPorts
 from launcher.mesh.parts import LOOPBACK, list_clusters
 
 

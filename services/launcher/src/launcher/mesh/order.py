@@ -1,10 +1,19 @@
-"""What `runestone mesh` was asked for."""
+"""What `runestone mesh` was asked for. Pure."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.backoff import RestartPolicy
-from launcher.mesh.envoy_process import EnvoyPorts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoyPorts:
+    """Where Envoy listens: with TLS, without, for plain gRPC, and for its operators."""
+
+    tls: int
+    plain: int
+    grpc: int
+    admin: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from launcher.inspection import STARTING, Inspector, PartStatus
+from launcher.mesh.fleet import Fleet
 from launcher.mesh.parts import EDGE, LOOPBACK, MeshPart
 from launcher.plan import Part
 from launcher.topology import TOPOLOGY
@@ -82,3 +83,21 @@ async def ask_service(part: MeshPart) -> PartStatus:
     async with Inspector([asked], patience=PATIENCE) as inspector:
         (status,) = await inspector.statuses()
     return status
+
+
+async def show_parts(fleet: Fleet, readiness: Readiness) -> list[dict[str, object]]:
+    """Every part, how it is and where it listens."""
+    parts = fleet.parts
+    statuses = await asyncio.gather(*map(readiness.status, parts))
+    return [_show(part, status, fleet.pid(part)) for part, status in zip(parts, statuses, strict=True)]
+
+
+def _show(part: MeshPart, status: PartStatus, pid: int | None) -> dict[str, object]:
+    return {
+        "name": part.name,
+        "service": part.service,
+        "ready": status.is_ready,
+        "pid": pid,
+        "ports": dict(part.ports),
+        "trouble": status.trouble,
+    }

@@ -27,7 +27,7 @@ def plan_redis(folder: Path, ports: Iterator[int]) -> Store | None:
     port = next(ports)
     options = [
         *("--bind", LOOPBACK, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "no"),
-        *("--loglevel", "warning", "--daemonize", "no"),
+        *("--loglevel", "warning", "--logfile", str(folder / "redis.log"), "--daemonize", "no"),
     ]
     command = Command(name="redis", arguments=[*LEASH, program, *options])
     return Store(url=f"redis://{LOOPBACK}:{port}/0", port=port, command=command)
