@@ -28,6 +28,11 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: mesh
+mesh: $(UV)-$(UV_VERSION)  ## Starts it behind a real Envoy, with TLS and several replicas (ARGS="--edges 3 --replicas 2 --port 8443")
+	@$(SYNC) --no-dev --group mesh
+	@exec .venv/bin/runestone mesh $(ARGS)
+
 .PHONY: chat-room
 NAME ?= $(shell id -un)
 chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")

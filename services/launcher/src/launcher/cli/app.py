@@ -6,7 +6,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, health, keys, providers, reload, routes, serve, targets, up
+from launcher.cli import (
+    audit,
+    cache,
+    chat,
+    config,
+    doctor,
+    health,
+    keys,
+    mesh,
+    providers,
+    reload,
+    routes,
+    serve,
+    targets,
+    up,
+)
 from launcher.errors import LaunchError
 from launcher.installed import explain_absence
 
@@ -65,6 +80,7 @@ app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.command("health")(health.health)
 app.command("targets")(targets.targets)
+app.add_typer(mesh.app, name="mesh")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
