@@ -1,6 +1,7 @@
 """What PostgreSQL adds: durability settings, versions, roles, TLS, secrets, plans, cancellation."""
 
 import asyncio
+import traceback
 
 import pytest
 from hypothesis import example, given
@@ -120,6 +121,17 @@ async def test_what_fails_is_unavailable_and_names_no_password(postgres, databas
                 assert caught.value.reason is Reason.UNAVAILABLE
                 assert PASSWORD not in f"{caught.value!r} {store!r}"
                 assert "wrong-secret" not in f"{caught.value!r} {store!r}"
+
+
+async def test_what_the_server_refuses_is_not_quoted(postgres, database, store, make_entry):
+    """Its DETAIL has the row, and a record may hold a question."""
+    postgres.tell(f"ALTER TABLE {SCHEMA}.records ADD CHECK (status < 300)", name_of(database))
+    entry = make_entry(1, status=500, tenant="canary-tenant", record=b"canary-record")
+    with pytest.raises(RunestoneError, match="CheckViolationError") as caught:
+        await store.append([entry])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "canary" not in shown
+    assert b"canary-record".hex() not in shown
 
 
 @pytest.mark.parametrize(

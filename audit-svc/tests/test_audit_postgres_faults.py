@@ -1,12 +1,15 @@
 """A PostgreSQL that is killed, hangs, is cut off, is not there yet; several replicas on one."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
 
 from audit_svc.postgres_opening import connected
 from audit_svc.postgres_pool import PostgresPool
+from audit_svc.postgres_schema import SCHEMA
 from audit_svc.postgres_store import PostgresStore, make_stage
 from audit_svc.service import SERVICE
 from audit_svc.store import Conditions
@@ -74,21 +77,42 @@ async def test_replicas_that_append_the_same_batches_keep_each_record_once(datab
     assert sum(appended) == len(found) == len(set(found)) == 340
 
 
+@asynccontextmanager
+async def writing(store, entry) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """A replica that has written `entry` and gives up at the end; called, it returns when so many others wait."""
+
+    async def await_waiters(waiters: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < waiters:
+                await asyncio.sleep(0.02)
+
+    async with store._writing.lend("written") as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(f"INSERT INTO {SCHEMA}.records VALUES ($1, 1, '', '', 200, '')", entry.request_id)
+        yield await_waiters
+        await transaction.rollback()
+
+
+async def test_replicas_that_append_the_same_records_in_other_orders_never_wait_in_a_circle(
+    database, make_entry, opened
+):
+    """Both are stopped in the middle of their batches: had each gone on from its own end, neither could pass the other."""
+    batch = [make_entry(number) for number in range(61)]
+    async with opened(database) as third, opened(database) as first, opened(database) as second:
+        async with writing(third, batch[30]) as await_waiters:
+            appending = [asyncio.create_task(first.append(batch)), asyncio.create_task(second.append(batch[::-1]))]
+            await await_waiters(2)
+        assert sum(await asyncio.gather(*appending)) == 61
+        assert len(await ids_of(third)) == 61
+
+
 async def test_a_record_that_another_replica_is_writing_is_waited_for(database, make_entry, opened):
     """And counted as its own when the other gives up: an acknowledged record is never one that was rolled back."""
     async with opened(database) as first, opened(database) as second:
-        waiting = None
-        with pytest.raises(ZeroDivisionError):
-            async with first._writing.lend("written") as connection, connection.transaction():
-                await connection.execute(
-                    "INSERT INTO runestone_audit.records VALUES ($1, 1, '', '', 200, '')", make_entry(1).request_id
-                )
-                waiting = asyncio.create_task(second.append([make_entry(1)]))
-                blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-                async with asyncio.timeout(PATIENCE):
-                    while await connection.fetchval(blocked) == 0:
-                        await asyncio.sleep(0.02)
-                raise ZeroDivisionError
+        async with writing(first, make_entry(1)) as await_waiters:
+            waiting = asyncio.create_task(second.append([make_entry(1)]))
+            await await_waiters(1)
         assert await waiting == 1
 
 

@@ -74,7 +74,7 @@ class PostgresPool:
         except TimeoutError as error:
             raise self._note_failure(purpose, f"no answer within {self._deadline:g} s") from error
         except _FAILURES as error:
-            raise self._note_failure(purpose, f"{type(error).__name__}: {error}") from error
+            raise self._note_failure(purpose, _tell(error)) from None
         self._breaker.succeeded()
 
     @asynccontextmanager
@@ -112,6 +112,12 @@ class PostgresPool:
 
     def __repr__(self) -> str:
         return f"PostgresPool({MAX_CONNECTIONS} connections at most, {self._breaker!r})"
+
+
+def _tell(error: Exception) -> str:
+    """What went wrong. The server's DETAIL, which `str` would add, may quote a record."""
+    told = (isinstance(error, asyncpg.PostgresError) and error.message) or str(error)
+    return f"{type(error).__name__}: {told}"
 
 
 async def _leave_as_it_is(connection: Connection) -> None:
