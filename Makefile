@@ -138,7 +138,15 @@ images:  ## Builds an image for each service with Docker, and shows their sizes 
 base-images:  ## Makes what the images stand on and run beside out of Debian's packages, where there is no registry (as root)
 	@deploy/docker/base-images/make
 
+.PHONY: sbom audit-deps
+sbom: $(UV)-$(UV_VERSION)  ## Writes what is shipped as CycloneDX, all of it and each service (dist/sbom; ARGS="--out FOLDER")
+	@$(PYTHON) -m supply.sbom --uv $(UV) $(ARGS)
+
+audit-deps: $(UV)-$(UV_VERSION)  ## Asks for known vulnerabilities of what is shipped (ARGS=--strict: fails where nobody answers)
+	@$(SYNC) --group advisories
+	@.venv/bin/python -m supply.advisories --uv $(UV) $(ARGS)
+
 clean:  ## Removes what was installed and cached; keeps the data directory
-	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf $(NODE_FOLDERS:%=%/node_modules) sdk/typescript/dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
