@@ -1,6 +1,7 @@
 """`runestone health`: the exit code that a container engine obeys, over gRPC and over HTTP."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -130,3 +131,16 @@ def test_it_loads_nothing_that_a_service_needs():
     code = f"import sys, launcher.health; sys.exit(' '.join(m for m in {heavy} if m in sys.modules) or None)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_as_a_module_it_answers_for_the_image(address):
+    """What images' health checks run."""
+
+    def ask_as_module() -> int:
+        command = [sys.executable, "-m", "launcher.health"]
+        return subprocess.run(command, env={**os.environ, "RUNESTONE_HEALTH": address}, check=False).returncode
+
+    with health_server(address) as servicer:
+        assert ask_as_module() == 0
+        servicer.set("", NOT_SERVING)
+        assert ask_as_module() == 1

@@ -52,7 +52,7 @@ def wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
 
 def test_each_service_is_an_extra_of_the_launcher():
     distribution = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
-    assert distribution["project"]["optional-dependencies"].keys() == {*MODULES, "all"}
+    assert distribution["project"]["optional-dependencies"].keys() == {*MODULES, "doctor", "all"}
 
 
 @pytest.mark.parametrize("service", MODULES)

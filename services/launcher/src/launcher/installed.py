@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from launcher.errors import LaunchError
 from launcher.topology import TOPOLOGY
 
-EXTRAS = {node.module: node.name for node in TOPOLOGY}  # as in the launcher's pyproject.toml
+# What the launcher's extras bring, as in its pyproject.toml.
+EXTRAS = {node.module: node.name for node in TOPOLOGY} | {"redis": "doctor"}
 
 
 def explain_absence(error: ModuleNotFoundError) -> str | None:
-    """The line for the user when `error` is about a service that is not installed; None when it is about anything else."""
+    """The line for the user when `error` is about what an extra would bring; None when it is about anything else."""
     missing = EXTRAS.get((error.name or "").partition(".")[0])
     return None if missing is None else tell([missing])
 

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import aiohttp
-import redis.asyncio
-from redis.exceptions import RedisError
 
 from chassis.clock import SystemClock
 from chassis.config import ConfigError, Settings
@@ -39,6 +37,9 @@ async def check_neighbours(settings: Settings, mesh: MeshFile | None) -> AsyncIt
 
 async def check_redis(section: str, url: str) -> Finding:
     """It answers PING; the address is shown without user and password."""
+    import redis.asyncio  # noqa: PLC0415  not in the image of a service without such a store
+    from redis.exceptions import RedisError  # noqa: PLC0415  as above
+
     shown = hide_user(url)
     client = redis.asyncio.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
     try:
