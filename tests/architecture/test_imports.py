@@ -28,6 +28,9 @@ HEARTS = {
         "billing/price.py",
         "billing/estimate.py",
         "billing/total.py",
+        "conventions.py",
+        "genai_buckets.py",
+        "operations.py",
     ],
     "gateway_edge": [
         "question/fingerprint.py",
@@ -125,6 +128,7 @@ HEARTS = {
     ],
     "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
+        "span_attributes.py",
         "realtime/metering.py",
         "sse.py",
         "inspection.py",
