@@ -143,7 +143,8 @@ async def test_an_arm_is_told_to_the_client_the_record_and_the_metrics(edge: Edg
     assert (record.model, record.route, record.experiment, record.arm) == ("trial", arm, "tone", f"to-{arm}")
     metrics = EdgeMetrics(edge.metrics)
     metrics.note_call(call, "/v1/chat/completions", 200, 0.1)
-    metrics.counts_of("/v1/chat/completions", "trial", "repeat", "tone", f"to-{arm}").note(0.1)
+    call.principal = Principal(tenant="acme", key="ci", limits=())
+    metrics.counts_of(call, call.asked, "/v1/chat/completions", "repeat").note(0.1)
     said = edge.metrics.exposition().decode()
     assert f'runestone_experiment_calls_total{{arm="to-{arm}",experiment="tone"}} 2.0' in said
     assert 'runestone_model_calls_total{model="trial",status="200"} 2.0' in said

@@ -28,6 +28,9 @@ HEARTS = {
         "billing/price.py",
         "billing/estimate.py",
         "billing/total.py",
+        "conventions.py",
+        "genai_buckets.py",
+        "operations.py",
     ],
     "gateway_edge": [
         "question/fingerprint.py",
@@ -135,6 +138,7 @@ HEARTS = {
         "reservation.py",
     ],
     "provider_svc": [
+        "span_attributes.py",
         "realtime/metering.py",
         "sse.py",
         "inspection.py",

@@ -1,14 +1,9 @@
 """One trace for a call, with a span for every edge of the drawing in the README, seen by a real OTLP collector."""
 
 import time
-from collections.abc import Iterator
-from concurrent import futures
-from typing import Any
 
-import grpc
 import openai
-import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from otlp_collector import Collector, Seen, collecting, read_attributes
 from real_mesh import ACME, LIMITED, Mesh, mesh_running
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -34,52 +29,29 @@ EDGES = {
 }
 
 
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps every span by its id."""
+def edges(collector: Collector, trace_id: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Every span of a trace and its parent, by service and name."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def __init__(self) -> None:
-        self.spans: dict[str, tuple[str, Any]] = {}
+    def visit(seen: Seen, parent: tuple[str, str]) -> None:
+        found[seen.service, seen.name] = parent
+        for child in seen.children:
+            visit(child, (seen.service, seen.name))
 
-    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
-        for resource in request.resource_spans:
-            (service,) = [a.value.string_value for a in resource.resource.attributes if a.key == "service.name"]
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.spans[span.span_id.hex()] = (service.removeprefix("runestone-"), span)
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-    def edges(self, trace_id: str) -> dict[tuple[str, str], tuple[str, str]]:
-        """Every span of a trace and its parent, by service and name."""
-        found = {}
-        for service, span in list(self.spans.values()):
-            if span.trace_id.hex() == trace_id:
-                parent = self.spans.get(span.parent_span_id.hex())
-                outside = ("caller", "") if span.parent_span_id.hex() == CALLER_SPAN else ("missing", "")
-                found[service, span.name] = (parent[0], parent[1].name) if parent else outside
-        return found
-
-    def stages(self, trace_id: str) -> dict[str, float]:
-        """What the edge's span says of each middleware: its name and seconds."""
-        found = {}
-        for service, span in list(self.spans.values()):
-            if span.trace_id.hex() == trace_id and service == "edge":
-                for event in span.events:
-                    said = {attribute.key: attribute.value for attribute in event.attributes}
-                    assert (span.name, event.name) == ("POST /v1/chat/completions", "middleware")
-                    name = said["runestone.middleware"].string_value
-                    found[name] = said["runestone.middleware.seconds"].double_value
-        return found
+    for root in collector.roots(trace_id):
+        visit(root, ("caller" if root.span.parent_span_id.hex() == CALLER_SPAN else "missing", ""))
+    return found
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[Collector, int]]:
-    servicer = Collector()
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield servicer, port
-    server.stop(None).wait()
+def stages(collector: Collector, trace_id: str) -> dict[str, float]:
+    """What the edge's span says of each middleware: its name and seconds."""
+    found = {}
+    for root in collector.roots(trace_id):
+        for event in root.span.events:
+            said = read_attributes(event.attributes)
+            assert (root.name, event.name) == ("POST /v1/chat/completions", "middleware")
+            found[said["runestone.middleware"]] = said["runestone.middleware.seconds"]
+    return found
 
 
 def wait_until_kept(mesh: Mesh) -> None:
@@ -88,10 +60,12 @@ def wait_until_kept(mesh: Mesh) -> None:
         assert time.monotonic() < deadline, "no answer was kept"
 
 
-def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware(collector: tuple[Collector, int]) -> None:
+def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware() -> None:
     """Of two calls, as the cache is only asked for what it has."""
-    servicer, port = collector
-    with mesh_running(telemetry={"otlp_endpoint": f"http://127.0.0.1:{port}", "sample_ratio": 0}) as mesh:
+    with (
+        collecting() as (collector, endpoint),
+        mesh_running(telemetry={"otlp_endpoint": endpoint, "sample_ratio": 0}) as mesh,
+    ):
         headers = {"traceparent": f"00-{TRACE_ID}-{CALLER_SPAN}-01"}
         with openai.OpenAI(
             base_url=f"{mesh.url}/v1", api_key=LIMITED, max_retries=0, default_headers=headers
@@ -104,11 +78,11 @@ def test_one_trace_holds_every_edge_of_the_drawing_and_every_middleware(collecto
                 model="simulated", messages=HELLO, extra_headers={"traceparent": f"00-{'a' * 32}-{CALLER_SPAN}-00"}
             )
         deadline = time.monotonic() + 15
-        while servicer.edges(TRACE_ID) != EDGES and time.monotonic() < deadline:
+        while edges(collector, TRACE_ID) != EDGES and time.monotonic() < deadline:
             time.sleep(0.1)
-    assert servicer.edges(TRACE_ID) == EDGES
+    assert edges(collector, TRACE_ID) == EDGES
     assert unsampled.headers["traceparent"].split("-")[1] == "a" * 32
-    assert servicer.edges("a" * 32) == {}
-    stages = servicer.stages(TRACE_ID)
-    assert list(stages) == [stage.split(";")[0] for stage in sampled.headers["server-timing"].split(", ")]
-    assert all(seconds > 0 for seconds in stages.values())
+    assert edges(collector, "a" * 32) == {}
+    spent = stages(collector, TRACE_ID)
+    assert list(spent) == [stage.split(";")[0] for stage in sampled.headers["server-timing"].split(", ")]
+    assert all(seconds > 0 for seconds in spent.values())

@@ -2,10 +2,12 @@
 in one."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 import aiohttp
+import grpc.aio
 import pytest
 import pytest_asyncio
 from channel_client import connected
@@ -14,6 +16,8 @@ from otlp_collector import Collector, Seen, collecting
 from real_mesh import ACME, PRICES, Mesh, mesh_running
 
 from chassis.testing import free_port
+from runestone.gateway.v1.gateway_pb2 import CallRequest, Open
+from runestone.gateway.v1.gateway_pb2_grpc import GatewayServiceStub
 
 HELLO = [{"role": "user", "content": "a secret that no span tells"}]
 CALLER = "b7ad6b7169203331"
@@ -302,6 +306,23 @@ async def test_a_message_on_a_websocket_goes_on_with_the_trace_of_its_join(
         }
     )
     assert [seen.attributes for seen in root.find(CALL)] == [rpc(stage, CALL)] * 2
+
+
+async def test_a_call_over_grpc_goes_on_with_the_trace_of_its_metadata(
+    stage: Stage, fake: FakeProvider, trace_id: str
+) -> None:
+    about = stage.mesh.about["grpc"]
+    metadata = (("authorization", f"Bearer {ACME}"), *context(trace_id).items())
+    body = json.dumps({"model": "whole", "messages": HELLO}).encode()
+    async with grpc.aio.insecure_channel(f"{about['host']}:{about['port']}") as channel:
+        asked = GatewayServiceStub(channel).Call(iter([CallRequest(open=Open(body=body))]), metadata=metadata)
+        async with asyncio.timeout(10):
+            said_last = [message.WhichOneof("message") async for message in asked][-1]
+    assert said_last == "completed"
+    root = await spans_of(stage, trace_id, CALL, "chat words=5", "audit append")
+    assert (root.service, root.name, root.kind) == ("edge", "POST grpc /v1/chat/completions", SERVER)
+    assert (root.attributes["runestone.front"], root.attributes["runestone.status"]) == ("grpc", 200)
+    assert {one.span.trace_state for one in [root, *root.find(CALL), *root.find("chat words=5")]} == {STATE}
 
 
 async def test_who_reads_a_stream_on_has_a_trace_of_his_own_that_links_to_the_first(

@@ -13,7 +13,6 @@ Attributes = Mapping[str, Value]
 
 OPT_IN = "gen_ai_latest_experimental"  # in OTEL_SEMCONV_STABILITY_OPT_IN: today's names, and no others
 
-# What replaced them stands in front. Tokens had their names of today in versions 1.27 to 1.36 already, which `legacy` has as well.
 _STATUS_NUMBERS = {
     name: number
     for number, name in enumerate(
@@ -39,6 +38,7 @@ _STATUS_NUMBERS = {
     )
 }
 
+# Today's name first. Tokens had theirs in versions 1.27 to 1.36 of the conventions already: `legacy` has those beside the older ones.
 _BEFORE: dict[str, Callable[[Value], Attributes]] = {
     "gen_ai.provider.name": lambda value: {"gen_ai.system": value},
     "gen_ai.usage.input_tokens": lambda value: {

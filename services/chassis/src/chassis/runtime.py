@@ -119,7 +119,7 @@ class Runtime:
             IntrospectionServicer(self.service, self.facts, self.metrics, self.snapshots),
             introspection_pb2.DESCRIPTOR.services_by_name["IntrospectionService"].full_name,
         )
-        self.spawn(LoopLag(self.metrics, self.clock).watch(), "loop lag")
+        await self.open(LoopLag(self.metrics, self.clock, asyncio.get_running_loop()))
         observe_links(self.metrics, self._links)
         await self._server.start(self.place.listen)
         self.facts.say("listening", holds=True)
