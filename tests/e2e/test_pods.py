@@ -1,6 +1,7 @@
 """`runestone serve` as a pod: how it follows its file, and how it stops."""
 
 import asyncio
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import deepcopy
@@ -31,7 +32,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 async def ask(session: aiohttp.ClientSession, edge: Pod, model: str) -> tuple[int, dict[str, Any]]:
     """The status and the document."""
-    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+    body = {"model": model, "messages": [{"role": "user", "content": secrets.token_hex(8)}]}
     headers = {"cache-control": "no-store, no-cache"}
     async with session.post(f"{edge.url}/v1/chat/completions", json=body, headers=headers) as answer:
         return answer.status, await answer.json()
