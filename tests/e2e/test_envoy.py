@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import grpc
 import h2.connection
 import h2.events
 import httpx
 import pytest
+import websockets
 from envoy_mesh import EnvoyMesh, envoy_mesh_running
 from fake_provider import FakeProvider
 from real_mesh import ACME, OTHER
@@ -296,18 +296,14 @@ def wait_for_lines(mesh: EnvoyMesh, path: str, count: int) -> None:
 
 async def test_a_websocket_speaks_phoenix_through_tls(mesh: EnvoyMesh, fake: FakeProvider) -> None:
     trust = ssl.create_default_context(cafile=mesh.ca)
-    url = f"{mesh.url}/socket/websocket?vsn=2.0.0&api_key={ACME}"
-    async with (
-        asyncio.timeout(PATIENCE),
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, ssl=trust) as line,
-    ):
-        await line.send_str(json.dumps(["1", "1", "session:s", "phx_join", {}]))
-        join = json.loads((await line.receive()).data)
-        await line.send_str(json.dumps(["1", "2", "session:s", "chat:stream", {"request": ask("words=5")}]))
-        events = [join[3]]
+    url = f"wss{mesh.url.removeprefix('https')}/socket/websocket?vsn=2.0.0&api_key={ACME}"
+    async with asyncio.timeout(PATIENCE), websockets.connect(url, ssl=trust) as line:
+        await line.send(json.dumps(["1", "1", "session:s", "phx_join", {}]))
+        events = [json.loads(await line.recv())[3]]
+        await line.send(json.dumps(["1", "2", "session:s", "chat:stream", {"request": ask("words=5")}]))
         while events[-1] not in ("stream:complete", "stream:error"):
-            events.append(json.loads((await line.receive()).data)[3])
+            events.append(json.loads(await line.recv())[3])
+    assert events[0] == "phx_reply"
     assert events[-1] == "stream:complete"
     assert events.count("stream:chunk") >= 5
 
