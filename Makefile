@@ -28,6 +28,11 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: mesh
+mesh: $(UV)-$(UV_VERSION)  ## Starts it behind a real Envoy, with TLS and several replicas (ARGS="--edges 3 --replicas 2 --port 8443")
+	@$(SYNC) --no-dev --group mesh
+	@exec .venv/bin/runestone mesh $(ARGS)
+
 .PHONY: chat-room
 NAME ?= $(shell id -un)
 chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")
@@ -88,6 +93,10 @@ proto: checkers  ## Writes the stubs anew after a change of proto/
 .PHONY: openapi
 openapi: checkers  ## Writes the edge's OpenAPI document anew after a change of gateway-edge/openapi
 	.venv/bin/python gateway-edge/openapi/assemble.py
+
+.PHONY: envoy-config
+envoy-config: checkers  ## Writes Envoy's configuration for compose and the chart anew after a change of launcher/envoy
+	.venv/bin/python deploy/envoy/render.py
 
 proto-baseline: checkers  ## Declares today's protos to be what callers may rely on
 	PYTHONPATH=tests .venv/bin/python -m contract.baseline

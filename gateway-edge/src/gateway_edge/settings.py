@@ -36,7 +36,8 @@ class EdgeSettings:
         edge, place = runtime.settings.edge, runtime.place
 
         def listen(name: str, port: int) -> Listening:
-            return Listening(host=edge.http.host, port=port, tls=edge.http.tls, socket=place.sockets.get(name))
+            own = place.ports.get(name, port)
+            return Listening(host=edge.http.host, port=own, tls=edge.http.tls, socket=place.sockets.get(name))
 
         return cls(
             http=listen("http", edge.http.port),

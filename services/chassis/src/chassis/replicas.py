@@ -12,6 +12,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from chassis.bell import Bell
 from chassis.breaker import Breaker
@@ -23,6 +24,7 @@ from chassis.mux.link import MuxLink
 # Seconds between two looks at a name: usually, while nobody can be reached, and at least, however many wait for a replica.
 RESOLVE_INTERVAL, RESOLVE_LONELY, RESOLVE_AGAIN = 5.0, 1.0, 0.2
 MOST_TRIES = 3  # replicas that a call is sent to, where those before it certainly did not begin it
+FILE = "file:"  # before the path of a file that lists addresses
 PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 
@@ -30,7 +32,8 @@ SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 def open_link(address: str, max_message: int) -> Link:
     """The link for a peer's address: a session to the one that it names, or a session to each replica.
 
-    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service).
+    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service);
+    `file:/path` for those that stand in a file, one a line.
     """
     addresses = split_address(address)
     if len(addresses) == 1 and not is_name(addresses[0]):
@@ -44,9 +47,11 @@ def split_address(address: str) -> list[str]:
 
 
 def is_name(address: str) -> bool:
-    """Whether DNS has to be asked for it."""
+    """Whether it stands for addresses that may change: DNS, or a file, has to be asked for them."""
     if address.startswith("unix:"):
         return False
+    if address.startswith(FILE):
+        return True
     try:
         ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
     except ValueError:
@@ -55,9 +60,12 @@ def is_name(address: str) -> bool:
 
 
 async def resolve(addresses: Sequence[str]) -> set[str]:
-    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved."""
+    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved, or a file not be read."""
     found: set[str] = set()
     for address in addresses:
+        if address.startswith(FILE):
+            found.update(await asyncio.to_thread(_read_list, Path(address.removeprefix(FILE))))
+            continue
         if not is_name(address):
             found.add(address)
             continue
@@ -67,6 +75,10 @@ async def resolve(addresses: Sequence[str]) -> set[str]:
             ip = str(socket_address[0])
             found.add(f"[{ip}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}")
     return found
+
+
+def _read_list(path: Path) -> list[str]:
+    return path.read_text().split()
 
 
 class Replica:

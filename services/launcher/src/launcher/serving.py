@@ -5,12 +5,14 @@ The edge brings the operators' port along, which in a mesh of one machine is the
 
 import argparse
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import structs
 
 from chassis import logs
 from chassis.config import ConfigError, Settings
-from chassis.config.schema import Drain
+from chassis.config.schema import AdminDoor, Drain
 from chassis.errors import RunestoneError
 from chassis.main import run
 from chassis.metrics import Metrics
@@ -34,12 +36,13 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """The command line of `serve`; what is empty or None, and peers that are not named, come from the configuration."""
+    """The command line of `serve`; what is empty or None, and peers and ports that are not named, come from the configuration."""
 
     service: str
     listen: str = ""
     peers: list[str]
     sockets: list[str]
+    ports: list[str] = field(default_factory=list)
     config: Path | None
     control: str | None
     data_dir: Path | None
@@ -97,7 +100,7 @@ def _make_arguments(
         listen=options.listen or find_listen(node, settings, run_dir),
         peer=[*options.peers, *found],
         socket=options.sockets,
-        port=[],
+        port=options.ports,
         control=options.control,
         data_dir=options.data_dir,
         worker=options.worker,
@@ -135,7 +138,7 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
         inspector = await runtime.open(Inspector([part]))
         await runtime.open(
             AdminPort(
-                runtime.settings.edge.admin,
+                _admin_door(runtime),
                 inspector,
                 reloader,
                 CacheDesk(runtime.place.peers),
@@ -147,3 +150,8 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
         await service.build(runtime)
 
     return Service(service.name, build)
+
+
+def _admin_door(runtime: Runtime) -> AdminDoor:
+    door = runtime.settings.edge.admin
+    return structs.replace(door, port=runtime.place.ports.get("admin", door.port))

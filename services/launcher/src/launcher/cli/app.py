@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, keys, providers, reload, routes, serve, targets, up
+from launcher.cli import audit, cache, chat, config, doctor, keys, mesh, providers, reload, routes, serve, targets, up
 from launcher.errors import LaunchError
 
 
@@ -54,6 +54,7 @@ app.command("reload")(reload.reload)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.command("targets")(targets.targets)
+app.add_typer(mesh.app, name="mesh")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")

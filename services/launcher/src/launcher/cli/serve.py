@@ -29,6 +29,12 @@ def serve(
         typer.Option(metavar="NAME=ADDRESS", help="Where another service is \\[mesh.<name>.endpoints]."),
     ] = None,
     socket: Annotated[list[str] | None, typer.Option(metavar="NAME=FD", help="An inherited listening socket.")] = None,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER", help="A port of the edge's: http, websocket, admin, grpc \\[edge.<name>.port]."
+        ),
+    ] = None,
     config: ConfigOption = None,
     control: Annotated[
         str | None, typer.Option(help="A ControlService that publishes the configuration, instead of a file.")
@@ -50,6 +56,7 @@ def serve(
             listen=listen,
             peers=peer or [],
             sockets=socket or [],
+            ports=port or [],
             config=config,
             control=control,
             data_dir=data_dir,
