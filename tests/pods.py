@@ -167,14 +167,23 @@ class Pod:
 
     async def measure(self, metric: str, label: str = "") -> int:
         """The sum of a metric over all series with `label` in their labels."""
-        async with self._channel() as channel:
-            answer = await IntrospectionServiceStub(channel).GetMetrics(GetMetricsRequest(), timeout=5)
-        lines = answer.exposition.decode().splitlines()
-        found = [line for line in lines if line.startswith(metric) and label in line]
-        return int(sum(float(line.rsplit(" ", 1)[1]) for line in found))
+        return await measure_at(self._address, metric, label)
+
+    @property
+    def _address(self) -> str:
+        return f"{self.ip}:{self.ports.services[self.service]}"
 
     def _channel(self) -> Channel:
-        return Channel(f"{self.ip}:{self.ports.services[self.service]}", tracing=Tracing("test"), timeout=5)
+        return Channel(self._address, tracing=Tracing("test"), timeout=5)
+
+
+async def measure_at(address: str, metric: str, label: str = "") -> int:
+    """The sum of a service's metric over all series with `label` in their labels."""
+    async with Channel(address, tracing=Tracing("test"), timeout=5) as channel:
+        answer = await IntrospectionServiceStub(channel).GetMetrics(GetMetricsRequest(), timeout=5)
+    lines = answer.exposition.decode().splitlines()
+    found = [line for line in lines if line.startswith(metric) and label in line]
+    return int(sum(float(line.rsplit(" ", 1)[1]) for line in found))
 
 
 class Cluster:
