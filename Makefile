@@ -102,6 +102,10 @@ proto: checkers  ## Writes the stubs anew after a change of proto/
 openapi: checkers  ## Writes the edge's OpenAPI document anew after a change of gateway-edge/openapi
 	.venv/bin/python gateway-edge/openapi/assemble.py
 
+.PHONY: envoy-config
+envoy-config: checkers  ## Writes Envoy's configuration for compose and the chart anew after a change of launcher/envoy
+	.venv/bin/python deploy/envoy/render.py
+
 proto-baseline: checkers  ## Declares today's protos to be what callers may rely on
 	PYTHONPATH=tests .venv/bin/python -m contract.baseline
 

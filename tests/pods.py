@@ -29,7 +29,7 @@ KEY, REDIS_PASSWORD = "acme-key-0123456789", "a-password"
 RUNESTONE = Path(sys.executable).with_name("runestone")
 NETWORKS = {"edge": 10, "cache": 11, "ratelimit": 12, "provider": 13, "audit": 14}
 PLACES = 4  # addresses that each service may have
-PATIENCE = 40.0  # seconds for a pod to come up, or to go beyond its grace
+PATIENCE = 120.0  # seconds for a pod to come up, or to go beyond its grace, on a machine that has other work
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Ports:
     )
 
 
-def write_configuration(ports: Ports, redis: str, **sections: Any) -> dict[str, Any]:
-    """The one file, in which each pod's own address is a reference."""
+def write_configuration(ports: Ports, redis: str, drain: Mapping[str, str]) -> dict[str, Any]:
+    """The one file, in which each pod's own address is a reference. `drain` goes into the edge's."""
     mesh = {
         name: {"listen": f"${{POD_IP}}:{port}", "endpoints": [f"{address_of(name, n)}:{port}" for n in places_of(name)]}
         for name, port in ports.services.items()
@@ -57,13 +57,15 @@ def write_configuration(ports: Ports, redis: str, **sections: Any) -> dict[str, 
             "admin": {"host": "${POD_IP}", "port": ports.admin},
             "websocket": {"port": ports.websocket},
             "grpc": {"host": "${POD_IP}", "port": ports.grpc},
-            "drain": {"delay": "500ms", "grace": "30s"},
+            "drain": {"delay": "500ms", "grace": "30s", **drain},
         },
         "mesh": mesh,
         "cache": {"store": f"redis://:${{REDIS_PASSWORD}}@{redis}", "when": "always"},
         "ratelimit": {"store": f"redis://:${{REDIS_PASSWORD}}@{redis}"},
         "providers": [{"name": "sim", "kind": "simulated", "api_key": "${SIM_KEY}"}],
-        "models": [{"name": "simulated", "targets": [{"provider": "sim", "model": "simulated"}]}],
+        "models": [
+            {"name": name, "targets": [{"provider": "sim", "model": "words=3"}]} for name in ("first", "second")
+        ],
         "tenants": [
             {
                 "name": "acme",
@@ -71,7 +73,6 @@ def write_configuration(ports: Ports, redis: str, **sections: Any) -> dict[str, 
                 "keys": [{"name": "ci", "secret": "${ACME_KEY}"}],
             }
         ],
-        **sections,
     }
 
 
@@ -102,6 +103,7 @@ class Pod:
     service: str
     place: int
     process: subprocess.Popen[bytes]
+    config: Path
     log: Path
     ports: Ports
 
@@ -114,6 +116,22 @@ class Pod:
         """Of an edge's HTTP port."""
         return f"http://{self.ip}:{self.ports.http}"
 
+    async def version(self) -> str:
+        """That of the configuration in force."""
+        if self.service == "edge":
+            return str((await asyncio.to_thread(self._ask_admin))["version"])
+        async with self._channel() as channel:
+            status = await IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5)
+        return status.snapshot_version
+
+    async def follow(self, configuration: Mapping[str, Any]) -> None:
+        """Shows it a changed file, and returns when that is in force there."""
+        before = await self.version()
+        mount(configuration, self.config)
+        async with asyncio.timeout(PATIENCE):
+            while await self.version() == before:
+                await asyncio.sleep(0.05)
+
     async def is_ready(self) -> bool:
         """As its probe sees it."""
         if self.service == "edge":
@@ -124,10 +142,18 @@ class Pod:
         except RunestoneError:
             return False
 
+    def _ask_admin(self) -> dict[str, Any]:
+        with urllib.request.urlopen(self._readiness, timeout=5) as answer:
+            return json.load(answer)
+
+    @property
+    def _readiness(self) -> str:
+        return f"http://{self.ip}:{self.ports.admin}/health/readiness"
+
     def read_readiness(self) -> int:
         """The status of `/health/readiness`; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://{self.ip}:{self.ports.admin}/health/readiness", timeout=5) as answer:
+            with urllib.request.urlopen(self._readiness, timeout=5) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:
@@ -137,32 +163,39 @@ class Pod:
 
     async def served(self, method: str) -> int:
         """How many calls of `method` it has answered."""
-        async with self._channel() as channel:
-            answer = await IntrospectionServiceStub(channel).GetMetrics(GetMetricsRequest(), timeout=5)
-        lines = answer.exposition.decode().splitlines()
-        counts = [line for line in lines if line.startswith("runestone_rpc_server_seconds_count") and method in line]
-        return int(sum(float(line.rsplit(" ", 1)[1]) for line in counts))
+        return await self.measure("runestone_rpc_server_seconds_count", method)
+
+    async def measure(self, metric: str, label: str = "") -> int:
+        """The sum of a metric over all series with `label` in their labels."""
+        return await measure_at(self._address, metric, label)
+
+    @property
+    def _address(self) -> str:
+        return f"{self.ip}:{self.ports.services[self.service]}"
 
     def _channel(self) -> Channel:
-        return Channel(f"{self.ip}:{self.ports.services[self.service]}", tracing=Tracing("test"), timeout=5)
+        return Channel(self._address, tracing=Tracing("test"), timeout=5)
+
+
+async def measure_at(address: str, metric: str, label: str = "") -> int:
+    """The sum of a service's metric over all series with `label` in their labels."""
+    async with Channel(address, tracing=Tracing("test"), timeout=5) as channel:
+        answer = await IntrospectionServiceStub(channel).GetMetrics(GetMetricsRequest(), timeout=5)
+    lines = answer.exposition.decode().splitlines()
+    found = [line for line in lines if line.startswith(metric) and label in line]
+    return int(sum(float(line.rsplit(" ", 1)[1]) for line in found))
 
 
 class Cluster:
-    """Starts pods and stops them as a Deployment does. `directory` holds the file and what pods write."""
+    """Starts pods and stops them as a Deployment does. `directory` holds their files and what they write, `configuration` is what a new pod
+    starts with."""
 
     def __init__(self, directory: Path, ports: Ports, configuration: Mapping[str, Any]) -> None:
         self.directory = directory
         self.ports = ports
         self.pods: list[Pod] = []
-        self.config = directory / "runestone.yaml"
-        self.configure(configuration)
+        self.configuration = configuration
         self._starts = 0
-
-    def configure(self, configuration: Mapping[str, Any]) -> None:
-        """Writes the file anew, as a changed ConfigMap shows in every pod."""
-        new = self.config.with_suffix(".new")
-        new.write_text(json.dumps(configuration))  # JSON is YAML
-        new.replace(self.config)
 
     def of(self, service: str) -> list[Pod]:
         """The replicas of a service, oldest first."""
@@ -177,7 +210,9 @@ class Cluster:
         log = self.directory / f"{name}.{self._starts}.log"
         ip, data = address_of(service, place), self.directory / name
         kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-        command = [str(RUNESTONE), "serve", service, "--config", str(self.config), "--data-dir", str(data)]
+        config = self.directory / f"{name}.yaml"
+        mount(self.configuration, config)
+        command = [str(RUNESTONE), "serve", service, "--config", str(config), "--data-dir", str(data)]
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -186,7 +221,7 @@ class Cluster:
                 stderr=output,
                 env={**kept, "POD_IP": ip, **SECRETS[service]},
             )
-        pod = Pod(service=service, place=place, process=process, log=log, ports=self.ports)
+        pod = Pod(service=service, place=place, process=process, config=config, log=log, ports=self.ports)
         self.pods.append(pod)
         return pod
 
@@ -211,14 +246,21 @@ class Cluster:
             pod.process.wait()
 
 
+def mount(configuration: Mapping[str, Any], path: Path) -> None:
+    """Writes a pod's file, whole from one moment to the next."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(configuration))  # JSON is YAML
+    new.replace(path)
+
+
 @asynccontextmanager
-async def cluster(replicas: Mapping[str, int], **sections: Any) -> AsyncIterator[Cluster]:
+async def cluster(replicas: Mapping[str, int], **drain: str) -> AsyncIterator[Cluster]:
     """A ready cluster with so many `replicas` of each service, and a Redis behind it."""
     with short_directory() as directory:
         async with redis_process(None, "--requirepass", REDIS_PASSWORD) as server:
             ports = Ports()
             redis = server.url.removeprefix("redis://")
-            made = Cluster(directory, ports, write_configuration(ports, redis, **sections))
+            made = Cluster(directory, ports, write_configuration(ports, redis, drain))
             try:
                 for service, count in replicas.items():
                     for _ in range(count):

@@ -19,7 +19,7 @@ from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 ROUNDS = int(os.environ.get("RUNESTONE_ROLLING", "0"))
 REPLICAS = {"cache": 2, "ratelimit": 2, "provider": 2, "audit": 1, "edge": 2}
 CHECK = 0.1  # seconds between two looks of the balancer
-pytestmark = pytest.mark.timeout(120 + 300 * ROUNDS)  # a minute where nothing else runs
+pytestmark = pytest.mark.timeout(400 + 400 * ROUNDS)  # a minute where nothing else runs
 
 
 class Balancer:

@@ -20,7 +20,7 @@ class FakeReplica:
     """A link that answers with its own name, or fails as it is told."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.error, self.is_closed = name, None, False
+        self.name, self.error, self.is_closed, self.is_up = name, None, False, False
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: object) -> bytes:
         if self.error is not None:
@@ -35,7 +35,7 @@ class FakeReplica:
 
     @property
     def is_connected(self) -> bool:
-        return self.error is None or self.error.reason is not Reason.UNAVAILABLE
+        return self.is_up or self.error is None or self.error.reason is not Reason.UNAVAILABLE
 
     async def is_connected_within(self, timeout: float) -> bool:
         return self.error is None
@@ -106,6 +106,15 @@ async def test_a_sick_replica_is_left_out_after_five_failures(link: ReplicaLink,
         except RunestoneError:
             failures += 1
     assert 5 <= failures <= 6  # and one probe a second
+
+
+async def test_what_was_not_begun_is_no_sickness(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
+    """A replica that does not know a new configuration yet gets its share as soon as it does."""
+    fakes[NAMES[0]].error = RunestoneError(Reason.UNAVAILABLE, "not known yet", may_have_begun=False)
+    fakes[NAMES[0]].is_up = True
+    assert {await ask(link) for _ in range(100)} == set(NAMES[1:])
+    fakes[NAMES[0]].error = None
+    assert {await ask(link) for _ in range(100)} == set(NAMES)
 
 
 async def test_a_refusal_is_no_sickness(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:

@@ -100,7 +100,7 @@ class Replica:
         try:
             yield self.link
         except RunestoneError as error:
-            (self.breaker.failed if error.reason in SICK else self.breaker.succeeded)()
+            self._learn(error)
             raise
         else:
             self.breaker.succeeded()
@@ -108,6 +108,13 @@ class Replica:
             self.running -= 1
             if not self.running:
                 self.idle.set()
+
+    def _learn(self, error: RunestoneError) -> None:
+        """What was not begun says nothing of sickness: the replica stops, or has not read yet what is asked. It was sent elsewhere."""
+        if error.reason not in SICK:
+            self.breaker.succeeded()
+        elif error.may_have_begun:
+            self.breaker.failed()
 
     def __repr__(self) -> str:
         return f"Replica({self.address}, {self.running} running, {self.breaker})"

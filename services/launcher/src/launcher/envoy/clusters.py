@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from launcher.envoy.anytype import typed
+from launcher.envoy.anytype import extension, typed
 from launcher.envoy.certificates import upstream_socket
 from launcher.envoy.site import Document, Named, Site, Watched
 
@@ -115,10 +115,9 @@ def _find(upstream: Upstream, place: Named | Watched) -> Document:
     endpoint: Document = {"address": address}
     if place.health_port is not None:
         endpoint["health_check_config"] = {"port_value": place.health_port}
+    resolving = {"dns_refresh_rate": "2s", "dns_lookup_family": "V4_PREFERRED"}
     return {
-        "type": "STRICT_DNS",
-        "dns_refresh_rate": "2s",
-        "dns_lookup_family": "V4_PREFERRED",
+        "cluster_type": extension("clusters.dns", "extensions.clusters.dns.v3.DnsCluster", **resolving),
         "load_assignment": {
             "cluster_name": upstream.name,
             "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
@@ -126,10 +125,10 @@ def _find(upstream: Upstream, place: Named | Watched) -> Document:
     }
 
 
-def _health_check(upstream: Upstream, place: Named | Watched, interval: int) -> Document:
+def _health_check(upstream: Upstream, place: Named | Watched, interval: float) -> Document:
     """One that says it is not ready is out at once; one that does not answer, after three times."""
     del place
-    every = f"{interval}s"
+    every = f"{interval:g}s"
     check: Document = {
         "timeout": every,
         "interval": every,

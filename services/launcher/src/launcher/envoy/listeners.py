@@ -3,6 +3,7 @@
 from launcher.envoy.access_log import write_access_log
 from launcher.envoy.anytype import extension, typed
 from launcher.envoy.certificates import front_socket, inner_socket
+from launcher.envoy.claims import drop_claims
 from launcher.envoy.local_replies import write_local_replies
 from launcher.envoy.routes import front_routes, inner_routes
 from launcher.envoy.site import Document, Number, Site
@@ -47,6 +48,7 @@ def _front(name: str, site: Site, redirects: Number = 0) -> Document:
         http_filters=[_rate_limit(site), _router()],
         use_remote_address=True,
         xff_num_trusted_hops=site.trusted_hops,
+        early_header_mutation_extensions=drop_claims(),
         internal_address_config={"unix_sockets": False},
         local_reply_config=write_local_replies(),
         upgrade_configs=[{"upgrade_type": "websocket"}],
@@ -65,6 +67,8 @@ def _inner(site: Site) -> Document:
         route_config=inner_routes(site),
         http_filters=[_router()],
         use_remote_address=True,
+        early_header_mutation_extensions=drop_claims(),
+        internal_address_config={"unix_sockets": False},
     )
 
 

@@ -20,9 +20,6 @@ RETRIES: Document = {
     "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
 }
 
-# What only a proxy may say. Envoy itself appends to `x-forwarded-for`, and drops `x-envoy-*` and `x-forwarded-client-cert`.
-CLAIMS = ["forwarded", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip"]
-
 DOOR = "/runestone.gateway.v1."  # the edge's gRPC door
 PREFIXES = {
     DOOR: "door",
@@ -50,9 +47,8 @@ def front_routes(site: Site, *, redirects: Number = 0) -> Document:
         routes.insert(0, {"match": {"prefix": "/", "runtime_fraction": share}, "redirect": redirect})
     return {
         "name": "front",
-        "request_headers_to_remove": CLAIMS,
+        "request_headers_to_remove": ["x-envoy-internal"],  # what Envoy thinks of the caller's address concerns nobody
         "virtual_hosts": [_host("gateway", routes, site)],
-        "most_specific_header_mutations_wins": True,
     }
 
 

@@ -66,7 +66,7 @@ class Bounds:
     streams: int = 100
     buffer: int = 32 << 10
     retry_buffer: int = 1 << 20
-    health_interval: int = 1
+    health_interval: float = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from launcher.plan import Part
 from launcher.topology import TOPOLOGY
 
 PATIENCE = 2.0  # seconds; who does not answer by then is not ready
+LIVE = "LIVE"
+MEMBERSHIP = r"^cluster\..*\.membership_(healthy|total)$"
 NODES = {node.name: node for node in TOPOLOGY}
 
 
@@ -67,14 +69,27 @@ class Readiness:
         return PartStatus(name=part.name, address=part.address, error=error)
 
     async def _ask_envoy(self, port: int) -> PartStatus:
+        """Ready once it has found every replica well that it knows of."""
         address = f"{LOOPBACK}:{port}"
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._session.get(f"http://{address}/ready") as answer:
                 state = (await answer.text()).strip()
-            return PartStatus(
-                name="envoy", address=address, is_ready=state == "LIVE", error="" if state == "LIVE" else state
-            )
+            if state == LIVE:
+                async with self._session.get(f"http://{address}/stats", params={"filter": MEMBERSHIP}) as answer:
+                    state = find_unwell(await answer.text())
+            return PartStatus(name="envoy", address=address, is_ready=not state, error=state)
         return PartStatus(name="envoy", address=address, error=STARTING)
+
+
+def find_unwell(stats: str) -> str:
+    """The clusters in Envoy's statistics of which not every replica is well, in a sentence; empty where there are none."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in stats.splitlines():
+        name, _, count = row.partition(": ")
+        cluster, _, kind = name.removeprefix("cluster.").rpartition(".")
+        counts.setdefault(cluster, {})[kind] = int(count)
+    unwell = [name for name, count in counts.items() if count["membership_healthy"] < count["membership_total"]]
+    return f"has not found all of {', '.join(sorted(unwell))}" if unwell else ""
 
 
 async def ask_service(part: MeshPart) -> PartStatus:
