@@ -39,10 +39,18 @@ chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `ma
 	@$(SYNC) --no-dev --group client
 	@exec .venv/bin/python sdk/python/examples/chat_room.py $(NAME) $(ARGS)
 
-test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
+test: $(UV)-$(UV_VERSION) .tools/envoy-protos/.installed  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+
+# Envoy's own protos hold files of five other libraries (`cel/__init__.py` for one): they must not be installed beside those.
+.tools/envoy-protos/.installed: uv.lock | $(UV)-$(UV_VERSION)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(UV) export --quiet --frozen --only-group envoy-protos --format requirements.txt --output-file $(@D)/locked.txt \
+	  --no-emit-package grpcio --no-emit-package protobuf --no-emit-package typing-extensions > /dev/null
+	@$(UV) pip install --quiet --python $(PYTHON) --target $(@D) --no-deps --require-hashes -r $(@D)/locked.txt
+	@touch $@
 
 # Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
 NODE_FOLDERS := tests/e2e/phoenix sdk/typescript

@@ -123,7 +123,16 @@ HEARTS = {
         "presence.py",
         "texts.py",
     ],
-    "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
+    "ratelimit_svc": [
+        "envoy/binding.py",
+        "envoy/reading.py",
+        "envoy/rules.py",
+        "envoy/verdict.py",
+        "envoy/writing.py",
+        "lease.py",
+        "limit.py",
+        "reservation.py",
+    ],
     "provider_svc": [
         "realtime/metering.py",
         "sse.py",

@@ -28,6 +28,7 @@ from gateway_edge.messages.calls import MessageCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
+from gateway_edge.peer_replicas import PeerReplicas, follow_peer_replicas
 from gateway_edge.peers import Peers, connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.protection.call_bounds import CallBounds
@@ -112,7 +113,8 @@ async def build(runtime: Runtime) -> None:
     messages = MessageCalls(
         lambda: ways.current, running, streams.running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
-    channels = await _open_channels(runtime, ways, messages, streams.control, running)
+    replicas = follow_peer_replicas(runtime)
+    channels = await _open_channels(runtime, ways, messages, streams.control, running, replicas=replicas)
     places = lay_places(
         Place(
             path=RESPONSES,
@@ -155,7 +157,13 @@ async def _drain(drains: Sequence[Drain], grace: float) -> None:
 
 
 async def _open_channels(
-    runtime: Runtime, ways: Editions[Ways], calls: MessageCalls, control: Streams, running: RunningCalls
+    runtime: Runtime,
+    ways: Editions[Ways],
+    calls: MessageCalls,
+    control: Streams,
+    running: RunningCalls,
+    *,
+    replicas: PeerReplicas,
 ) -> ChannelsDoor:
     """Phoenix Channels, and what can be joined there."""
 
@@ -168,7 +176,7 @@ async def _open_channels(
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
     kinds: dict[str, OpenTopic] = {
         "session": SessionTopics(asking),
-        "room": await open_rooms(runtime, ways, asking, control.gates),
+        "room": await open_rooms(runtime, ways, asking, control.gates, lambda: replicas.count("cache")),
     }
     return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 from chassis.config.authentication import Authentication
 from chassis.config.models import Model
 from chassis.config.providers import Provider
+from chassis.config.rate_domains import RateDomain
 from chassis.config.section import Count, Glob, Moment, Name, Port, Rate, Section
 from chassis.config.units import Duration, Secret, Size, StoreUrl
 
@@ -187,10 +188,12 @@ class Cache(Section, frozen=True, kw_only=True):
 
 
 class RateLimit(Section, frozen=True, kw_only=True):
-    """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`."""
+    """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`. `domains` are limits that Envoy asks
+    for, which no call of the mesh meets."""
 
     store: StoreUrl = StoreUrl("memory")
     when_down: Literal["open", "closed"] = "open"
+    domains: list[RateDomain] = []
 
 
 class Audit(Section, frozen=True, kw_only=True):
@@ -203,7 +206,8 @@ class Audit(Section, frozen=True, kw_only=True):
 
 
 class Peer(Section, frozen=True, kw_only=True):
-    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it."""
+    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `replicas` are as many as are
+    started here, or as a name among `endpoints` stands for."""
 
     listen: str = "unix"
     endpoints: list[str] = []
