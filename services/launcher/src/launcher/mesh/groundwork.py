@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import yaml
 
@@ -37,11 +37,8 @@ class Groundwork:
         self.config = self.folder / "runestone.yaml"
         self._redis = plan_redis(self.folder, self._free)
         self._lists = {name: self.folder / f"{name}.addresses" for name in SERVICES if name != EDGE}
-        self.notices: list[str] = []
-        self.settings, self.key_file = self.write_configuration()
-        counts = count_replicas(self.settings, order.edges, order.replicas)
-        self.notices += counts.notices
-        self.planned = plan_parts(counts.replicas, self._free)
+        self.write_configuration()
+        self.planned = plan_parts(self._counts.replicas, self._free)
         self.write_places(self.planned)
         rate_limits = has_domains(self.settings)
         self.files.write_bootstrap(local_site(self.ports, self.files, self.folder / "tls", rate_limits=rate_limits))
@@ -61,21 +58,22 @@ class Groundwork:
         """Whether there may be so many of it: several share a store."""
         return replicas <= count_replicas(self.settings, replicas, replicas).replicas[service]
 
-    def write_configuration(self) -> tuple[Settings, Path | None]:
+    def write_configuration(self) -> None:
         """Writes the parts' file anew, and reads it as they will."""
         document = yaml.safe_load(read_text(self.order.config)) or {}
         if not isinstance(document, dict):
             raise LaunchError(f"{self.order.config}: must be sections with names")
-        self.notices = list_overruled(document)
         around = Surroundings(
             lists={name: str(path) for name, path in self._lists.items()},
             redis=self._redis.url if self._redis else None,
         )
-        text = write_document(extend_document(document, around))
+        stores = load(write_document(extend_document(document, around)), self.order.data_dir).settings
+        self._counts = count_replicas(stores, self.order.edges, self.order.replicas)
+        text = write_document(extend_document(document, replace(around, replicas=self._counts.replicas)))
         loaded = load(text, self.order.data_dir)
         replace_text(self.config, text, mode=0o600)
         self.settings, self.key_file = loaded.settings, loaded.key_file
-        return loaded.settings, loaded.key_file
+        self.notices = [*list_overruled(document), *self._counts.notices]
 
     def write_places(self, parts: Sequence[MeshPart]) -> None:
         """Tells edges and Envoy where the parts are."""
@@ -87,4 +85,4 @@ class Groundwork:
 
 def has_domains(settings: Settings) -> bool:
     """Whether ratelimit-svc was told of anything that Envoy could ask it about."""
-    return bool(getattr(settings.ratelimit, "domains", ()))
+    return bool(settings.ratelimit.domains)
