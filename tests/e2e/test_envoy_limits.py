@@ -13,6 +13,7 @@ ALLOWED = 5
 NEAR, FAR = "127.0.0.2", "127.0.0.3"
 DOMAIN = {
     "domain": "runestone-edge",
+    "response_headers": True,
     "descriptors": [{"key": "remote_address", "rate_limit": {"unit": "hour", "requests_per_unit": ALLOWED}}],
 }
 
@@ -44,5 +45,5 @@ def test_an_address_has_its_limit_whoever_is_asked_and_another_address_its_own(m
         "code": "rate_limit_exceeded",
     }
     assert refused.headers["x-should-retry"] == "true"
-    assert int(refused.headers["retry-after"]) >= 1
+    assert 1 < int(refused.headers["retry-after"]) <= 3600, "as ratelimit-svc says it, not as Envoy would"
     assert len(limiters) in (1, 2), "one where there is no Redis"
