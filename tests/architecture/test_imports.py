@@ -133,6 +133,8 @@ HEARTS = {
         "limit.py",
         "reservation.py",
     ],
+    "audit_svc": ["batch.py", "moment.py", "paging.py", "postgres_text.py", "postgres_url.py", "store.py"],
+    "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
     "provider_svc": [
         "realtime/metering.py",
         "sse.py",
@@ -189,7 +191,7 @@ HEARTS = {
         "http2/reply.py",
     ],
 }
-IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
+IMPURE = {"aiohttp", "aiosqlite", "asyncio", "asyncpg", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
 
 
 def list_hearts() -> list[tuple[str, str]]:

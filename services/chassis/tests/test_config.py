@@ -221,7 +221,7 @@ def test_the_largest_body_fits_into_a_message_of_the_mesh():
             "ratelimit: {store: redis+cluster://h}",
             "ratelimit.store: 'redis+cluster' is not one of: memory, redis://, rediss://; a cluster has no one server",
         ),
-        ("audit: {store: postgresql://h}", "audit.store: 'postgresql' is not one of: sqlite"),
+        ("audit: {store: mysql://h}", "audit.store: 'mysql' is not one of: sqlite, postgresql://, postgres://"),
         ("providers: [{name: a, kind: openai, base_url: ftp://h}]", "must begin with http:// or https://"),
         ("providers: [{name: a, kind: openai, base_url: 'http://:80/v1'}]", "must name a host"),
         ("providers: [{name: a, kind: openai, base_url: 'http://h:65536'}]", "must name a host"),

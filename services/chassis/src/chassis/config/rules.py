@@ -29,7 +29,7 @@ NO_CLUSTER = "a cluster has no one server that could charge all limits of a call
 STORES = {
     "cache": ("memory", "redis://", "rediss://", *CLUSTERS),
     "ratelimit": ("memory", "redis://", "rediss://"),
-    "audit": ("sqlite",),
+    "audit": ("sqlite", "postgresql://", "postgres://"),
 }
 
 
