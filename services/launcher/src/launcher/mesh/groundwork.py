@@ -17,7 +17,9 @@ from launcher.mesh.free_ports import free_ports, settle_ports
 from launcher.mesh.local_site import local_site
 from launcher.mesh.order import MeshOrder
 from launcher.mesh.parts import EDGE, SERVICES, MeshPart, list_clusters, plan_part, plan_parts
-from launcher.mesh.stores import Store, plan_redis
+from launcher.mesh.postgres import plan_postgres
+from launcher.mesh.redis import plan_redis
+from launcher.mesh.store import Store
 
 FOLDER = "mesh"  # in the data directory
 
@@ -36,6 +38,7 @@ class Groundwork:
         self.authority = ensure_certificate(self.folder / "tls", dt.datetime.now(dt.UTC))
         self.config = self.folder / "runestone.yaml"
         self._redis = plan_redis(self.folder, self._free)
+        self._postgres = plan_postgres(self.folder, self._free) if order.with_postgres else None
         self._lists = {name: self.folder / f"{name}.addresses" for name in SERVICES if name != EDGE}
         self.write_configuration()
         self.planned = plan_parts(self._counts.replicas, self._free)
@@ -47,8 +50,9 @@ class Groundwork:
     def stores(self) -> list[Store]:
         """Those that something is kept in."""
         settings = self.settings
-        used = {settings.cache.store, settings.ratelimit.store, settings.audit.store}
-        return [store for store in (self._redis,) if store is not None and store.url in used]
+        used = (settings.cache.store, settings.ratelimit.store, settings.audit.store)
+        offered = [store for store in (self._redis, self._postgres) if store is not None]
+        return [store for store in offered if any(map(store.is_named_in, used))]
 
     def plan_part(self, service: str, number: int) -> MeshPart:
         """One more part."""
@@ -66,6 +70,7 @@ class Groundwork:
         around = Surroundings(
             lists={name: str(path) for name, path in self._lists.items()},
             redis=self._redis.url if self._redis else None,
+            postgres=self._postgres.url if self._postgres else None,
         )
         stores = load(write_document(extend_document(document, around)), self.order.data_dir).settings
         self._counts = count_replicas(stores, self.order.edges, self.order.replicas)
