@@ -29,7 +29,7 @@ def plan_postgres(folder: Path, ports: Iterator[int]) -> Store | None:
     programs = find_programs()
     if programs is None:
         return None
-    home = _find_home(folder)
+    home = find_home(folder)
     password = folder / "postgres.password"
     if not (home / "data" / "PG_VERSION").exists():
         _make_database(programs, home, password)
@@ -54,7 +54,7 @@ def is_root() -> bool:
     return os.getuid() == 0
 
 
-def _find_home(folder: Path) -> Path:
+def find_home(folder: Path) -> Path:
     """Where its files are. Nobody may not enter a folder of root's: then another one, the same for the same data directory."""
     home = folder / "postgres"
     if is_root():
