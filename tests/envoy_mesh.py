@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from real_mesh import RUNESTONE, Mesh, configuration
@@ -17,8 +18,10 @@ from real_mesh import RUNESTONE, Mesh, configuration
 from chassis.testing import free_port, short_directory
 from launcher.errors import LaunchError
 from launcher.mesh.envoy_process import find_envoy
+from runestone.audit.v1.audit_pb2 import AuditRecord, SearchRequest
+from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
-START_PATIENCE = 60.0
+START_PATIENCE = 110.0
 STOP_PATIENCE = 60.0
 
 
@@ -50,6 +53,12 @@ class EnvoyMesh(Mesh):
     def envoy_url(self) -> str:
         """Envoy's operators' port."""
         return "{scheme}://{host}:{port}".format(**self.about["envoy"])
+
+    def audit_records(self, **conditions: Any) -> list[AuditRecord]:
+        """Records, newest first: of whichever replica Envoy asks."""
+        with grpc.insecure_channel(self.grpc_target) as channel:
+            request = SearchRequest(page_size=1000, **conditions)
+            return list(AuditServiceStub(channel).Search(request, timeout=10).records)
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """What runs, by name: `service`, `ready`, `pid`, `ports`."""
@@ -98,7 +107,7 @@ def envoy_mesh_running(
     *options: str, environment: Mapping[str, str] | None = None, **sections: Any
 ) -> Iterator[EnvoyMesh]:
     """`runestone mesh` until all is ready, with the configuration of `real_mesh` and these `sections` in place of its own; stopped with
-    SIGTERM afterwards, and it must stop cleanly."""
+    SIGTERM afterwards, and it must stop cleanly. Audit records are in a file unless `--postgres` is among the options."""
     try:
         find_envoy()
     except LaunchError as error:

@@ -21,6 +21,9 @@ def mesh(
     plain_port: Annotated[int, typer.Option(min=0, max=65535, help="Its port without TLS.")] = 8080,
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="Its port for plain gRPC.")] = 50050,
     envoy_port: Annotated[int, typer.Option(min=0, max=65535, help="Its operators' port.")] = 9901,
+    postgres: Annotated[
+        bool, typer.Option(help="Keep audit records in a PostgreSQL, where one is installed; else in a file.")
+    ] = True,
     log_level: LogLevelOption = LogLevel.INFO,
 ) -> None:
     """Starts the mesh and keeps it running until Ctrl-C."""
@@ -37,6 +40,7 @@ def mesh(
             edges=edges,
             replicas=replicas,
             ports=EnvoyPorts(tls=port, plain=plain_port, grpc=grpc_port, admin=envoy_port),
+            with_postgres=postgres,
             log_level=log_level.value,
         )
     )

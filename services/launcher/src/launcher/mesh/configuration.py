@@ -1,7 +1,7 @@
 """The file that every part of the mesh reads: the user's own, and what follows from how the parts are started. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -13,10 +13,11 @@ HEAD = "# Written by `runestone mesh`: what it was given, and where the parts of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """`lists` are the files in which the addresses of each service's replicas stand; `redis` and `postgres` are addresses of stores,
-    None where there is none."""
+    """`lists` are the files in which the addresses of each service's replicas stand, `replicas` how many those are at first; `redis` and
+    `postgres` are addresses of stores, None where there is none."""
 
     lists: Mapping[str, str]
+    replicas: Mapping[str, int] = field(default_factory=dict)
     redis: str | None = None
     postgres: str | None = None
 
@@ -34,8 +35,7 @@ def extend_document(document: Mapping[str, Any], around: Surroundings) -> dict[s
             "grpc": {"enabled": True, "host": LOOPBACK, "tls": None},
             "workers": 1,
         },
-        "mesh": {name: {"listen": LOOPBACK, "endpoints": [f"file:{path}"]} for name, path in around.lists.items()}
-        | {"tls": None},
+        "mesh": {name: _place(name, path, around) for name, path in around.lists.items()} | {"tls": None},
     }
     return merge(merge(proposed, document), decided)
 
@@ -78,3 +78,7 @@ def _trust(document: Mapping[str, Any]) -> list[Any]:
     """Envoy's address beside those that the document trusts."""
     trusted = look_up(document, ("edge", "http", "trusted_proxies")) or []
     return [LOOPBACK, *(one for one in trusted if one != LOOPBACK)]
+
+
+def _place(service: str, path: str, around: Surroundings) -> dict[str, Any]:
+    return {"listen": LOOPBACK, "endpoints": [f"file:{path}"], "replicas": around.replicas.get(service, 1)}

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import yaml
 
@@ -17,7 +17,9 @@ from launcher.mesh.free_ports import free_ports, settle_ports
 from launcher.mesh.local_site import local_site
 from launcher.mesh.order import MeshOrder
 from launcher.mesh.parts import EDGE, SERVICES, MeshPart, list_clusters, plan_part, plan_parts
-from launcher.mesh.stores import Store, plan_redis
+from launcher.mesh.postgres import plan_postgres
+from launcher.mesh.redis import plan_redis
+from launcher.mesh.store import Store
 
 FOLDER = "mesh"  # in the data directory
 
@@ -36,12 +38,10 @@ class Groundwork:
         self.authority = ensure_certificate(self.folder / "tls", dt.datetime.now(dt.UTC))
         self.config = self.folder / "runestone.yaml"
         self._redis = plan_redis(self.folder, self._free)
+        self._postgres = plan_postgres(self.folder, self._free) if order.with_postgres else None
         self._lists = {name: self.folder / f"{name}.addresses" for name in SERVICES if name != EDGE}
-        self.notices: list[str] = []
-        self.settings, self.key_file = self.write_configuration()
-        counts = count_replicas(self.settings, order.edges, order.replicas)
-        self.notices += counts.notices
-        self.planned = plan_parts(counts.replicas, self._free)
+        self.write_configuration()
+        self.planned = plan_parts(self._counts.replicas, self._free)
         self.write_places(self.planned)
         rate_limits = has_domains(self.settings)
         self.files.write_bootstrap(local_site(self.ports, self.files, self.folder / "tls", rate_limits=rate_limits))
@@ -50,8 +50,9 @@ class Groundwork:
     def stores(self) -> list[Store]:
         """Those that something is kept in."""
         settings = self.settings
-        used = {settings.cache.store, settings.ratelimit.store, settings.audit.store}
-        return [store for store in (self._redis,) if store is not None and store.url in used]
+        used = (settings.cache.store, settings.ratelimit.store, settings.audit.store)
+        offered = [store for store in (self._redis, self._postgres) if store is not None]
+        return [store for store in offered if any(map(store.is_named_in, used))]
 
     def plan_part(self, service: str, number: int) -> MeshPart:
         """One more part."""
@@ -61,21 +62,23 @@ class Groundwork:
         """Whether there may be so many of it: several share a store."""
         return replicas <= count_replicas(self.settings, replicas, replicas).replicas[service]
 
-    def write_configuration(self) -> tuple[Settings, Path | None]:
+    def write_configuration(self) -> None:
         """Writes the parts' file anew, and reads it as they will."""
         document = yaml.safe_load(read_text(self.order.config)) or {}
         if not isinstance(document, dict):
             raise LaunchError(f"{self.order.config}: must be sections with names")
-        self.notices = list_overruled(document)
         around = Surroundings(
             lists={name: str(path) for name, path in self._lists.items()},
             redis=self._redis.url if self._redis else None,
+            postgres=self._postgres.url if self._postgres else None,
         )
-        text = write_document(extend_document(document, around))
+        stores = load(write_document(extend_document(document, around)), self.order.data_dir).settings
+        self._counts = count_replicas(stores, self.order.edges, self.order.replicas)
+        text = write_document(extend_document(document, replace(around, replicas=self._counts.replicas)))
         loaded = load(text, self.order.data_dir)
         replace_text(self.config, text, mode=0o600)
         self.settings, self.key_file = loaded.settings, loaded.key_file
-        return loaded.settings, loaded.key_file
+        self.notices = [*list_overruled(document), *self._counts.notices]
 
     def write_places(self, parts: Sequence[MeshPart]) -> None:
         """Tells edges and Envoy where the parts are."""
@@ -87,4 +90,4 @@ class Groundwork:
 
 def has_domains(settings: Settings) -> bool:
     """Whether ratelimit-svc was told of anything that Envoy could ask it about."""
-    return bool(getattr(settings.ratelimit, "domains", ()))
+    return bool(settings.ratelimit.domains)

@@ -18,12 +18,14 @@ class EnvoyPorts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshOrder:
-    """How many of what, on which ports (0: any), from which configuration file (None: every default), with data where."""
+    """How many of what, on which ports (0: any), from which configuration file (None: every default), with data where. Without
+    `with_postgres` audit records are in a file, and there is one audit-svc."""
 
     config: Path | None
     data_dir: Path
     edges: int
     replicas: int
     ports: EnvoyPorts
+    with_postgres: bool = True
     log_level: str = "info"
     restarts: RestartPolicy = field(default_factory=RestartPolicy)

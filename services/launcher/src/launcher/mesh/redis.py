@@ -1,26 +1,17 @@
-"""The stores behind the mesh: those that are found on this machine, as children of the launcher."""
+"""A Redis behind the mesh, which forgets with its end."""
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.child import Command
 from launcher.mesh.envoy_process import LEASH
 from launcher.mesh.parts import LOOPBACK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """A store to run: the address that services are given, the port that says that it is up, and how it is started."""
-
-    url: str
-    port: int
-    command: Command
+from launcher.mesh.store import Store
 
 
 def plan_redis(folder: Path, ports: Iterator[int]) -> Store | None:
-    """A Redis that forgets with its end; None where there is no program for it."""
+    """One in `folder`; None where there is no program for it."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         return None
