@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from charting.pods import component_of, containers_of, workloads
 from charting.render import Render, render_set
+
 from chassis.config import Settings
 from chassis.config.decode import parse_settings
 from chassis.config.rules import STORES

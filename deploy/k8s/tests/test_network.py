@@ -3,6 +3,7 @@
 import pytest
 from charting.pods import component_of, labels_of, ports_of, selects, workloads
 from charting.render import Manifest, Render, render_set
+
 from launcher.plan import DEFAULT_PORTS
 from launcher.topology import TOPOLOGY
 

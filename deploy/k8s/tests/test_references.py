@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from charting.pods import containers_of, labels_of, ports_of, references, selects, spec_of, volumes_of, workloads
-from charting.render import Render, Manifest
+from charting.render import Manifest, Render
 
 
 def strings(value: Any) -> Iterator[str]:
