@@ -54,15 +54,22 @@ class Front:
 @asynccontextmanager
 async def running_front(render: Render, answer: Handler, folder: Path) -> AsyncIterator[Front]:
     """Envoy in front of an edge that answers with `answer` and says that it is ready."""
-    ports = {name: free_port() for name in LISTENERS} | {"edge": free_port(), "edge_admin": free_port()}
-    write_secrets(render, folder)
-    (folder / "envoy.yaml").write_text(json.dumps(localise(render, ports, folder)))
+    ports = {name: free_port() for name in LISTENERS}
+    upstream = {EDGE: free_port(), EDGE_ADMIN: free_port()}
+    write_envoy(render, ports, upstream, folder)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_serving(answer, ports["edge"], edge_context(render, folder)))
-        await stack.enter_async_context(_serving(_say_ready, ports["edge_admin"], None))
-        await stack.enter_async_context(_envoy(folder))
+        await stack.enter_async_context(_serving(answer, upstream[EDGE], edge_context(render, folder)))
+        await stack.enter_async_context(_serving(_say_ready, upstream[EDGE_ADMIN], None))
+        await stack.enter_async_context(running_envoy(folder))
         await _wait_until_ready(ports["metrics"])
         yield Front(ports, folder)
+
+
+def write_envoy(render: Render, ports: dict[str, int], upstream: dict[int, int], folder: Path) -> None:
+    """The volumes of Envoy's pod, with its own ports (by their names) and those of services (by the number in a pod) on this machine."""
+    write_secrets(render, folder)
+    moved = {number: ports[name] for name, number in LISTENERS.items()} | upstream
+    (folder / "envoy.yaml").write_text(json.dumps(localise(render, moved, folder)))
 
 
 def write_secrets(render: Render, folder: Path) -> None:
@@ -84,15 +91,11 @@ def edge_context(render: Render, folder: Path) -> ssl.SSLContext | None:
     return context
 
 
-def localise(render: Render, ports: dict[str, int], folder: Path) -> dict[str, Any]:
+def localise(render: Render, ports: dict[int, int], folder: Path) -> dict[str, Any]:
     """The rendered configuration for this machine."""
     text = render.named("ConfigMap", "demo-runestone-envoy-config")["data"]["envoy.yaml"]
     for there, here in FOLDERS.items():
         text = text.replace(there, str(folder / here))
-    own = {number: ports[name] for name, number in LISTENERS.items()} | {
-        EDGE: ports["edge"],
-        EDGE_ADMIN: ports["edge_admin"],
-    }
 
     def move(value: Any) -> Any:
         if isinstance(value, list):
@@ -101,7 +104,7 @@ def localise(render: Render, ports: dict[str, int], folder: Path) -> dict[str, A
             return value
         moved = {key: move(one) for key, one in value.items()}
         if "port_value" in value:
-            moved["port_value"] = own.get(value["port_value"], value["port_value"])
+            moved["port_value"] = ports.get(value["port_value"], value["port_value"])
         if "address" in value and isinstance(value["address"], str):
             moved["address"] = "127.0.0.1"
         return moved
@@ -127,7 +130,7 @@ async def _say_ready(_request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def _envoy(folder: Path) -> AsyncIterator[None]:
+async def running_envoy(folder: Path) -> AsyncIterator[None]:
     program = find_envoy()
     assert program is not None
     options = (
