@@ -4,11 +4,29 @@
 {{- define "runestone.envoyConfig" -}}
 {{- $text := required "the chart has no files/envoy.yaml" (.Files.Get "files/envoy.yaml") -}}
 {{- $document := tpl $text . | replace ".runestone.local" (printf ".%s" .Values.mesh.tls.trustDomain) | fromYaml -}}
-{{- $shown := .Files.Get "files/envoy-metrics.yaml" | fromYaml -}}
 {{- $static := $document.static_resources -}}
+{{- if eq .Values.mesh.tls.mode "off" -}}
+{{- include "runestone.envoyInTheClear" $static -}}
+{{- end -}}
+{{- $shown := .Files.Get "files/envoy-metrics.yaml" | fromYaml -}}
 {{- $_ := set $static "listeners" (append $static.listeners $shown.listener) -}}
 {{- $_ := set $static "clusters" (append $static.clusters $shown.cluster) -}}
 {{- toYaml $document -}}
+{{- end -}}
+
+{{/* Takes mTLS out of what Envoy is started with, which is written with it. Says nothing itself. */}}
+{{- define "runestone.envoyInTheClear" -}}
+{{- range .clusters -}}
+{{- $_ := unset . "transport_socket" -}}
+{{- $_ := unset . "transport_socket_matches" -}}
+{{- range .health_checks -}}{{- $_ := unset . "transport_socket_match_criteria" -}}{{- end -}}
+{{- end -}}
+{{- range .listeners -}}
+{{- if eq .name "grpc" -}}{{- range .filter_chains -}}{{- $_ := unset . "transport_socket" -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- $front := list -}}
+{{- range .secrets -}}{{- if eq .name "front" -}}{{- $front = append $front . -}}{{- end -}}{{- end -}}
+{{- $_ := set . "secrets" $front -}}
 {{- end -}}
 
 {{- define "runestone.envoyPod" -}}

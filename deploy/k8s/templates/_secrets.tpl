@@ -10,14 +10,14 @@
 {{- if and (not .Values.config.tenants) (ne (default "required" .Values.config.auth) "none") -}}true{{- end -}}
 {{- end -}}
 
-{{/* The environment variables that a part has of Secrets, as `env: [{name, secret, key}]`. */}}
+{{/* The environment variables that a part has of Secrets, as `env: [{name, secret, key, made}]`; `made`: by this chart. */}}
 {{- define "runestone.secretEnv" -}}
 {{- $v := .root.Values -}}
 env:
 {{- if eq .part "edge" }}
-  - {name: RUNESTONE_ADMIN_KEY, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.secrets.adminKey.existingSecret "made" "keys") }}, key: {{ $v.secrets.adminKey.key }}}
+  - {name: RUNESTONE_ADMIN_KEY, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.secrets.adminKey.existingSecret "made" "keys") }}, key: {{ $v.secrets.adminKey.key }}, made: {{ empty $v.secrets.adminKey.existingSecret }}}
   {{- if include "runestone.isDevelopment" .root }}
-  - {name: RUNESTONE_DEVELOPMENT_KEY, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.tenants.developmentKey.existingSecret "made" "keys") }}, key: {{ $v.tenants.developmentKey.key }}}
+  - {name: RUNESTONE_DEVELOPMENT_KEY, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.tenants.developmentKey.existingSecret "made" "keys") }}, key: {{ $v.tenants.developmentKey.key }}, made: {{ empty $v.tenants.developmentKey.existingSecret }}}
   {{- end }}
   {{- with $v.secrets.keyPepper.existingSecret }}
   - {name: RUNESTONE_KEY_PEPPER, secret: {{ . }}, key: {{ $v.secrets.keyPepper.key }}}
@@ -25,7 +25,7 @@ env:
 {{- end }}
 {{- if has .part (list "cache" "ratelimit") }}
   {{- if eq $v.redis.mode "bundled" }}
-  - {name: RUNESTONE_REDIS_PASSWORD, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.redis.bundled.existingSecret "made" "redis") }}, key: {{ $v.redis.bundled.passwordKey }}}
+  - {name: RUNESTONE_REDIS_PASSWORD, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.redis.bundled.existingSecret "made" "redis") }}, key: {{ $v.redis.bundled.passwordKey }}, made: {{ empty $v.redis.bundled.existingSecret }}}
   {{- else if and (eq $v.redis.mode "external") $v.redis.external.existingSecret }}
   - {name: RUNESTONE_REDIS_PASSWORD, secret: {{ $v.redis.external.existingSecret }}, key: {{ $v.redis.external.passwordKey }}}
   {{- end }}
@@ -37,7 +37,7 @@ env:
 {{- end }}
 {{- if eq .part "audit" }}
   {{- if eq $v.postgres.mode "bundled" }}
-  - {name: RUNESTONE_POSTGRES_PASSWORD, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.postgres.bundled.existingSecret "made" "postgres") }}, key: {{ $v.postgres.bundled.passwordKey }}}
+  - {name: RUNESTONE_POSTGRES_PASSWORD, secret: {{ include "runestone.secretName" (dict "root" .root "given" $v.postgres.bundled.existingSecret "made" "postgres") }}, key: {{ $v.postgres.bundled.passwordKey }}, made: {{ empty $v.postgres.bundled.existingSecret }}}
   {{- else if and (eq $v.postgres.mode "external") $v.postgres.external.existingSecret }}
   - {name: RUNESTONE_POSTGRES_PASSWORD, secret: {{ $v.postgres.external.existingSecret }}, key: {{ $v.postgres.external.passwordKey }}}
   {{- end }}
@@ -59,16 +59,13 @@ names:
      the next upgrade after one changed. Without a cluster (`helm template`) it is the hash of nothing. */}}
 {{- define "runestone.secretsChecksum" -}}
 {{- $root := .root -}}
-{{- $made := include "runestone.fullname" .root -}}
-{{- $held := list -}}
 {{- $names := (include "runestone.secretEnvFrom" . | fromYaml).names | default list -}}
 {{- range (include "runestone.secretEnv" . | fromYaml).env -}}
-{{- $names = append $names .secret -}}
+{{- if not .made -}}{{- $names = append $names .secret -}}{{- end -}}
 {{- end -}}
+{{- $held := list -}}
 {{- range $names | uniq -}}
-{{- if not (hasPrefix $made .) -}}
-{{- $held = append $held (lookup "v1" "Secret" $root.Release.Namespace . | default dict).data -}}
-{{- end -}}
+{{- $held = append $held (include "runestone.lookup" (dict "root" $root "name" .)) -}}
 {{- end -}}
 {{- toJson $held | sha256sum -}}
 {{- end -}}
