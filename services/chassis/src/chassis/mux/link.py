@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Self
 
 from chassis.client import Answers
+from chassis.dialing import PLAINLY, Dial
 from chassis.errors import Reason, RunestoneError
 from chassis.metadata import Metadata
 from chassis.mux.client_call import ClientCall
 from chassis.mux.opening import SessionLife, open_beside, open_over_grpc
 from chassis.mux.socket_pipe import SUFFIX
-from chassis.plain import PlainLink
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2  # seconds between tries to connect
 AGE = 45.0  # seconds; below the server's connection age, so that no session is cut by it
@@ -24,12 +24,13 @@ class MuxLink:
     """Calls to one address. `call` and `stream` are what `chassis.client.Channel` puts stubs on.
 
     It connects in the background from the moment it is made; `close` it. A call that was certainly not begun when its
-    session ended is sent once more on the next one. A session is replaced when it is `age` seconds old, or a little younger.
+    session ended is sent once more on the next one. A session is replaced when it is `age` seconds old, or a little younger; each is
+    opened as `dial` opens channels then.
     """
 
-    def __init__(self, address: str, max_message: int, *, age: float = AGE) -> None:
+    def __init__(self, address: str, max_message: int, *, age: float = AGE, dial: Dial = PLAINLY) -> None:
         self.address = address
-        self._plain = PlainLink(address)
+        self._dial = dial
         self._max_message = max_message
         self._age = age
         self._life: SessionLife | None = None
@@ -82,7 +83,6 @@ class MuxLink:
         life, self._life = self._life, None
         if life is not None:
             await life.close()
-        await self._plain.close()
 
     def __repr__(self) -> str:
         return f"MuxLink({self._life.session if self._life else 'not connected'})"
@@ -150,7 +150,7 @@ class MuxLink:
         path = self.address.removeprefix("unix:") + SUFFIX
         if is_beside and Path(path).exists():  # noqa: ASYNC240  a look at the file system's cache
             return await open_beside(path, self._max_message)
-        return await open_over_grpc(self._plain.channel, self._max_message, waits=not is_beside)
+        return await open_over_grpc(self._dial.open(self.address), self._max_message, waits=not is_beside)
 
 
 class SessionAnswers:

@@ -44,7 +44,8 @@ async def open_beside(path: str, max_message: int) -> SessionLife:
 
 
 async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: bool) -> SessionLife:
-    """A session over one stream of `channel`; it `waits` until the callee can be reached, or fails at once. Raises OSError."""
+    """A session over one stream of `channel`, which is closed with it; it `waits` until the callee can be reached, or fails at once.
+    Raises OSError."""
     pipe = GrpcPipe()
     session = ClientSession(pipe.wake, max_message)
 
@@ -64,6 +65,7 @@ async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: 
     async def close() -> None:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
+        await channel.close()
 
     carrying = asyncio.create_task(carry())
     return await _open_when_greeted(SessionLife(session, close), pipe.heard)

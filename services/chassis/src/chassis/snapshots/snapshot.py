@@ -24,10 +24,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "authentication",
         "telemetry",
     ),
-    "cache": ("cache", "telemetry"),
-    "ratelimit": ("ratelimit", "telemetry"),
-    "provider": ("providers", "models", "telemetry"),
-    "audit": ("audit", "telemetry"),
+    "cache": ("cache", "mesh", "telemetry"),
+    "ratelimit": ("ratelimit", "mesh", "telemetry"),
+    "provider": ("providers", "models", "mesh", "telemetry"),
+    "audit": ("audit", "mesh", "telemetry"),
 }
 
 
