@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, chat, config, doctor, keys, providers, reload, routes, serve, targets, up
+from launcher.cli import audit, cache, certs, chat, config, doctor, keys, providers, reload, routes, serve, targets, up
 from launcher.errors import LaunchError
 
 
@@ -60,6 +60,7 @@ app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cache.app, name="cache")
+app.add_typer(certs.app, name="certs")
 
 
 def main() -> None:
