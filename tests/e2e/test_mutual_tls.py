@@ -142,6 +142,22 @@ def test_a_stranger_gets_nothing_and_a_service_no_more_than_it_needs(mesh: Serve
     assert {code for pair, code in codes.items() if pair not in allowed} == {grpc.StatusCode.PERMISSION_DENIED}
 
 
+async def test_a_caller_that_the_changed_file_lets_in_may_call_without_a_restart(mesh: ServedMesh) -> None:
+    """Each service follows the file by itself."""
+
+    def can_search() -> bool:
+        return code_of(mesh, "audit", credentials_of(mesh, "provider"), search) is grpc.StatusCode.OK
+
+    before = mesh.config.read_text()
+    changed = json.loads(before)
+    changed["mesh"]["callers"] = [{"name": "provider", "may": ["/runestone.audit.v1.AuditService/Sea*"]}]
+    assert not await asyncio.to_thread(can_search)
+    mesh.config.write_text(json.dumps(changed))
+    await wait_until(can_search)
+    mesh.config.write_text(before)
+    await wait_until(lambda: not can_search())
+
+
 @dataclass
 class Load:
     """Calls without a pause, unary and streamed; each that fails is kept."""

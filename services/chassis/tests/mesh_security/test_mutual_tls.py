@@ -143,6 +143,24 @@ async def test_a_caller_does_not_talk_to_a_callee_of_a_foreign_authority(folder:
             assert await link.call(UNARY, b"x", PATIENCE, ()) == b"x"
 
 
+@pytest.mark.parametrize(
+    ("callee", "authorities", "why"),
+    [("audit", "ours", "Hostname Verification"), ("cache", "foreign", "CERTIFICATE_VERIFY_FAILED")],
+)
+async def test_a_caller_is_told_why_a_callee_cannot_be_reached(
+    folder: Any, cache: Any, callee: str, authorities: str, why: str
+) -> None:
+    """A certificate that is refused is no service that is down."""
+    _, address = cache
+    if authorities == "foreign":
+        folder.trust("edge", new_authority())
+    async with linked("session", address, dial_as(folder.tls, "edge", callee)) as link:
+        async with asyncio.timeout(PATIENCE):
+            while why not in (error := await refusal(link.call(UNARY, b"x", PATIENCE, ()))).message:
+                pass
+    assert (error.reason, error.may_have_begun) == (Reason.UNAVAILABLE, False)
+
+
 async def test_a_certificate_with_dns_names_alone_says_the_same(folder: Any, cache: Any) -> None:
     """Authorities that write no URIs, as many companies' own."""
     from cryptography import x509

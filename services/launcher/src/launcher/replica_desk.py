@@ -12,7 +12,7 @@ from chassis.server import MAX_MESSAGE
 from chassis.tracing import Tracing
 from launcher.address_book import DialEach, dial_plainly
 
-CONNECTING = 2.0  # seconds in which a replica has to be found and reached
+CONNECTING = 2.5  # seconds in which a replica has to be found and reached; time enough for the reason why it cannot be
 PATIENCE = 60.0  # seconds for its answer
 GONE = frozenset({Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED})
 

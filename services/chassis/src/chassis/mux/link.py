@@ -31,6 +31,7 @@ class MuxLink:
     def __init__(self, address: str, max_message: int, *, age: float = AGE, dial: Dial = PLAINLY) -> None:
         self.address = address
         self._dial = dial
+        self._trouble = ""  # why there is no session
         self._max_message = max_message
         self._age = age
         self._life: SessionLife | None = None
@@ -104,11 +105,14 @@ class MuxLink:
 
     async def _wait_for_session(self, patience: float) -> None:
         if not await self.is_connected_within(patience):
-            raise RunestoneError(Reason.UNAVAILABLE, f"{self.address} cannot be reached", may_have_begun=False)
+            why = f": {self._trouble}" if self._trouble else ""
+            message = f"{self.address} cannot be reached{why}"
+            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
 
     async def _keep_session(self) -> None:
         while True:
             life = await self._open_in_the_end()
+            self._trouble = ""
             previous, self._life = self._life, life
             self._is_connected.set()
             if previous is not None:
@@ -140,7 +144,8 @@ class MuxLink:
         while True:
             try:
                 return await self._open()
-            except OSError:
+            except OSError as error:
+                self._trouble = str(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
                 pause = min(pause * 2, LONGEST_PAUSE)
 

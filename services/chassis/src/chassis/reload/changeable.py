@@ -24,6 +24,7 @@ CHANGEABLE = frozenset({
     "cache.enabled",
     "cache.when",
     "ratelimit.when_down",
+    "mesh.callers",
     "models",
     "pipelines",
     "providers",
