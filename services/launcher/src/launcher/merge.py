@@ -20,7 +20,7 @@ SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 GROWING = ("counter", "histogram", "summary")
 
 # Moments, not amounts: of several the earliest is kept.
-MOMENTS = ("_created", "_start_time_seconds")
+MOMENTS = ("_created", "_start_time_seconds", "_timestamp_seconds")
 
 
 @dataclass(frozen=True, slots=True)
