@@ -48,6 +48,10 @@ def test_what_is_meant_is_taken(text: str) -> None:
             "mesh.callers[0].may[0]: must be /package.Service/Method",
         ),
         ("mesh: {cache: {probe: '50060'}}", "line 1: mesh.cache.probe: must be host:port, such as 0.0.0.0:50060"),
+        (
+            "mesh: {cache: {probe: 'h:1', replicas: 2}}",
+            "mesh.cache.probe: several replicas on one machine cannot share a port",
+        ),
         ("mesh: {cache: {probe: 'h:70000'}}", "line 1: mesh.cache.probe: must be host:port, such as 0.0.0.0:50060"),
     ],
 )

@@ -66,7 +66,8 @@ async def test_a_call_that_its_caller_may_not_make_is_refused_and_counted(folder
     runtime, address = cache
     async with linked(kind, address, dial_as(folder.tls, "provider")) as link:
         error = await refusal(link.call(UNARY, b"x", PATIENCE, ()))
-        assert (error.reason, error.may_have_begun) == (Reason.PERMISSION_DENIED, False)
+        assert (error.reason, error.code) == (Reason.PERMISSION_DENIED, "mesh_caller_refused")
+        assert not error.may_have_begun
         assert error.message == "provider may not call /test.Acts/Unary of cache"
         assert (await refusal(anext(aiter(link.stream(STREAM, b"", PATIENCE, ()))))).reason is Reason.PERMISSION_DENIED
     async with linked(kind, address, dial_as(folder.tls, "edge")) as link:

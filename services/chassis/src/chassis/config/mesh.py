@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from chassis.config.document import Finding
-from chassis.config.schema import MeshTls, Settings
+from chassis.config.document import Finding, KeyPath
+from chassis.config.schema import MeshTls, Peer, Settings
 from chassis.mesh_security.identity import SERVICE, is_spiffe_id
 
 PEERS = ("cache", "ratelimit", "provider", "audit")
@@ -21,9 +21,16 @@ def check_mesh(settings: Settings) -> Iterator[Finding]:
         yield from _check_tls(settings.mesh.tls)
     yield from _check_callers(settings)
     for name in PEERS:
-        probe = getattr(settings.mesh, name).probe
-        if probe is not None and not is_address(probe):
-            yield ("mesh", name, "probe"), "must be host:port, such as 0.0.0.0:50060"
+        yield from _check_probe(getattr(settings.mesh, name), ("mesh", name, "probe"))
+
+
+def _check_probe(peer: Peer, path: KeyPath) -> Iterator[Finding]:
+    if peer.probe is None:
+        return
+    if not is_address(peer.probe):
+        yield path, "must be host:port, such as 0.0.0.0:50060"
+    elif peer.replicas > 1:
+        yield path, "several replicas on one machine cannot share a port; leave it out, the launcher asks them itself"
 
 
 def is_address(text: str) -> bool:

@@ -18,6 +18,7 @@ from chassis.mesh_security.access import Access
 from chassis.mesh_security.identity import read_identity
 
 Note = Callable[[str, str], None]
+CODE = "mesh_caller_refused"  # tells it apart from what a client's own key may not do
 NOBODY = "a caller without a name of this mesh"
 
 
@@ -70,7 +71,7 @@ class IdentityGate:
         access = self._access()
         self._note(identity if access.knows(identity) else "other", method)
         message = f"{identity or NOBODY} may not call {method} of {access.service}"
-        return RunestoneError(Reason.PERMISSION_DENIED, message, may_have_begun=False)
+        return RunestoneError(Reason.PERMISSION_DENIED, message, code=CODE, may_have_begun=False)
 
     def __repr__(self) -> str:
         return f"IdentityGate({self._access()!r})"
