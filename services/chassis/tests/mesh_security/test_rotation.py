@@ -57,6 +57,8 @@ async def load_on(address: str, dial: Dial) -> AsyncIterator[Load]:
     load = Load(
         [*(MuxLink(address, MAX_MESSAGE, age=YOUNG, dial=dial) for _ in range(CALLERS)), PlainLink(address, dial)]
     )
+    for link in load.links:  # a call waits a quarter of a second for the first session, which a busy machine may exceed
+        assert await link.is_connected_within(PATIENCE)
     tasks = [asyncio.create_task(load.call(link)) for link in load.links]
     try:
         yield load
