@@ -28,16 +28,29 @@ run: $(UV)-$(UV_VERSION)  ## Starts the whole gateway on loopback (ARGS="--confi
 	@$(SYNC) --no-dev
 	@exec .venv/bin/runestone up $(ARGS)
 
+.PHONY: mesh
+mesh: $(UV)-$(UV_VERSION)  ## Starts it behind a real Envoy, with TLS and several replicas (ARGS="--edges 3 --replicas 2 --port 8443")
+	@$(SYNC) --no-dev --group mesh
+	@exec .venv/bin/runestone mesh $(ARGS)
+
 .PHONY: chat-room
 NAME ?= $(shell id -un)
 chat-room: $(UV)-$(UV_VERSION)  ## Joins a chat room in the terminal, beside `make run` (NAME=ann, ARGS="--room lobby --model fast")
 	@$(SYNC) --no-dev --group client
 	@exec .venv/bin/python sdk/python/examples/chat_room.py $(NAME) $(ARGS)
 
-test: $(UV)-$(UV_VERSION)  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
+test: $(UV)-$(UV_VERSION) .tools/envoy-protos/.installed  ## Passes the tests; says which were skipped, and why (PYTEST_ARGS="-k cache", PROCESSES=0)
 	@$(SYNC)
 	@! command -v npm >/dev/null || $(MAKE) --no-print-directory node
 	.venv/bin/pytest -r fEs --numprocesses $(PROCESSES) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+
+# Envoy's own protos hold files of five other libraries (`cel/__init__.py` for one): they must not be installed beside those.
+.tools/envoy-protos/.installed: uv.lock | $(UV)-$(UV_VERSION)
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(UV) export --quiet --frozen --only-group envoy-protos --format requirements.txt --output-file $(@D)/locked.txt \
+	  --no-emit-package grpcio --no-emit-package protobuf --no-emit-package typing-extensions > /dev/null
+	@$(UV) pip install --quiet --python $(PYTHON) --target $(@D) --no-deps --require-hashes -r $(@D)/locked.txt
+	@touch $@
 
 # Where clients in JavaScript are tried, each with a lock of its own. Without node their tests are skipped, and say so.
 NODE_FOLDERS := tests/e2e/phoenix sdk/typescript
@@ -108,9 +121,22 @@ profile: meters  ## Writes a flame graph of each process under load (ARGS="--cas
 guard: meters  ## Compares the CPU of a call with the last landed figure (UPDATE=1 lands today's)
 	.venv/bin/python -m bench.guard
 
+.PHONY: chart
+chart: $(UV)-$(UV_VERSION)  ## Lints, renders, validates and checks the Helm chart (UPDATE=1 rewrites golden renders, README, kustomize base)
+	@$(SYNC)
+	@$(if $(UPDATE),PYTHONPATH=deploy/k8s/tests .venv/bin/python -m charting)
+	.venv/bin/pytest -r fEs deploy/k8s/tests $(PYTEST_ARGS)
+
 .PHONY: chaos
 chaos: meters  ## Breaks providers at random for five minutes under load, and counts lost calls (ARGS="--minutes 1 --seed 7")
 	PYTHONPATH=tests .venv/bin/python -m chaos.day_of_faults $(ARGS)
+
+.PHONY: images base-images
+images:  ## Builds an image for each service with Docker, and shows their sizes (ARGS="cache-svc --base python:3.11-slim-bookworm@sha256:...")
+	@$(PYTHON) deploy/docker/build.py $(ARGS)
+
+base-images:  ## Makes what the images stand on and run beside out of Debian's packages, where there is no registry (as root)
+	@deploy/docker/base-images/make
 
 clean:  ## Removes what was installed and cached; keeps the data directory
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from chassis.client import Answers, Link
 from chassis.config import Settings, parse_settings
 from chassis.ids import new_call_id
 from chassis.metadata import Metadata
+from chassis.metrics import Metrics
 from chassis.runtime import Place, Runtime
 from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
 from gateway_edge.caching.revalidation import Revalidation
@@ -206,7 +207,7 @@ def open_door(runtime: Runtime, stages: Stages) -> Door:
     streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(Sink(), runtime.clock),
-        settle=Settle(runtime.metrics),
+        settle=Settle(runtime.metrics, EdgeMetrics(Metrics()).tenants),
         admit=Admit(bounds, runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),

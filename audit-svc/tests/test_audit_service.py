@@ -74,6 +74,7 @@ async def test_a_batch_above_a_thousand_is_refused_whole(audit, make_record):
     ("bad", "param"),
     [
         (AuditRecord(tenant="acme"), "records[1].request_id"),
+        (AuditRecord(request_id="\u00e9" * 257), "records[1].request_id"),
         (AuditRecord(request_id="r", started_at=Timestamp(nanos=-1)), "records[1].started_at"),
         (AuditRecord(request_id="r", started_at=Timestamp(seconds=1 << 40)), "records[1].started_at"),
     ],

@@ -1,4 +1,4 @@
-"""What every AuditStore promises; runs over memory and SQLite."""
+"""What every AuditStore promises; runs over memory, SQLite and PostgreSQL."""
 
 import asyncio
 
@@ -7,8 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit_svc.memory import MemoryStore
+from audit_svc.postgres_opening import connected
+from audit_svc.postgres_schema import SCHEMA
 from audit_svc.sqlite_store import open_sqlite
 from audit_svc.store import Conditions, Entry, Position
+from chassis.clock import SystemClock
 
 ALL = Conditions()
 
@@ -108,7 +111,7 @@ async def test_concurrent_appends_keep_each_record_once(store, make_entry):
 
 
 starts = st.integers(-(1 << 63), (1 << 63) - 1) | st.integers(0, 3)
-names = st.sampled_from(["", "a", "b", "\u00e9", "z\0"])
+names = st.sampled_from(["", "a", "b", "\u00e9", "z\0", "z\x01", "long" * 1_000, "long" * 1_001])
 entries = st.builds(
     Entry,
     request_id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=3),
@@ -136,11 +139,30 @@ def test_sqlite_answers_as_memory_does(tmp_path_factory, batch, searches):
     """Whatever is kept and asked, both engines order and choose alike."""
 
     async def compare() -> None:
-        memory = MemoryStore()
         async with open_sqlite(tmp_path_factory.mktemp("audit") / "audit.db") as sqlite:
-            assert await memory.append(batch) == await sqlite.append(batch)
-            for asked, before in searches:
-                expected = await memory.search(asked, before=before, limit=5)
-                assert expected == await sqlite.search(asked, before=before, limit=5)
+            await assert_like_memory(sqlite, batch, searches)
 
     asyncio.run(compare())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch=st.lists(entries, max_size=12), searches=st.lists(st.tuples(conditions, positions), max_size=8))
+def test_postgres_answers_as_memory_does(database, batch, searches):
+    """Also where text has a NUL, which PostgreSQL itself refuses, and whatever its own collation is."""
+
+    async def compare() -> None:
+        async with connected(database, SystemClock()) as store:
+            await store.prepare()
+            async with store._writing.lend("emptied") as connection:
+                await connection.execute(f"TRUNCATE {SCHEMA}.records")
+            await assert_like_memory(store, batch, searches)
+
+    asyncio.run(compare())
+
+
+async def assert_like_memory(store, batch, searches):
+    memory = MemoryStore()
+    assert await memory.append(batch) == await store.append(batch)
+    for asked, before in searches:
+        expected = await memory.search(asked, before=before, limit=5)
+        assert expected == await store.search(asked, before=before, limit=5)

@@ -16,8 +16,8 @@ from gateway_edge.audit_record import describe_call
 from gateway_edge.call import Call
 from gateway_edge.callers.scopes import Scope
 from gateway_edge.callers.tenants import Principal
+from gateway_edge.door.call_span import _describe_way
 from gateway_edge.door.metrics import EdgeMetrics
-from gateway_edge.door.running import _note_way
 from gateway_edge.endpoints.table import ENDPOINTS
 from gateway_edge.middleware.validate import Validate
 from gateway_edge.question.leading import Leading, RuleFailures
@@ -225,20 +225,12 @@ async def test_a_question_that_is_changed_to_one_that_leads_nowhere_forgets_wher
 
 
 async def test_a_sampled_call_says_in_its_span_where_it_was_led(edge: Edge) -> None:
-    class Span:
-        def set_attributes(self, said: dict[str, str]) -> None:
-            self.said = said
-
-    led, plain = Span(), Span()
     call = await edge.ask(body("trial", user="ada"))
-    _note_way(led, call)
-    assert led.said == {
-        "runestone.route": call.outcome.route,
-        "runestone.experiment": "tone",
-        "runestone.arm": call.outcome.arm,
-    }
-    _note_way(plain, await edge.ask(body("plain")))
-    assert plain.said == {}
+    said = _describe_way(call)
+    assert (said["runestone.route"], said["runestone.experiment"]) == (call.outcome.route, "tone")
+    assert said["runestone.arm"] == call.outcome.arm
+    plain = _describe_way(await edge.ask(body("plain")))
+    assert plain.keys().isdisjoint({"runestone.experiment", "runestone.arm"})
 
 
 def test_without_rules_and_experiments_there_is_nobody_to_ask(catalog: Catalog, log: Any) -> None:

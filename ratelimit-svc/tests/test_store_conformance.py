@@ -5,6 +5,7 @@ The limits here refill so slowly that no time passes for them, whichever clock a
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 from ratelimit_svc.limit import make_limit
 from ratelimit_svc.reservation import is_admitted
@@ -113,3 +114,16 @@ async def test_cancelled_calls_charge_all_limits_or_none(clients):
         await asyncio.gather(*calls, return_exceptions=True)
     left, right = await clients[0].reserve([first, second], NOW)
     assert left.remaining == right.remaining < 1000
+
+
+async def test_an_amount_of_nothing_asks_and_charges_nothing(clients):
+    """`Reserve` never sends one; what Envoy asks for may."""
+    store, empty = clients[0], limit("empty", quantity=1)
+    await store.reserve([empty], NOW)
+    asked = [replace(limit("tenant"), amount=0), replace(empty, amount=0)]
+    for _ in range(3):
+        full, used = await store.reserve(asked, NOW)
+        assert (full.is_admitted, full.remaining, full.reset_after) == (True, 5, 0)
+        assert (used.is_admitted, used.remaining) == (True, 0)
+    charged, asked_again = await store.reserve([limit("tenant"), asked[1]], NOW)
+    assert (charged.is_admitted, charged.remaining, asked_again.remaining) == (True, 4, 0)

@@ -125,7 +125,17 @@ HEARTS = {
         "presence.py",
         "texts.py",
     ],
-    "ratelimit_svc": ["lease.py", "limit.py", "reservation.py"],
+    "audit_svc": ["batch.py", "moment.py", "paging.py", "postgres_text.py", "postgres_url.py", "store.py"],
+    "ratelimit_svc": [
+        "envoy/binding.py",
+        "envoy/reading.py",
+        "envoy/rules.py",
+        "envoy/verdict.py",
+        "envoy/writing.py",
+        "lease.py",
+        "limit.py",
+        "reservation.py",
+    ],
     "provider_svc": [
         "realtime/metering.py",
         "sse.py",
@@ -182,7 +192,7 @@ HEARTS = {
         "http2/reply.py",
     ],
 }
-IMPURE = {"aiohttp", "aiosqlite", "asyncio", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
+IMPURE = {"aiohttp", "aiosqlite", "asyncio", "asyncpg", "grpc", "httpx", "random", "redis", "secrets", "socket", "time"}
 
 
 def list_hearts() -> list[tuple[str, str]]:

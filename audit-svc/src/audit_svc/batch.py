@@ -8,13 +8,14 @@ from chassis.errors import Reason, RunestoneError
 from runestone.audit.v1.audit_pb2 import AuditRecord
 
 MAX_RECORDS = 1_000
+MAX_ID = 512  # bytes of a request_id: a key of every index, and part of page tokens
 
 
 def read_batch(records: Sequence[AuditRecord]) -> list[Entry]:
     """The entries of one Append.
 
     Raises RunestoneError OVERLOADED above 1,000 records, and INVALID_REQUEST for a record that could not be found
-    again: one without request_id, or with a start that is no moment in time.
+    again: one without request_id or with one above 512 bytes, or with a start that is no moment in time.
     """
     if len(records) > MAX_RECORDS:
         raise RunestoneError(Reason.OVERLOADED, f"{len(records)} records in a batch; send at most {MAX_RECORDS}")
@@ -22,8 +23,10 @@ def read_batch(records: Sequence[AuditRecord]) -> list[Entry]:
 
 
 def _read_record(record: AuditRecord, path: str) -> Entry:
-    if not record.request_id:
-        message = f"{path} has no request_id; nothing of the batch was kept"
+    size = len(record.request_id.encode())
+    if not 0 < size <= MAX_ID:
+        fault = f"a request_id of {size} bytes, at most {MAX_ID} are kept" if size else "no request_id"
+        message = f"{path} has {fault}; nothing of the batch was kept"
         raise RunestoneError(Reason.INVALID_REQUEST, message, param=f"{path}.request_id")
     return Entry(
         request_id=record.request_id,

@@ -116,7 +116,7 @@ def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryStore:
     policy = TinyLfu(bounds.max_entries, bounds.max_bytes, smallest=OVERHEAD)
     store = MemoryStore(bounds, runtime.clock, policy, on_eviction=evictions.inc)
     metrics.gauge("cache_entries", "Answers kept now").set_function(lambda: store.entries)
-    metrics.gauge("cache_bytes", "Bytes that they count for").set_function(lambda: store.used_bytes)
+    metrics.gauge("cache_bytes", "Bytes that kept answers count for").set_function(lambda: store.used_bytes)
     runtime.spawn(store.sweep(), "sweep")
     return store
 

@@ -56,7 +56,7 @@ class Outcome(Struct):
     was given; what was used, and its cost, `is_billed` or was given for nothing; `dropped` are the request's members that its provider
     could not be asked. A call that shared another's `is_keeper` when it falls to it to have the answer kept. `route` is the one that
     answers, or was asked last, and `why` says why it was its target; `failed_attempts` brought nothing, `parts` were put together to one
-    stream."""
+    stream, which had so many `chunks`."""
 
     cache: str = ""
     provider: str = ""
@@ -75,6 +75,7 @@ class Outcome(Struct):
     arm: str = ""
     failed_attempts: tuple[Attempt, ...] = ()
     parts: tuple[Attempt, ...] = ()
+    chunks: int = 0
     is_complete: bool = False
     error: RunestoneError | None = None
 

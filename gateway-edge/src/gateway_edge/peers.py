@@ -14,6 +14,7 @@ from gateway_edge.asking.begin import Connection, Models
 from gateway_edge.auth.key_sources import KeySources
 from gateway_edge.auth.nonces import NonceMemory
 from gateway_edge.blame import is_part_down
+from gateway_edge.breakers import Breakers
 from gateway_edge.caching.absence import Absence
 from gateway_edge.caching.near import NearCache
 from gateway_edge.caching.replicas import CacheReplicas
@@ -71,22 +72,23 @@ def connect_peers(runtime: Runtime) -> Peers:
     provider = runtime.connect("provider", carries_version=True)
     replicas = CacheReplicas(runtime.connect_each("cache"))
     near = _open_near_cache(runtime, replicas)
+    breakers = Breakers(runtime.metrics, runtime.clock)
     models = ProviderServiceStub(provider)
     return Peers(
         models=models,
         provider=provider,
         replicas=runtime.connect_each("provider", timeout=LONGEST_SESSION),
         near=near,
-        shelf=_open_shelf(runtime, near, replicas),
+        shelf=_open_shelf(runtime, near, replicas, breakers.make("cache")),
         uses=_count_uses(runtime),
-        claims=_open_claims(runtime),
-        places=_open_places(runtime),
-        stream_notes=_open_stream_notes(runtime),
+        claims=_open_claims(runtime, breakers.make("idempotency")),
+        places=_open_places(runtime, breakers.make("responses")),
+        stream_notes=_open_stream_notes(runtime, breakers.make("streams")),
         flights=FlightReplicas(models, each_of(runtime.connect_each("provider"))),
         copies=Copies(StreamServiceStub(runtime.connect("cache"))),
         nonces=StateServiceStub(runtime.connect("cache", timeout=NONCE_TIMEOUT)),
         key_sources=KeySources(runtime.clock, runtime.spawn, runtime.log),
-        leases=_take_leases(runtime),
+        leases=_take_leases(runtime, breakers.make("ratelimit")),
         local_limits=LocalLimits(runtime.clock, share=runtime.settings.edge.workers),
         clock=runtime.clock,
         spawn=runtime.spawn,
@@ -100,13 +102,13 @@ def _open_near_cache(runtime: Runtime, replicas: CacheReplicas) -> NearCache:
     if settings.enabled:
         runtime.spawn(Watchers(near).run(replicas.changes()), "cache watches")
     runtime.metrics.gauge("near_cache_copies", "Answers copied in this process").set_function(lambda: len(near))
-    runtime.metrics.gauge("near_cache_bytes", "Bytes that they count for").set_function(lambda: near.held)
+    runtime.metrics.gauge("near_cache_bytes", "Bytes that copied answers count for").set_function(lambda: near.held)
     runtime.metrics.gauge("near_cache_live", "Whether copies may be given").set_function(lambda: near.is_live)
     return near
 
 
-def _open_shelf(runtime: Runtime, near: NearCache, replicas: CacheReplicas) -> Shelf:
-    breaker, absence = Breaker(clock=runtime.clock), Absence()
+def _open_shelf(runtime: Runtime, near: NearCache, replicas: CacheReplicas, breaker: Breaker) -> Shelf:
+    absence = Absence()
     runtime.spawn(absence.run(replicas.changes()), "cache names")
 
     def note_failure(error: RunestoneError) -> None:
@@ -124,10 +126,10 @@ def _count_uses(runtime: Runtime) -> Uses:
     return uses
 
 
-def _open_claims(runtime: Runtime) -> Claims:
+def _open_claims(runtime: Runtime, breaker: Breaker) -> Claims:
     return Claims(
         StateServiceStub(runtime.connect("cache")),
-        Breaker(clock=runtime.clock),
+        breaker,
         clock=runtime.clock,
         spawn=runtime.spawn,
         new_token=new_claim_token,
@@ -135,10 +137,10 @@ def _open_claims(runtime: Runtime) -> Claims:
     )
 
 
-def _open_places(runtime: Runtime) -> Places:
+def _open_places(runtime: Runtime, breaker: Breaker) -> Places:
     return Places(
         StateServiceStub(runtime.connect("cache")),
-        Breaker(clock=runtime.clock),
+        breaker,
         clock=runtime.clock,
         spawn=runtime.spawn,
         outcomes=runtime.metrics.counter(
@@ -147,10 +149,10 @@ def _open_places(runtime: Runtime) -> Places:
     )
 
 
-def _open_stream_notes(runtime: Runtime) -> Notes:
+def _open_stream_notes(runtime: Runtime, breaker: Breaker) -> Notes:
     outcomes = runtime.metrics.counter("stream_notes", "Notes on streams that can be read on, by outcome", ("outcome",))
     state = StateServiceStub(runtime.connect("cache"))
-    return Notes(state, Breaker(clock=runtime.clock), runtime.clock, outcomes, UNAVAILABLE)
+    return Notes(state, breaker, runtime.clock, outcomes, UNAVAILABLE)
 
 
 def new_claim_token() -> str:
@@ -158,11 +160,11 @@ def new_claim_token() -> str:
     return secrets.token_hex(16)
 
 
-def _take_leases(runtime: Runtime) -> Leases:
+def _take_leases(runtime: Runtime, breaker: Breaker) -> Leases:
     """Returned when the edge stops, after its last call."""
     leases = Leases(
         RateLimitServiceStub(runtime.connect("ratelimit", timeout=LIMITER_TIMEOUT)),
-        Breaker(clock=runtime.clock),
+        breaker,
         clock=runtime.clock,
         spawn=runtime.spawn,
         metrics=LeaseMetrics(runtime.metrics),

@@ -10,6 +10,7 @@ from chassis.runtime import Runtime, Service
 from chassis.snapshots import Editions
 from gateway_edge.caching.revalidation import Revalidation
 from gateway_edge.callers.revocation import Revocation
+from gateway_edge.callers.tenant_labels import TenantLabels
 from gateway_edge.channels.channel import OpenTopic
 from gateway_edge.channels.door import ChannelsDoor
 from gateway_edge.channels.session_topic import SessionTopics
@@ -28,6 +29,7 @@ from gateway_edge.messages.calls import MessageCalls
 from gateway_edge.middleware.admit import Admit
 from gateway_edge.middleware.record import Record
 from gateway_edge.middleware.settle import Settle
+from gateway_edge.peer_replicas import PeerReplicas, follow_peer_replicas
 from gateway_edge.peers import Peers, connect_peers
 from gateway_edge.pipeline import Standing, lay_pipelines
 from gateway_edge.protection.call_bounds import CallBounds
@@ -53,7 +55,6 @@ Drain = Callable[[float], Awaitable[None]]
 
 AUDIT_TIMEOUT = 10.0
 SHARE_OF_LIMIT = 0.9  # of its cgroup's memory that an edge may hold; the rest is the kernel's and its neighbours'
-LAST_SHIPPING = 2.0  # seconds; what is not shipped by then stays on disk for the next worker
 
 
 async def build(runtime: Runtime) -> None:
@@ -63,10 +64,11 @@ async def build(runtime: Runtime) -> None:
     audit = AuditServiceStub(runtime.connect("audit", timeout=AUDIT_TIMEOUT))
     shipper = Shipper(spool, audit, runtime.clock, runtime.log, runtime.metrics)
     runtime.spawn(shipper.run(), "audit shipper")
-    runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
+    runtime.on_stop(lambda grace: shipper.drain(settings.drain_ship if grace else 0.0))
 
     peers = connect_peers(runtime)
-    metrics = EdgeMetrics(runtime.metrics)
+    tenants = TenantLabels(lambda: runtime.snapshots.current.settings.telemetry.tenant_labels)
+    metrics = EdgeMetrics(runtime.metrics, tenants)
     running = RunningCalls(clock=runtime.clock, tracing=runtime.tracing, metrics=metrics, log=runtime.log)
     inner = InnerCalls(
         lambda: ways.current,
@@ -78,7 +80,7 @@ async def build(runtime: Runtime) -> None:
     streams = open_streams(runtime, peers, running)
     standing = Standing(
         record=Record(spool, runtime.clock),
-        settle=Settle(runtime.metrics),
+        settle=Settle(runtime.metrics, metrics.tenants),
         admit=Admit(_bound_calls(runtime), runtime.clock),
         plugins=Plugins(runtime.metrics, runtime.log),
         revalidation=Revalidation(inner, runtime.spawn),
@@ -112,7 +114,8 @@ async def build(runtime: Runtime) -> None:
     messages = MessageCalls(
         lambda: ways.current, running, streams.running, clock=runtime.clock, new_id=new_call_id, tracing=runtime.tracing
     )
-    channels = await _open_channels(runtime, ways, messages, streams.control, running)
+    replicas = follow_peer_replicas(runtime)
+    channels = await _open_channels(runtime, ways, messages, streams.control, running, replicas=replicas)
     places = lay_places(
         Place(
             path=RESPONSES,
@@ -155,7 +158,13 @@ async def _drain(drains: Sequence[Drain], grace: float) -> None:
 
 
 async def _open_channels(
-    runtime: Runtime, ways: Editions[Ways], calls: MessageCalls, control: Streams, running: RunningCalls
+    runtime: Runtime,
+    ways: Editions[Ways],
+    calls: MessageCalls,
+    control: Streams,
+    running: RunningCalls,
+    *,
+    replicas: PeerReplicas,
 ) -> ChannelsDoor:
     """Phoenix Channels, and what can be joined there."""
 
@@ -168,7 +177,7 @@ async def _open_channels(
     asking = Asking(calls=calls, control=control, end=end, door=bounds, spawn=runtime.spawn, log=runtime.log)
     kinds: dict[str, OpenTopic] = {
         "session": SessionTopics(asking),
-        "room": await open_rooms(runtime, ways, asking, control.gates),
+        "room": await open_rooms(runtime, ways, asking, control.gates, lambda: replicas.count("cache")),
     }
     return ChannelsDoor(kinds, bounds, clock=runtime.clock, log=runtime.log)
 

@@ -25,6 +25,7 @@ class EdgeSettings:
     websocket: Listening
     drain_delay: float
     drain_grace: float
+    drain_ship: float
     spool_dir: Path
     spool_max_bytes: int
     worker: int
@@ -35,13 +36,15 @@ class EdgeSettings:
         edge, place = runtime.settings.edge, runtime.place
 
         def listen(name: str, port: int) -> Listening:
-            return Listening(host=edge.http.host, port=port, tls=edge.http.tls, socket=place.sockets.get(name))
+            own = place.ports.get(name, port)
+            return Listening(host=edge.http.host, port=own, tls=edge.http.tls, socket=place.sockets.get(name))
 
         return cls(
             http=listen("http", edge.http.port),
             websocket=listen("websocket", edge.websocket.port),
             drain_delay=edge.drain.delay,
             drain_grace=edge.drain.grace,
+            drain_ship=edge.drain.ship,
             spool_dir=place.data_dir / "spool",
             spool_max_bytes=runtime.settings.audit.spool_max_bytes,
             worker=place.worker,

@@ -1,7 +1,4 @@
-"""What provider-svc tells of upstream calls: one client span each, and metrics with bounded labels.
-
-Attribute names are those of OpenTelemetry's GenAI semantic conventions; what they lack is `runestone.*`.
-"""
+"""What provider-svc tells of upstream calls: one client span each, and metrics with bounded labels."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,50 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from chassis.context import TraceContext
 from chassis.metric_families import Count, Distribution
 from chassis.metrics import Metrics
-from chassis.tracing import NO_SPAN, Tracing
+from chassis.operations import name_operation
+from chassis.tracing import NO_SPAN, Tracing, span_context
 from provider_svc.attempts.attempt import Attempt
-from provider_svc.provider import Meter
-from runestone.common.v1.dialect_pb2 import (
-    DIALECT_ANTHROPIC_COUNT_TOKENS,
-    DIALECT_OPENAI_COMPLETIONS,
-    DIALECT_OPENAI_EMBEDDINGS,
-    DIALECT_OPENAI_IMAGE_EDITS,
-    DIALECT_OPENAI_IMAGES,
-    DIALECT_OPENAI_MODERATIONS,
-    DIALECT_OPENAI_SPEECH,
-    DIALECT_OPENAI_TRANSCRIPTIONS,
-    DIALECT_OPENAI_TRANSLATIONS,
-    DIALECT_RERANK,
-    Dialect,
-)
+from provider_svc.genai_metrics import GenAiMetrics
+from provider_svc.span_attributes import describe_answer, describe_attempt
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, SpanContext
+    from opentelemetry.trace import Span
 
 COMPLETED = "completed"
-
-# What the conventions call an endpoint; "chat" for whatever answers in words.
-OPERATIONS: dict[Dialect.ValueType, str] = {
-    DIALECT_OPENAI_COMPLETIONS: "text_completion",
-    DIALECT_OPENAI_EMBEDDINGS: "embeddings",
-    DIALECT_OPENAI_MODERATIONS: "moderation",
-    DIALECT_OPENAI_IMAGES: "image_generation",
-    DIALECT_OPENAI_IMAGE_EDITS: "image_generation",
-    DIALECT_OPENAI_SPEECH: "speech",
-    DIALECT_OPENAI_TRANSCRIPTIONS: "transcription",
-    DIALECT_OPENAI_TRANSLATIONS: "transcription",
-    DIALECT_RERANK: "rerank",
-    DIALECT_ANTHROPIC_COUNT_TOKENS: "count_tokens",
-}
-
-USAGE_ATTRIBUTES = {
-    "input_tokens": "gen_ai.usage.input_tokens",
-    "output_tokens": "gen_ai.usage.output_tokens",
-    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
-    "cache_write_input_tokens": "gen_ai.usage.cache_write.input_tokens",
-    "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
-    "is_estimated": "runestone.usage.is_estimated",
-}
 
 
 class Telemetry:
@@ -61,11 +24,12 @@ class Telemetry:
 
     def __init__(self, metrics: Metrics, tracing: Tracing) -> None:
         self._tracing = tracing
-        self._tallies: dict[tuple[str, str, str, str], Tally] = {}  # by all of their labels
+        self._gen_ai = GenAiMetrics(metrics)
+        self._tallies: dict[tuple[str, str, str, str, int], Tally] = {}  # by all of their labels
         self._coalesced = metrics.counter("upstream_coalesced", "Calls that shared an upstream call begun by another")
         self._calls = metrics.counter("upstream_calls", "Upstream calls that are over", ("provider", "outcome"))
         self._targets = metrics.counter(
-            "target_calls", "Upstream calls that are over", ("provider", "model", "why", "outcome")
+            "target_calls", "Upstream calls that are over, by target", ("provider", "model", "why", "outcome")
         )
         extra = "Upstream calls that were made beside the first of a call, and what failed before"
         self._extra = metrics.counter("upstream_extra_calls", extra, ("route", "why", "reason"))
@@ -82,38 +46,42 @@ class Telemetry:
         self._batches = metrics.counter("upstream_batches", "Upstream calls that answered several calls", ("provider",))
         self._batched = metrics.counter("upstream_batched_calls", "Calls that were answered together", ("provider",))
 
-    def _open_tally(self, provider: str, model: str, why: str, outcome: str) -> "Tally":
-        calls, target = self._calls.labels(provider, outcome), self._targets.labels(provider, model, why, outcome)
-        return Tally(calls, target, self._durations.labels(provider))
+    def _open_tally(
+        self, attempt: Attempt, provider: str, model: str, why: str, outcome: str, _dialect: int
+    ) -> "Tally":
+        error_type = "" if outcome == COMPLETED else outcome
+        return Tally(
+            self._calls.labels(provider, outcome),
+            self._targets.labels(provider, model, why, outcome),
+            self._durations.labels(provider),
+            self._gen_ai.duration(attempt, error_type),
+        )
 
     def span(self, attempt: Attempt) -> "AbstractContextManager[Span | None]":
         """The span of one upstream call; None where the call is not sampled."""
         if not self._tracing.is_sampling():
             return NO_SPAN
-        call = attempt.call
-        operation = OPERATIONS.get(call.dialect, "chat")
-        attributes: dict[str, str | bool | int] = {
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": attempt.stop.seat.configured.kind,
-            "gen_ai.request.model": call.model,
-            "gen_ai.request.stream": call.stream,
-            "runestone.provider": attempt.provider,
-            "runestone.route": attempt.route,
-            "runestone.attempt": attempt.number,
-            "runestone.why": attempt.why,
-        }
-        return self._tracing.span(f"{operation} {call.model}", kind="client", attributes=attributes)
+        name = f"{name_operation(attempt.call.dialect)} {attempt.call.model}"
+        return self._tracing.span(name, kind="client", attributes=describe_attempt(attempt))
+
+    def describe(self, span: "Span | None", attempt: Attempt) -> None:
+        """Writes on the span of a call what is known at its end."""
+        if span is not None:
+            self._tracing.describe(span, describe_answer(attempt))
 
     def note_join(self, leader: TraceContext | None) -> None:
         """A call shares another's upstream call: a span of no duration in its own trace links to that call's span."""
         self._coalesced.inc()
         with self._tracing.span("follow") as span:
             if span is not None and leader is not None:
-                span.add_link(_span_context(leader))
+                span.add_link(span_context(leader, is_remote=False))
 
     def note_first_byte(self, attempt: Attempt) -> None:
         """An answer has begun."""
-        self._first_bytes.labels(attempt.provider).observe(attempt.first_byte)
+        first_bytes = self._first_bytes.labels(attempt.provider)
+        first_bytes.observe(attempt.first_byte)
+        if attempt.trace is not None:
+            first_bytes.exemplify(attempt.first_byte, attempt.trace)
 
     def note_extra(self, route: str, why: str, reason: str) -> None:
         """One upstream call more than the first is made for a call, because of `reason` ("" for none)."""
@@ -135,13 +103,19 @@ class Telemetry:
     def note_end(self, attempt: Attempt, outcome: str) -> None:
         """An upstream call is over."""
         provider, owed = attempt.provider, attempt.owed
-        name = (provider, attempt.stop.label, attempt.why, outcome)
+        name = (provider, attempt.stop.label, attempt.why, outcome, attempt.call.dialect)
         tally = self._tallies.get(name)
         if tally is None:
-            tally = self._tallies[name] = self._open_tally(*name)
+            tally = self._tallies[name] = self._open_tally(attempt, *name)
         tally.calls.value += attempt.is_sent
         tally.target.value += 1
-        tally.seconds.observe(attempt.ended - attempt.started)
+        seconds = attempt.ended - attempt.started
+        tally.seconds.observe(seconds)
+        tally.duration.observe(seconds)
+        if attempt.trace is not None:
+            tally.seconds.exemplify(seconds, attempt.trace)
+            tally.duration.exemplify(seconds, attempt.trace)
+        self._gen_ai.note_usage(attempt)
         if owed.usage is None:
             return
         self._tokens.labels(provider, "input").inc(owed.usage.input_tokens)
@@ -158,19 +132,4 @@ class Tally(NamedTuple):
     calls: Count
     target: Count
     seconds: Distribution
-
-
-def _span_context(trace: TraceContext) -> "SpanContext":
-    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415  imported only where spans are recorded
-
-    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=False, trace_flags=TraceFlags(1))
-
-
-def describe(span: "Span | None", meter: Meter) -> None:
-    """Writes what the call used, and how it stopped, on its span."""
-    if span is None:
-        return
-    if meter.finish_reason:
-        span.set_attribute("gen_ai.response.finish_reasons", [meter.finish_reason])
-    for field, value in meter.usage.ListFields() if meter.usage is not None else ():
-        span.set_attribute(USAGE_ATTRIBUTES[field.name], value)
+    duration: Distribution

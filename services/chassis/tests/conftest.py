@@ -73,9 +73,13 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
     endpoint: str = ""
     spans: list[tuple[str, Span]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    resources: list[dict[str, str]] = field(default_factory=list)
 
     async def Export(self, request, context):
+        self.headers = dict(context.invocation_metadata())
         for sent in request.resource_spans:
+            self.resources.append({item.key: item.value.string_value for item in sent.resource.attributes})
             service = next(item.value.string_value for item in sent.resource.attributes if item.key == "service.name")
             self.spans += [(service, span) for scope in sent.scope_spans for span in scope.spans]
         return trace_service_pb2.ExportTraceServiceResponse()

@@ -200,6 +200,7 @@ def test_two_tenants_may_call_their_keys_the_same():
     [
         "mesh: {ratelimit: {endpoints: [10.0.0.1]}, cache: {endpoints: [10.0.0.1, 10.0.0.2], replicas: 2}}",
         "ratelimit: {store: 'redis://h'}\nmesh: {ratelimit: {endpoints: [10.0.0.1, 10.0.0.2]}}",
+        "ratelimit: {store: 'redis://h'}\nmesh: {ratelimit: {listen: 0.0.0.0, endpoints: [limits.mesh], replicas: 3}}",
     ],
 )
 def test_several_of_a_service_that_can_share_or_need_not_are_accepted(text):
@@ -220,7 +221,7 @@ def test_the_largest_body_fits_into_a_message_of_the_mesh():
             "ratelimit: {store: redis+cluster://h}",
             "ratelimit.store: 'redis+cluster' is not one of: memory, redis://, rediss://; a cluster has no one server",
         ),
-        ("audit: {store: postgresql://h}", "audit.store: 'postgresql' is not one of: sqlite"),
+        ("audit: {store: mysql://h}", "audit.store: 'mysql' is not one of: sqlite, postgresql://, postgres://"),
         ("providers: [{name: a, kind: openai, base_url: ftp://h}]", "must begin with http:// or https://"),
         ("providers: [{name: a, kind: openai, base_url: 'http://:80/v1'}]", "must name a host"),
         ("providers: [{name: a, kind: openai, base_url: 'http://h:65536'}]", "must name a host"),
@@ -243,6 +244,14 @@ def test_the_largest_body_fits_into_a_message_of_the_mesh():
         (
             "mesh: {ratelimit: {replicas: 2}}",
             "mesh.ratelimit.replicas: several replicas cannot share the store 'memory'",
+        ),
+        (
+            "mesh: {ratelimit: {listen: 0.0.0.0, endpoints: [limits.mesh], replicas: 2}}",
+            "cannot share the store 'memory'; set ratelimit.store to a Redis",
+        ),
+        (
+            "mesh: {audit: {listen: 0.0.0.0, endpoints: [audit.mesh], replicas: 2}}",
+            "cannot share the store 'sqlite'; set audit.store to a PostgreSQL",
         ),
         ("mesh: {audit: {replicas: 2}}", "mesh.audit.replicas: several replicas cannot share the store 'sqlite'"),
         ("mesh: {cache: {replicas: 2, listen: 0.0.0.0}}", "mesh.cache.replicas: several replicas on one machine need"),

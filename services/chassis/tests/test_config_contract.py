@@ -43,7 +43,6 @@ telemetry: {{otlp_endpoint: null, sample_ratio: 0.01}}
 
 REFUSED = {
     "ratelimit: {store: redis+cluster://h}": "ratelimit.store: 'redis+cluster' is not one of",
-    "audit: {store: postgresql://h}": "audit.store: 'postgresql' is not one of",
     "tenants: [{name: a, limits: {tokens_per_minute: 1}}]": "tenants[0].limits.tokens_per_minute: cannot be enforced yet",
     "tenants: [{name: a, limits: {concurrency: 1}}]": "tenants[0].limits.concurrency: cannot be enforced yet",
     "tenants: [{name: a, limits: {budget: {usd: 10, per: month}}}]": "tenants[0].limits.budget: cannot be enforced yet",

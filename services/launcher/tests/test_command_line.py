@@ -163,3 +163,25 @@ def test_a_refused_start_writes_nothing_where_another_mesh_runs(tmp_path):
 )
 def test_wrong_usage_is_exit_code_2(arguments):
     assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [
+        (
+            "ratelimit",
+            "line 1: mesh.ratelimit.replicas: several replicas cannot share the store 'memory'; set ratelimit",
+        ),
+        ("audit", "line 2: mesh.audit.replicas: several replicas cannot share the store 'sqlite'; set audit.store to"),
+    ],
+)
+def test_a_service_on_its_own_that_has_equals_and_shares_nothing_does_not_start(tmp_path, service, told):
+    """The line says which setting, and what would do."""
+    config = tmp_path / "runestone.yaml"
+    config.write_text(
+        "mesh: {ratelimit: {listen: 0.0.0.0, endpoints: [limits.mesh], replicas: 2},\n"
+        "       audit: {listen: 0.0.0.0, endpoints: [audit.mesh], replicas: 3}}\n"
+    )
+    result = run("serve", service, "--config", str(config), "--data-dir", str(tmp_path))
+    assert result.exit_code == 1
+    assert told in " ".join(result.output.split())

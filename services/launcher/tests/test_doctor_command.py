@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from chassis.config import parse_settings
-from chassis.testing import free_port, redis_server
+from chassis.testing import find_postgres, free_port, postgres_server, redis_server
+from chassis.testing.postgres import PASSWORD
 from launcher.cli import app
 from launcher.diagnosis import (
     OWN_TOOLS,
@@ -24,7 +25,7 @@ from launcher.diagnosis import (
 )
 from launcher.keyfiles import ensure_key
 from launcher.meshfile import HttpAddress, MeshFile, write_mesh_file
-from launcher.reachability import check_collector, check_mesh, check_redis
+from launcher.reachability import check_collector, check_mesh, check_postgres, check_redis
 from launcher.rundir import data_lock
 
 
@@ -118,6 +119,24 @@ def test_a_key_that_ends_within_a_week_is_a_warning():
         ("key acme/a", Verdict.WARN, "expires 2026-06-07T23:59:59+00:00"),
         ("key acme/c", Verdict.WARN, "expired 2026-05-31T00:00:00+00:00"),
     ]
+
+
+async def test_postgres_is_asked_and_its_password_not_shown():
+    """Also where it is the password that is wrong."""
+    try:
+        find_postgres()
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    with postgres_server(fsync="off") as server:
+        assert (await check_postgres("audit", server.url())).verdict is Verdict.OK
+        refused = await check_postgres("audit", server.url().replace(PASSWORD, "hunter2"))
+    gone = await check_postgres("audit", server.url())
+    slip = await check_postgres("audit", "postgresql://user:hun/ter2@h/d")
+    for finding in (refused, gone, slip):
+        assert finding.verdict is Verdict.FAIL
+        assert "hunter2" not in finding.detail
+        assert PASSWORD not in finding.detail
+        assert "ter2" not in finding.detail
 
 
 async def test_redis_is_asked_and_its_password_not_shown():

@@ -1,7 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open_metrics
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Exemplar
 
 from chassis.metrics import Metrics
 from launcher.merge import LastWords, merge_expositions
@@ -124,3 +126,48 @@ def test_nothing_to_merge_is_an_empty_exposition():
 def test_a_text_that_is_no_exposition_is_an_error():
     with pytest.raises(ValueError):
         merge_expositions([("edge", b"{not metrics")])
+
+
+def traced(value: float, trace: str, at: float) -> bytes:
+    """A worker's exposition, whose one value has a trace."""
+    metrics = Metrics()
+    seconds = metrics.histogram("seconds", "Time", buckets=(1, 5)).labels()
+    seconds.observe(value)
+    seconds.exemplars = {0: Exemplar({"trace_id": trace}, value, at)}
+    return metrics.open_exposition()
+
+
+def exemplar_in(text: bytes) -> tuple[str, float]:
+    (found,) = [
+        sample.exemplar
+        for family in read_open_metrics(text.decode())
+        for sample in family.samples
+        if sample.exemplar is not None
+    ]
+    return found.labels["trace_id"], found.value
+
+
+def test_of_the_exemplars_of_a_bucket_the_newest_is_kept_whoever_comes_first():
+    older, newer = traced(0.5, "aa", 1_000.0), traced(0.25, "bb", 2_000.0)
+    for texts in ((older, newer), (newer, older)):
+        merged = merge_expositions([("edge", text) for text in texts], is_open=True)
+        assert exemplar_in(merged) == ("bb", 0.25)
+        assert b'runestone_seconds_count{service="edge"} 2.0' in merged
+
+
+def test_who_does_not_ask_for_open_metrics_gets_the_same_numbers_without_exemplars():
+    text = merge_expositions([("edge", traced(0.5, "aa", 1_000.0))])
+    assert b"aa" not in text
+    assert read(text)["runestone_seconds_count", ("service", "edge")] == 1
+
+
+def test_a_dead_process_keeps_its_exemplars_until_a_newer_one_comes():
+    words = LastWords()
+    words.note("edge-0", "edge", 1, traced(0.5, "aa", 1_000.0))
+    words.note("edge-0", "edge", 2, Metrics().open_exposition())
+    assert exemplar_in(merge_expositions(words.list_expositions(), is_open=True)) == ("aa", 0.5)
+
+
+def test_both_formats_come_together():
+    texts = [("edge", worker(2, 0.5)), ("edge", traced(4, "aa", 1_000.0))]
+    assert read(merge_expositions(texts))["runestone_seconds_count", ("service", "edge")] == 2

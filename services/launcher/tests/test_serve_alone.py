@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -57,10 +57,14 @@ def read_status(port: int) -> str:
         return ""
 
 
+def edge_alone(data_dir: Path, config: Path) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return service_alone("edge", data_dir, config)
+
+
 @asynccontextmanager
-async def edge_alone(data_dir: Path, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """An edge without its peers, stopped with SIGTERM: it must stop cleanly."""
-    command = [sys.executable, "-m", "launcher", "serve", "edge", "--config", str(config), "--data-dir", str(data_dir)]
+async def service_alone(name: str, data_dir: Path, config: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A service without its peers, stopped with SIGTERM: it must stop cleanly."""
+    command = [sys.executable, "-m", "launcher", "serve", name, "--config", str(config), "--data-dir", str(data_dir)]
     edge = await asyncio.create_subprocess_exec(
         *command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -94,6 +98,41 @@ async def test_an_edge_on_its_own_brings_the_operators_port_and_stops_cleanly(da
         version = await version_after(port)
     assert len(version) == 16
     assert (data_dir / "development.key").exists()
+
+
+def read(port: int, path: str, **headers: str) -> tuple[int, str]:
+    """Status and body of a page of a service's own port; 0 while nobody listens."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+    except (urllib.error.URLError, ConnectionError):
+        return 0, ""
+
+
+@pytest.mark.parametrize("service", ["cache", "ratelimit", "provider", "audit"])
+async def test_a_service_on_its_own_shows_operators_its_health_and_metrics_where_it_is_told_to(service, data_dir):
+    port = free_port()
+    config = data_dir / "mesh.yaml"
+    config.write_text(f"mesh: {{{service}: {{listen: '127.0.0.1:{free_port()}', admin: '127.0.0.1:{port}'}}}}")
+    async with service_alone(service, data_dir, config):
+        async with asyncio.timeout(30):
+            while (await asyncio.to_thread(read, port, "/health/readiness"))[0] != 200:
+                await asyncio.sleep(0.05)
+        ready = json.loads((await asyncio.to_thread(read, port, "/health/readiness"))[1])
+        assert ready["status"] == "ready"
+        assert ready["facts"]["listening"]["holds"]
+        assert len(ready["version"]) == 16
+        assert (await asyncio.to_thread(read, port, "/health/liveness"))[0] == 200
+        status, text = await asyncio.to_thread(read, port, "/metrics")
+        assert status == 200
+        assert f'runestone_rpc_server_running{{service="{service}"}}' in text
+        assert 'runestone_snapshot_info{service="launcher"' in text
+        status, text = await asyncio.to_thread(read, port, "/metrics", Accept="application/openmetrics-text")
+        assert (status, text.endswith("# EOF\n")) == (200, True)
+        assert (await asyncio.to_thread(read, port, "/admin/v1/reload"))[0] == 404
 
 
 async def test_an_edge_on_its_own_follows_its_mounted_file(data_dir):

@@ -38,7 +38,9 @@ def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryState:
     evicted = metrics.counter("idempotency_evicted", "Answers under a key dropped before their time, to make room")
     state = MemoryState(settings.state_bounds, runtime.clock, on_eviction=evicted.inc)
     metrics.gauge("idempotency_answers", "Answers kept under a key now").set_function(lambda: state.answers.entries)
-    metrics.gauge("idempotency_bytes", "Bytes that they count for").set_function(lambda: state.answers.used_bytes)
+    metrics.gauge("idempotency_bytes", "Bytes that answers kept under a key count for").set_function(
+        lambda: state.answers.used_bytes
+    )
     metrics.gauge("idempotency_running", "Calls under a key now").set_function(lambda: len(state.claims))
     metrics.gauge("state_nonces", "Nonces remembered now").set_function(lambda: len(state.nonces))
     runtime.spawn(state.sweep(), "state sweep")

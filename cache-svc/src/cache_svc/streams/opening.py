@@ -22,6 +22,8 @@ def serve_streams(runtime: Runtime, settings: CacheSettings, client: RedisClient
 def _open_memory(runtime: Runtime, settings: CacheSettings) -> MemoryStreams:
     streams = MemoryStreams(settings.state_bounds, runtime.clock)
     runtime.metrics.gauge("stored_streams", "Streams of which a copy is kept now").set_function(lambda: len(streams))
-    runtime.metrics.gauge("stored_stream_bytes", "Bytes that they count for").set_function(lambda: streams.used_bytes)
+    runtime.metrics.gauge("stored_stream_bytes", "Bytes that copies of streams count for").set_function(
+        lambda: streams.used_bytes
+    )
     runtime.spawn(streams.sweep(), "stream sweep")
     return streams

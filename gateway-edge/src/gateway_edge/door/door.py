@@ -7,7 +7,7 @@ from chassis.clock import Clock
 from chassis.context import CallContext
 from chassis.errors import RunestoneError
 from chassis.ids import NewId
-from chassis.tracing import Tracing
+from chassis.tracing import TRACEPARENT, TRACESTATE, Tracing
 from gateway_edge.call import Arrival, Call
 from gateway_edge.door.intake import BACKGROUND, RESUMABLE, read_timeout, wants_resumable
 from gateway_edge.door.proxies import UNKNOWN
@@ -63,7 +63,7 @@ class Door:
         """A call of a request, with the reply that answers it; its context is bound."""
         edge = policy.settings.edge
         received_at = self._clock.monotonic()
-        trace = self._tracing.begin(request.headers.get("traceparent"))
+        trace = self._tracing.begin(request.headers.get(TRACEPARENT), request.headers.get(TRACESTATE))
         timeout = read_timeout(request.headers, edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout, policy.version))
         stopwatch = Stopwatch()

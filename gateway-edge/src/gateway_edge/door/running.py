@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from chassis import context
 from chassis.clock import Clock
@@ -11,12 +11,10 @@ from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
 from chassis.tracing import Kind, Tracing
 from gateway_edge.call import Call
+from gateway_edge.door.call_span import describe_call_on
 from gateway_edge.door.errors import http_status
 from gateway_edge.door.metrics import EdgeMetrics
 from gateway_edge.reply import Reply
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span
 
 
 class LastReply(Reply, Protocol):
@@ -58,13 +56,13 @@ class RunningCalls:
         ConnectionError when its caller leaves. `path` is what it is counted under."""
         timer = self._enter(call)
         try:
-            span_name = f"{call.arrival.method} {path}"
-            with self._tracing.span(span_name, kind=kind, attributes={"runestone.request_id": call.id}) as span:
+            with self._tracing.span(f"{call.arrival.method} {path}", kind=kind) as span:
                 call.trace = context.current().trace
-                await self._answer(call, reply, answering)
-                if span is not None:
-                    _note_way(span, call)
-                    _note_stages(span, call)
+                try:
+                    await self._answer(call, reply, answering)
+                finally:
+                    if span is not None:
+                        describe_call_on(span, call, reply, path, self._tracing)
         finally:
             timer.cancel()
             self._leave(call)
@@ -153,16 +151,3 @@ class RunningCalls:
 
     def __repr__(self) -> str:
         return f"RunningCalls({len(self._running)})"
-
-
-def _note_way(span: "Span", call: Call) -> None:
-    """The route that answered, and what the call was part of."""
-    outcome = call.outcome
-    said = {"runestone.route": outcome.route, "runestone.experiment": outcome.experiment, "runestone.arm": outcome.arm}
-    span.set_attributes({name: value for name, value in said.items() if value})
-
-
-def _note_stages(span: "Span", call: Call) -> None:
-    """Each middleware as an event of the call's span."""
-    for name, seconds in call.stopwatch.read().items():
-        span.add_event("middleware", {"runestone.middleware": name, "runestone.middleware.seconds": seconds})

@@ -7,7 +7,7 @@ from chassis.clock import Clock
 from chassis.context import CallContext
 from chassis.errors import Reason, RunestoneError
 from chassis.ids import NewId
-from chassis.tracing import Tracing
+from chassis.tracing import TRACEPARENT, TRACESTATE, Tracing
 from gateway_edge.call import Arrival, Call, Outcome
 from gateway_edge.door.intake import BACKGROUND, read_timeout, wants_resumable
 from gateway_edge.door.running import LastReply, RunsCalls
@@ -75,7 +75,7 @@ class MessageCalls:
         _check_size(message.body, policy.settings.edge.http.max_body)
         principal = message.session.find(policy)
         principal.scope.check(way.path, message.session.client_address, started_at)
-        trace = self._tracing.begin(message.headers.get("traceparent"))
+        trace = self._tracing.begin(message.headers.get(TRACEPARENT), message.headers.get(TRACESTATE))
         timeout = read_timeout(message.headers, message.longest or policy.settings.edge.call_timeout)
         context.bind(CallContext(trace, received_at + timeout, policy.version))
         call_id = self._new_id()

@@ -72,6 +72,7 @@ class _Relay:
             case "data" if self._is_passed_on:
                 body = event.data.body
                 self._tab.note(event.data, body)
+                self._call.outcome.chunks += len(event.data.ends)
                 if self._watch is not None:
                     await self._watch.see_events(body)
                 await self._call.reply.write(body)

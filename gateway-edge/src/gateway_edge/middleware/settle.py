@@ -1,5 +1,7 @@
 """What it came to: tokens and time, counted on every way out."""
 
+from typing import Protocol
+
 from chassis.metrics import Metrics
 from gateway_edge.call import Call
 from gateway_edge.middleware.base import Proceed
@@ -7,12 +9,20 @@ from gateway_edge.middleware.base import Proceed
 DIRECTIONS = ("input", "output")
 
 
+class CountsUsage(Protocol):
+    """Who counts what tenants use."""
+
+    def note_usage(self, call: Call) -> None:
+        """Counts what a call used."""
+
+
 class Settle:
     """Counts what the call used: done, failed, cancelled or cut. A hit uses nothing of the provider."""
 
     name = "settle"
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, tenants: CountsUsage) -> None:
+        self._tenants = tenants
         self._tokens = metrics.counter("tokens", "Tokens that providers counted", ("provider", "direction"))
         self._unmetered = metrics.counter("calls_unmetered", "Provider answers without usage", ("provider",))
 
@@ -29,6 +39,7 @@ class Settle:
             return
         if call.followed is not None and not call.followed.settles:  # whoever began the stream counts it
             return
+        self._tenants.note_usage(call)
         if outcome.usage is None:
             self._unmetered.labels(outcome.provider).inc()
             return

@@ -62,8 +62,7 @@ class Repeats:
     def learn(self, request: Request, call: Call, recipes: Recipes, path: str) -> None:
         """Notes how a request was answered, where it can be answered so again. `path` is what it is counted under."""
         if call.given is not None and can_be_repeated(request, call):
-            outcome = call.outcome
-            counts = self._means.metrics.counts_of(path, call.asked.public.name, STAGE, outcome.experiment, outcome.arm)
+            counts = self._means.metrics.counts_of(call, call.asked, path, STAGE)
             recipes.note(request.segment, make_recipe(call, call.given, counts, path))
 
     def answer(self, segment: bytes, client_address: str, recipes: Recipes) -> bytes | None:

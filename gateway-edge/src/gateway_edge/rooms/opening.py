@@ -1,6 +1,7 @@
 """What rooms are made of, put together once a process."""
 
 import secrets
+from collections.abc import Callable
 from functools import partial
 
 from chassis.breaker import Breaker
@@ -20,8 +21,10 @@ from gateway_edge.websocket.framing import frame_text
 from runestone.room.v1.room_pb2_grpc import RoomServiceStub
 
 
-async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking, gates: Gates) -> RoomTopics:
-    """Closed when the service stops, behind the doors: who left is said before that. `gates` hold paused streams back in this process."""
+async def open_rooms(
+    runtime: Runtime, ways: Editions[Ways], asking: Asking, gates: Gates, caches: Callable[[], int]
+) -> RoomTopics:
+    """`caches` says how many cache-svc there are. Closed when the service stops, behind the doors: who left is said before that. `gates` hold paused streams back in this process."""
 
     def let_pass(stream_id: str) -> None:
         if (gate := gates.find(stream_id)) is not None:
@@ -57,5 +60,5 @@ async def open_rooms(runtime: Runtime, ways: Editions[Ways], asking: Asking, gat
         rooms,
         Speaking(policy=lambda: ways.current.policy, clock=runtime.clock, asking=asking),
         new_ref=lambda: secrets.token_urlsafe(12),
-        is_shared=lambda: is_state_shared(runtime.snapshots.current.settings),
+        is_shared=lambda: is_state_shared(runtime.snapshots.current.settings, caches()),
     )

@@ -60,9 +60,15 @@ class Shipper:
         self._shipping = asyncio.Lock()
         self._adopt_at = clock.monotonic()
         self._failures = 0
+        self._oldest: float | None = (
+            None  # when the oldest record that is not shipped was written, in seconds since the epoch
+        )
         self._shipped = metrics.counter("audit_shipped", "Audit records that audit-svc acknowledged")
+        self._failed = metrics.counter("audit_ship_failures", "Batches that audit-svc did not take, each tried again")
         self._rejected = metrics.counter("audit_rejected", "Audit records that audit-svc refused, kept in rejected.log")
         _show(spool, metrics)
+        age = metrics.gauge("audit_spool_oldest_seconds", "Age of the oldest audit record that is being shipped")
+        age.set_function(lambda: 0.0 if self._oldest is None else max(0.0, clock.time() - self._oldest))
 
     async def run(self) -> None:
         """Ships what is appended, until cancelled."""
@@ -110,6 +116,7 @@ class Shipper:
             if batch is not None:
                 await self._deliver(batch.records)
                 self._spool.acknowledge(batch)
+            self._oldest = None
             return batch
 
     async def _deliver(self, records: Sequence[bytes]) -> None:
@@ -133,6 +140,8 @@ class Shipper:
             request = AppendRequest(records=[AuditRecord.FromString(record) for record in records])
         except DecodeError as error:
             return f"not an AuditRecord: {error}"
+        if self._oldest is None:
+            self._oldest = _when_written(request.records[0])
         pause = FIRST_PAUSE
         while True:
             try:
@@ -154,6 +163,7 @@ class Shipper:
 
     def _note_failure(self, error: RunestoneError) -> None:
         self._failures += 1
+        self._failed.inc()
         if self._failures == 1:
             self._log.warning("audit-svc does not take records; they spool", reason=error.reason, message=error.message)
 
@@ -170,8 +180,15 @@ def _show(spool: Spool, metrics: Metrics) -> None:
     """The spool's gauges read it when they are asked for."""
     for name, help_text, measure in (
         ("audit_spool_bytes", "Bytes of audit records that wait on disk", lambda: spool.size),
+        ("audit_spool_max_bytes", "Bytes of them at which new calls are refused", lambda: spool.max_bytes),
         ("audit_spool_records", "Audit records of this worker that wait", lambda: spool.statistics().records),
         ("audit_spool_corrupt_frames", "Damaged frames met in spools", lambda: spool.statistics().corrupt_frames),
         ("audit_spool_lost", "Audit records that found no place", lambda: spool.statistics().lost),
     ):
         metrics.gauge(name, help_text).set_function(measure)
+
+
+def _when_written(record: AuditRecord) -> float:
+    """When its call ended, in seconds since the epoch."""
+    began, took = record.started_at, record.duration
+    return began.seconds + took.seconds + (began.nanos + took.nanos) / 1e9

@@ -59,7 +59,7 @@ class Spool:
         self.appended = asyncio.Event()
         self.rejected = RejectedLog(directory / "rejected.log")
         self._root = directory
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._log = log or get_logger("edge")
         self._own = SpoolDirectory.create(directory, worker, self._note_damage)
@@ -78,7 +78,7 @@ class Spool:
     @property
     def is_full(self) -> bool:
         """Whether no new call should begin: the bound is reached, or the disk did not take the last record."""
-        return bool(self._backlog) or self.size >= self._max_bytes
+        return bool(self._backlog) or self.size >= self.max_bytes
 
     def append(self, record: bytes) -> None:
         """Keeps a serialized AuditRecord and sets `appended`. Never waits; a full disk does not raise.
@@ -151,7 +151,7 @@ class Spool:
             orphan = SpoolDirectory.adopt(path, self._note_damage)
             if orphan is None:
                 continue
-            if self.size and self.size + orphan.size > self._max_bytes:
+            if self.size and self.size + orphan.size > self.max_bytes:
                 orphan.close()
                 continue
             self._log.info("adopted an audit spool", directory=path.name, bytes=orphan.size)
@@ -193,4 +193,4 @@ class Spool:
         )
 
     def __repr__(self) -> str:
-        return f"Spool({self._root}, {self.size} of {self._max_bytes} bytes, {self.statistics().records} records)"
+        return f"Spool({self._root}, {self.size} of {self.max_bytes} bytes, {self.statistics().records} records)"

@@ -16,7 +16,7 @@ class StreamNote(Struct, frozen=True, omit_defaults=True):
     stream's own id.
 
     An answer out of the cache is under the key `kept` as `kept_for` (a tenant; empty for what tenants share), and has the id `kept_id`.
-    `wants_usage`: whether it is told the tokens."""
+    `wants_usage`: whether it is told the tokens. `traceparent` is where in which trace it began."""
 
     path: str
     model: str
@@ -30,6 +30,7 @@ class StreamNote(Struct, frozen=True, omit_defaults=True):
     kept_for: str = ""
     kept_id: str = ""
     wants_usage: bool = False
+    traceparent: str = ""
 
 
 _decode = msgspec.json.Decoder(StreamNote).decode

@@ -64,6 +64,7 @@ def describe_stream(call: Call) -> StreamNote:
         kept_for=kept.tenant if kept else "",
         kept_id=kept.request_id if kept else "",
         wants_usage=question.view.wants_usage,
+        traceparent=call.trace.traceparent,
     )
 
 

@@ -1,16 +1,17 @@
 """One upstream call of a flight: whom it asks, why, and what became of it."""
 
 from chassis.billing.estimate import Passed
+from chassis.context import TraceContext
 from chassis.errors import Reason, RunestoneError
 from provider_svc.attempts.stop import Stop
 from provider_svc.pricing.bill import NOTHING, Bill, Owed
-from provider_svc.provider import Begun, UpstreamCall
+from provider_svc.provider import Begun, Chunk, UpstreamCall
 from runestone.common.v1.attempt_pb2 import Attempt as AttemptMessage
 
 
 class Attempt:
-    """The `number`-th upstream call of a flight. `started` and `ended` are `Clock.monotonic` times, `first_byte` is in seconds behind the
-    first, 0 before there is one; `reason` is why it failed, `failure` what is known of that when its target said it; one that no
+    """The `number`-th upstream call of a flight. `started` and `ended` are `Clock.monotonic` times, `first_byte` and `first_chunk` are in seconds behind the
+    first, 0 before there is one; of one that is sampled `trace` is its span's, and `head` what came first; `reason` is why it failed, `failure` what is known of that when its target said it; one that no
     provider was asked, for want of a key or of room, was not sent (`is_sent`); `owed` what it came to when it is over."""
 
     __slots__ = (
@@ -20,6 +21,8 @@ class Attempt:
         "ended",
         "failure",
         "first_byte",
+        "first_chunk",
+        "head",
         "is_sent",
         "number",
         "owed",
@@ -27,6 +30,7 @@ class Attempt:
         "route",
         "started",
         "stop",
+        "trace",
         "why",
     )
 
@@ -39,7 +43,9 @@ class Attempt:
         self.number = number
         self.bill = Bill(call, stop.seat.prices) if call.kept is None else None
         self.begun: Begun | None = None
-        self.ended = self.first_byte = 0.0
+        self.ended = self.first_byte = self.first_chunk = 0.0
+        self.trace: TraceContext | None = None
+        self.head: Chunk | None = None
         self.reason: Reason | None = None
         self.failure: RunestoneError | None = None
         self.is_sent = True

@@ -12,7 +12,7 @@ from provider_svc.attempts.verdict import was_sent
 from provider_svc.health.breaker import Entry
 from provider_svc.health.outcome import Outcome, outcome_of
 from provider_svc.provider import Begun, Chunk
-from provider_svc.telemetry import COMPLETED, Telemetry, describe
+from provider_svc.telemetry import COMPLETED, Telemetry
 
 
 class ToTarget:
@@ -60,13 +60,14 @@ class ToTarget:
         approach = Approach(attempt, entry, landing, self._telemetry, self._clock)
         with self._telemetry.span(attempt) as span:
             if span is not None:
-                landing.note_trace(current_call().trace)
+                attempt.trace = current_call().trace
+                landing.note_trace(attempt.trace)
             if attempt.call.weaving is not None:
                 attempt.call.weaving.mark(f"continued by {attempt.provider}/{attempt.model}")
             try:
                 await attempt.stop.seat.provider.call(attempt.call, approach)
             finally:
-                describe(span, attempt.call.meter)
+                self._telemetry.describe(span, attempt)
         approach.finish()
         if attempt.bill is not None:
             await attempt.bill.settle()
@@ -117,9 +118,10 @@ class Approach:
             self._has_come = True
             now = self._clock.monotonic()
             attempt = self._attempt
-            attempt.stop.health.note_first_byte(
-                now - attempt.started, now, stream=attempt.call.stream, entry=self._entry
-            )
+            attempt.first_chunk = now - attempt.started
+            if attempt.trace is not None:
+                attempt.head = chunk
+            attempt.stop.health.note_first_byte(attempt.first_chunk, now, stream=attempt.call.stream, entry=self._entry)
             self.finish()
         self._add(chunk)
 

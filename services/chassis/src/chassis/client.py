@@ -15,9 +15,11 @@ import grpc.aio
 from chassis.clock import Clock, SystemClock
 from chassis.context import current
 from chassis.deadline import time_for_hop
+from chassis.hop import Hop, Observer
 from chassis.metadata import VERSION, Metadata
+from chassis.metric_families import Histogram
 from chassis.plain import PlainLink
-from chassis.tracing import TRACEPARENT, Tracing
+from chassis.tracing import TRACEPARENT, TRACESTATE, Tracing
 
 T = TypeVar("T")
 
@@ -67,7 +69,7 @@ class Channel(grpc.aio.Channel):
     `timeout` (seconds) bounds every call on it, whatever the call's own deadline; with `carries_version` the callee is told
     which snapshot the call began with. Failed calls raise `RunestoneError`.
     Cancelling the awaiting task, or closing the iterator of a stream, cancels the rpc at the callee. Rpcs whose request is
-    a stream are not carried: no service of the mesh has one.
+    a stream are not carried: no service of the mesh has one. `durations`, by `peer`, method and code, is where the time of each call is counted.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Channel(grpc.aio.Channel):
         clock: Clock | None = None,
         link: Link | None = None,
         carries_version: bool = False,
+        durations: Histogram | None = None,
+        peer: str = "",
     ) -> None:
         self.address = address
         self._timeout = timeout
-        self._tracing = tracing
         self._clock = clock or SystemClock()
+        self._observer = Observer(tracing, self._clock, durations, peer)
         self._link = link or PlainLink(address)
         self._carries_version = carries_version
 
@@ -98,7 +102,7 @@ class Channel(grpc.aio.Channel):
         link, name = self._link, method.strip("/")
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
-            with self._tracing.span(name, kind="client"):
+            with Hop(self._observer, name):
                 seconds, entries = self._outgoing(timeout, metadata)
                 return response_deserializer(await link.call(method, request_serializer(request), seconds, entries))
 
@@ -111,7 +115,7 @@ class Channel(grpc.aio.Channel):
         link, name = self._link, method.strip("/")
 
         async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> AsyncIterator[Any]:
-            with self._tracing.span(name, kind="client"):
+            with Hop(self._observer, name):
                 seconds, entries = self._outgoing(timeout, metadata)
                 answers = link.stream(method, request_serializer(request), seconds, entries)
                 try:
@@ -135,6 +139,8 @@ class Channel(grpc.aio.Channel):
         call = current()
         seconds = time_for_hop(call.deadline, self._clock.monotonic(), timeout or self._timeout)
         trace = (TRACEPARENT, call.trace.traceparent)
+        if call.trace.state:
+            metadata = ((TRACESTATE, call.trace.state), *metadata)
         if self._carries_version and call.version:
             return seconds, (trace, (VERSION, call.version), *metadata)
         return seconds, (trace, *metadata)

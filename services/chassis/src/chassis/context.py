@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 
 class TraceContext(NamedTuple):
-    """Where in which trace we are: 32 and 16 hex digits, and whether spans are recorded."""
+    """Where in which trace we are: 32 and 16 hex digits, and whether spans are recorded; `state` is what other tracers have to say of it,
+    a W3C `tracestate` that is passed on as it came."""
 
     trace_id: str
     span_id: str
     sampled: bool
+    state: str = ""
 
     @property
     def traceparent(self) -> str:

@@ -37,4 +37,5 @@ class IntrospectionServicer(IntrospectionServiceServicer):
 
     async def GetMetrics(self, request: GetMetricsRequest, context: Context) -> GetMetricsResponse:  # noqa: N802, ARG002
         """The metrics as text."""
-        return GetMetricsResponse(exposition=self._metrics.exposition(), process_id=os.getpid())
+        text = self._metrics.open_exposition() if request.open_metrics else self._metrics.exposition()
+        return GetMetricsResponse(exposition=text, process_id=os.getpid())

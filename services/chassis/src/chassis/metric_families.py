@@ -4,9 +4,12 @@ summed or named before it is asked for. Every call of a middleware and every rpc
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from time import time
 from typing import Generic, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, Exemplar, GaugeMetricFamily, HistogramMetricFamily
+
+from chassis.context import TraceContext
 
 Child = TypeVar("Child")
 Measured = Iterable[tuple[Sequence[str], float]]  # a value by those of the labels
@@ -26,19 +29,28 @@ class Count:
 
 
 class Distribution:
-    """One label set of a histogram."""
+    """One label set of a histogram; `exemplars` are by bucket, None before there is one."""
 
-    __slots__ = ("_bounds", "counts", "total")
+    __slots__ = ("_bounds", "counts", "exemplars", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+        self.exemplars: dict[int, Exemplar] | None = None
 
     def observe(self, value: float) -> None:
         """Counts one value."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
+
+    def exemplify(self, value: float, trace: TraceContext) -> None:
+        """Notes the trace of a value that was counted, as the last of its bucket: of sampled calls only, as others have no trace to be
+        looked at."""
+        if self.exemplars is None:
+            self.exemplars = {}
+        labels = {"trace_id": trace.trace_id, "span_id": trace.span_id}
+        self.exemplars[bisect_left(self._bounds, value)] = Exemplar(labels, value, time())
 
 
 class _Family(Generic[Child]):
@@ -108,8 +120,16 @@ class Histogram(_Family[Distribution]):
         family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         for values, child in self._each():
-            family.add_metric(values, list(zip(names, accumulate(child.counts), strict=True)), child.total)
+            family.add_metric(values, _list_buckets(names, child), child.total)
         return [family]
+
+
+def _list_buckets(names: Sequence[str], child: Distribution) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    counts = zip(names, accumulate(child.counts), strict=True)
+    if child.exemplars is None:
+        return list(counts)
+    exemplars = [child.exemplars.get(place) for place in range(len(names))]
+    return [(*pair, exemplar) if exemplar else pair for pair, exemplar in zip(counts, exemplars, strict=True)]
 
 
 class Survey:

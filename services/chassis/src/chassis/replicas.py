@@ -12,6 +12,7 @@ import ipaddress
 import random
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from chassis.bell import Bell
 from chassis.breaker import Breaker
@@ -21,7 +22,10 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.mux.link import MuxLink
 
-RESOLVE_INTERVAL = 5.0
+# Seconds between two looks at a name: usually, while nobody can be reached, and at least, however many wait for a replica.
+RESOLVE_INTERVAL, RESOLVE_LONELY, RESOLVE_AGAIN = 5.0, 1.0, 0.2
+MOST_TRIES = 3  # replicas that a call is sent to, where those before it certainly did not begin it
+FILE = "file:"  # before the path of a file that lists addresses
 PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 
@@ -29,12 +33,13 @@ SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 def open_link(address: str, max_message: int, dial: Dial = PLAINLY) -> Link:
     """The link for a peer's address: a session to the one that it names, or a session to each replica.
 
-    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service).
+    `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service);
+    `file:/path` for those that stand in a file, one a line.
     """
     addresses = split_address(address)
     if len(addresses) == 1 and not is_name(addresses[0]):
         return MuxLink(addresses[0], max_message, dial=dial)
-    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message, dial=dial))
+    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message, waits_again=False, dial=dial))
 
 
 def split_address(address: str) -> list[str]:
@@ -43,9 +48,11 @@ def split_address(address: str) -> list[str]:
 
 
 def is_name(address: str) -> bool:
-    """Whether DNS has to be asked for it."""
+    """Whether it stands for addresses that may change: DNS, or a file, has to be asked for them."""
     if address.startswith("unix:"):
         return False
+    if address.startswith(FILE):
+        return True
     try:
         ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
     except ValueError:
@@ -54,9 +61,12 @@ def is_name(address: str) -> bool:
 
 
 async def resolve(addresses: Sequence[str]) -> set[str]:
-    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved."""
+    """Every address that `addresses` stand for now. Raises OSError when a name cannot be resolved, or a file not be read."""
     found: set[str] = set()
     for address in addresses:
+        if address.startswith(FILE):
+            found.update(await asyncio.to_thread(_read_list, Path(address.removeprefix(FILE))))
+            continue
         if not is_name(address):
             found.add(address)
             continue
@@ -66,6 +76,10 @@ async def resolve(addresses: Sequence[str]) -> set[str]:
             ip = str(socket_address[0])
             found.add(f"[{ip}]:{port}" if family == socket.AF_INET6 else f"{ip}:{port}")
     return found
+
+
+def _read_list(path: Path) -> list[str]:
+    return path.read_text().split()
 
 
 class Replica:
@@ -110,6 +124,7 @@ class ReplicaLink:
         self._replicas: dict[str, Replica] = {}
         self.changed = Bell()  # rings when a replica has come or gone
         self._known = asyncio.Event()
+        self._is_wanted = asyncio.Event()  # somebody waits for a replica
         self._leaving: set[asyncio.Task[None]] = set()
         names = any(map(is_name, addresses))
         if not names:
@@ -117,22 +132,23 @@ class ReplicaLink:
         self._resolver = asyncio.create_task(self._keep_resolving()) if names else None
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
-        """A unary call. One that a replica certainly did not begin is tried once more, on another."""
+        """A unary call. One that a replica certainly did not begin is sent to others."""
         key = find_route_key(metadata)
-        first = await self._pick(key, None)
-        try:
-            with first.in_use() as link:
-                return await link.call(method, request, timeout, metadata)
-        except RunestoneError as error:
-            if error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
-                raise
-        with (await self._pick(key, first)).in_use() as link:
-            return await link.call(method, request, timeout, metadata)
+        tried: list[Replica] = []
+        while True:
+            replica = await self._pick(key, tried)
+            try:
+                with replica.in_use() as link:
+                    return await link.call(method, request, timeout, metadata)
+            except RunestoneError as error:
+                tried.append(replica)
+                if not self._may_try_another(error, tried):
+                    raise
 
     async def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
-        """A server-streaming call, on one replica."""
+        """A server-streaming call, on one replica; sent to others as `call` is."""
         key = find_route_key(metadata)
-        tried: Replica | None = None
+        tried: list[Replica] = []
         while True:
             replica = await self._pick(key, tried)
             try:
@@ -141,9 +157,9 @@ class ReplicaLink:
                         async for answer in answers:
                             yield answer
             except RunestoneError as error:
-                if tried is not None or error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
+                tried.append(replica)
+                if not self._may_try_another(error, tried):
                     raise
-                tried = replica
             else:
                 return
 
@@ -161,19 +177,13 @@ class ReplicaLink:
         """Whether some replica can be reached, waiting up to `timeout` seconds."""
         if self.is_connected:
             return True
+        self._is_wanted.set()
+        until = asyncio.get_running_loop().time() + timeout
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._known.wait(), timeout)
-        waits = [
-            asyncio.ensure_future(replica.link.is_connected_within(timeout)) for replica in self._replicas.values()
-        ]
-        try:
-            for one in asyncio.as_completed(waits):
-                if await one:
-                    return True
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return False
+            async with asyncio.timeout_at(until):
+                while not self.is_connected:
+                    await self._wait_for_news(timeout)
+        return self.is_connected
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -183,13 +193,31 @@ class ReplicaLink:
                 await asyncio.gather(task, return_exceptions=True)
         await asyncio.gather(*(replica.link.close() for replica in self._replicas.values()))
 
-    async def _pick(self, key: bytes | None, but: Replica | None) -> Replica:
-        """The replica for the next call. Raises UNAVAILABLE when there is none."""
+    def _may_try_another(self, error: RunestoneError, tried: Sequence[Replica]) -> bool:
+        was_not_begun = error.reason is Reason.UNAVAILABLE and not error.may_have_begun
+        return was_not_begun and len(tried) < min(MOST_TRIES, len(self._replicas))
+
+    async def _wait_for_news(self, timeout: float) -> None:
+        """Returns when a replica has come or gone, or one can be reached, or it is time for another look."""
+        come = asyncio.ensure_future(self.changed.wait())
+        links = [replica.link for replica in self._replicas.values()]
+        waits = [come, *(asyncio.ensure_future(_wait_until_connected(link, timeout)) for link in links)]
+        try:
+            await asyncio.wait(waits, timeout=RESOLVE_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _pick(self, key: bytes | None, but: Sequence[Replica]) -> Replica:
+        """The replica for the next call, none of those in `but`. Raises UNAVAILABLE when there is none."""
         if not self._replicas:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._known.wait(), PATIENCE)
-        others = [replica for replica in self._replicas.values() if replica is not but]
+        others = [replica for replica in self._replicas.values() if replica not in but]
         well = [replica for replica in others if replica.link.is_connected]
+        if not well:
+            self._is_wanted.set()
         candidates = [replica for replica in well if replica.breaker.admits()] or well or others
         if not candidates:
             message = f"no replica of {', '.join(self._addresses)} can be reached"
@@ -207,8 +235,15 @@ class ReplicaLink:
                 with contextlib.suppress(OSError):
                     found[address] = await resolve([address])
                     self._settle(set().union(*found.values()))
-            pause = RESOLVE_INTERVAL if self._replicas else 0.2
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the names are to be resolved again: soon where nobody can be reached, for a successor may be there already."""
+        self._is_wanted.clear()
+        await asyncio.sleep(RESOLVE_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311
+        with contextlib.suppress(TimeoutError):
+            pause = RESOLVE_INTERVAL if self.is_connected else RESOLVE_LONELY
+            await asyncio.wait_for(self._is_wanted.wait(), (pause - RESOLVE_AGAIN) * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _settle(self, addresses: set[str]) -> None:
         if addresses == self._replicas.keys():
@@ -244,6 +279,12 @@ def _without_scheme(address: str) -> str:
     for scheme in ("ipv4:", "ipv6:", "dns:///", "dns:"):
         address = address.removeprefix(scheme)
     return address
+
+
+async def _wait_until_connected(link: Link, timeout: float) -> None:
+    """Never returns without: who waits for several is told by others when it is over."""
+    if not await link.is_connected_within(timeout):
+        await asyncio.Event().wait()
 
 
 async def _see_off(replica: Replica) -> None:

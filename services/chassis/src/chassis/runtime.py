@@ -16,7 +16,9 @@ from chassis.clock import Clock, SystemClock
 from chassis.config.schema import Peer
 from chassis.health import Facts
 from chassis.introspection import IntrospectionServicer
+from chassis.link_metrics import observe_links
 from chassis.logs import get_logger
+from chassis.loop_lag import LoopLag
 from chassis.members import Members
 from chassis.mesh_security.security import open_security
 from chassis.metrics import Metrics
@@ -55,13 +57,22 @@ class Runtime:
         self.facts = Facts()
         self.facts.declare("listening")
         telemetry = self.settings.telemetry
-        self.tracing = Tracing(service, otlp_endpoint=telemetry.otlp_endpoint, sample_ratio=telemetry.sample_ratio)
+        self.tracing = Tracing(
+            service,
+            otlp_endpoint=telemetry.otlp_endpoint,
+            sample_ratio=telemetry.sample_ratio,
+            naming=telemetry.semantic_conventions,
+            metrics=self.metrics,
+        )
         self.security = open_security(
             service,
             self.settings.mesh,
             metrics=self.metrics,
             log=self.log,
             callers=lambda: snapshots.current.settings.mesh.callers,
+        )
+        self._hops = self.metrics.histogram(
+            "rpc_client_seconds", "Time until an rpc's end, as its caller sees it", ("peer", "method", "code")
         )
         self._stack = AsyncExitStack()
         self._links: dict[str, Link] = {}
@@ -84,13 +95,17 @@ class Runtime:
     def connect(self, peer: str, *, timeout: float = 600.0, carries_version: bool = False) -> Channel:
         """A channel to another service; `timeout` (seconds) bounds every call on it. With `carries_version` the peer serves each
         call under the snapshot that it began with. Closed when the service stops."""
-        return self._channel(self.place.peers[peer], self._link_to(peer), timeout, carries_version=carries_version)
+        return self._channel(
+            peer, self.place.peers[peer], self._link_to(peer), timeout, carries_version=carries_version
+        )
 
     def connect_each(self, peer: str, *, timeout: float = 600.0) -> Members:
         """A channel to each replica of another service, over the connections that `connect` uses; `timeout` (seconds) bounds every
         call. For what one replica cannot say for the others. Closed when the service stops."""
         return Members(
-            self.place.peers[peer], self._link_to(peer), lambda address, link: self._channel(address, link, timeout)
+            self.place.peers[peer],
+            self._link_to(peer),
+            lambda address, link: self._channel(peer, address, link, timeout),
         )
 
     async def open(self, resource: Any) -> Any:
@@ -115,6 +130,8 @@ class Runtime:
             IntrospectionServicer(self.service, self.facts, self.metrics, self.snapshots),
             introspection_pb2.DESCRIPTOR.services_by_name["IntrospectionService"].full_name,
         )
+        self.spawn(LoopLag(self.metrics, self.clock).watch(), "loop lag")
+        observe_links(self.metrics, self._links)
         await self._server.start(self.place.listen)
         peer: Peer | None = getattr(self.settings.mesh, self.service, None)
         if peer is not None and peer.probe is not None:
@@ -124,11 +141,13 @@ class Runtime:
         await self._server.publish_health()
         self.log.debug("listening", address=self.place.listen)
 
-    async def stop(self, grace: float) -> None:
-        """Stops in order; running calls have up to `grace` seconds. Every step is taken, even when one before it fails;
-        then that error is raised."""
+    async def stop(self, grace: float, *, delay: float = 0.0) -> None:
+        """Stops in order: not ready; after `delay` seconds, in which balancers notice, no new calls; running ones have up to `grace` seconds.
+        Every step is taken, even when one before it fails; then that error is raised."""
         self.facts.say("listening", holds=False, detail="stopping")
         await self._server.publish_health()
+        await asyncio.sleep(delay)
+        self._server.say_goodbye()
         async with AsyncExitStack() as last_to_first:
             last_to_first.push_async_callback(asyncio.to_thread, self.tracing.shutdown)
             last_to_first.push_async_callback(self._stack.aclose)
@@ -146,7 +165,9 @@ class Runtime:
             self._stack.push_async_callback(link.close)
         return link
 
-    def _channel(self, address: str, link: Link, timeout: float, *, carries_version: bool = False) -> Channel:
+    def _channel(
+        self, peer: str, address: str, link: Link, timeout: float, *, carries_version: bool = False
+    ) -> Channel:
         return Channel(
             address,
             tracing=self.tracing,
@@ -154,6 +175,8 @@ class Runtime:
             clock=self.clock,
             link=link,
             carries_version=carries_version,
+            durations=self._hops,
+            peer=peer,
         )
 
     async def _end_background_work(self) -> None:

@@ -7,8 +7,9 @@ What surrounds each rpc is visible in `Rpc`: places, deadline, trace, metrics, l
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import grpc.aio
@@ -20,17 +21,22 @@ from grpc_status import rpc_status
 from chassis import context as call_context
 from chassis.clock import Clock, SystemClock
 from chassis.context import CallContext
+from chassis.conventions import describe_rpc
 from chassis.deadline import LEAST
-from chassis.errors import CODES, Reason, RunestoneError, to_status
+from chassis.errors import Reason, RunestoneError, to_status
 from chassis.gate import OPEN_GATE, Gate, Handlers
 from chassis.health import Facts
+from chassis.hop import code_of
 from chassis.limiter import ConcurrencyLimiter
 from chassis.logs import Logger
 from chassis.metadata import VERSION
 from chassis.metrics import Metrics
 from chassis.mux.server import MuxServer
 from chassis.probe_port import ProbePort
-from chassis.tracing import TRACEPARENT, Tracing
+from chassis.tracing import NO_SPAN, TRACEPARENT, TRACESTATE, Tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 Context = grpc.aio.ServicerContext[Any, Any]
 AddServicer = Callable[[Any, Any], None]
@@ -42,6 +48,7 @@ UNGUARDED = (
 )
 MAX_MESSAGE = 72 * 1024 * 1024  # the largest body the edge accepts, and room for its envelope
 LIVENESS = "liveness"  # the name under which health says whether the process is alive, ready or not
+READ = frozenset({TRACEPARENT, TRACESTATE, VERSION})  # of a call's metadata
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -106,10 +113,14 @@ class Server:
         self.clock = clock or SystemClock()
         self._versions = versions
         self._durations = metrics.histogram("rpc_server_seconds", "Time spent in an rpc", ("method", "code"))
-        metrics.gauge("rpc_server_running", "Rpcs running now").set_function(lambda: self.limiter.running)
+        metrics.gauge("rpc_server_running", "Rpcs that are answered now").set_function(lambda: self.limiter.running)
         self._health = health_aio.HealthServicer()
         self._names: list[str] = [reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE, admit=self._admit)
+        stalls = metrics.counter(
+            "mux_credit_stalls", "Answers that waited because their caller was slow to read"
+        ).labels()
+        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE, admit=self._admit, stalls=stalls)
+        metrics.gauge("mux_sessions", "Callers' sessions open now").set_function(lambda: self._mux.sessions)
         self._server = grpc.aio.server(interceptors=[_GuardInterceptor(self)], options=server_options())
         self._server.add_generic_rpc_handlers((self._mux.generic_handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -144,6 +155,10 @@ class Server:
         """Tells health watchers how the facts stand now."""
         await self._health.set("", SERVING if self._facts.is_ready else NOT_SERVING)
 
+    def say_goodbye(self) -> None:
+        """Sends the callers that have a session to another replica: no new call is begun on it, running ones go on."""
+        self._mux.say_goodbye()
+
     async def stop(self, grace: float) -> None:
         """NOT_SERVING at once, no new calls, then up to `grace` seconds for running ones before they are cancelled."""
         await self._health.enter_graceful_shutdown()
@@ -176,12 +191,14 @@ class Server:
         assert self._versions is not None, "only who has versions lacks one"
         await self._versions.wait_for(call_context.current().version)
 
-    def leave(self, method: str, started: float, error: BaseException | None) -> None:
+    def leave(self, method: str, started: float, error: BaseException | None, code: str) -> None:
         """Gives the place back, observes duration and code; logs what failed, and every rpc at debug."""
         self.limiter.__exit__(None, None, None)
         seconds = self.clock.monotonic() - started
-        code = "OK" if error is None else _code_of(error)
-        self._durations.labels(method, code).observe(seconds)
+        spent = self._durations.labels(method, code)
+        spent.observe(seconds)
+        if self.tracing.is_sampling():
+            spent.exemplify(seconds, call_context.current().trace)
         if (
             isinstance(error, RunestoneError) and error.reason is not Reason.NOT_FOUND
         ):  # that is an answer like any other
@@ -193,9 +210,9 @@ class Server:
         if left is not None and left < LEAST:
             raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call arrived with no time left")
         now = self.clock.monotonic()
-        traceparent, version = _read_metadata(context)
+        traceparent, tracestate, version = _read_metadata(context)
         deadline = None if left is None else now + left
-        call_context.bind(CallContext(self.tracing.begin(traceparent), deadline, version))
+        call_context.bind(CallContext(self.tracing.begin(traceparent, tracestate), deadline, version))
         return now
 
     async def abort(self, method: str, context: Context, error: Exception) -> None:
@@ -214,7 +231,7 @@ class Rpc:
     One object with two methods instead of four generators: it is on the way of every call.
     """
 
-    __slots__ = ("_context", "_method", "_server", "_span", "_started")
+    __slots__ = ("_context", "_method", "_recording", "_server", "_span", "_started")
 
     def __init__(self, server: Server, method: str, context: Context) -> None:
         self._server = server
@@ -223,33 +240,30 @@ class Rpc:
 
     def __enter__(self) -> None:
         self._started = self._server.enter(self._context)
-        self._span = self._server.tracing.span(self._method.strip("/"), kind="server")
-        self._span.__enter__()
+        tracing = self._server.tracing
+        self._recording: AbstractContextManager[Span | None] = NO_SPAN
+        if tracing.is_sampling():
+            name = self._method.strip("/")
+            self._recording = tracing.span(name, kind="server", attributes=describe_rpc(name))
+        self._span = self._recording.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        code = "OK" if error is None else code_of(error)
         try:
-            self._span.__exit__(kind, error, trace)
+            if self._span is not None:
+                self._server.tracing.describe(self._span, {"rpc.response.status_code": code})
+            self._recording.__exit__(kind, error, trace)
         finally:
-            self._server.leave(self._method, self._started, error)
+            self._server.leave(self._method, self._started, error, code)
 
 
-def _read_metadata(context: Context) -> tuple[str | None, str]:
-    """The call's trace, and the version of the snapshot that it began with."""
-    traceparent, version = None, ""
-    for key, value in context.invocation_metadata() or ():
-        if key == TRACEPARENT and isinstance(value, str):
-            traceparent = value
-        elif key == VERSION and isinstance(value, str):
-            version = value
-    return traceparent, version
-
-
-def _code_of(error: BaseException) -> str:
-    if isinstance(error, RunestoneError):
-        return CODES[error.reason].name
-    return "UNKNOWN" if isinstance(error, Exception) else "CANCELLED"
+def _read_metadata(context: Context) -> tuple[str | None, str | None, str]:
+    """The call's trace, what other tracers say of it, and the version of the snapshot that it began with."""
+    entries = context.invocation_metadata() or ()
+    found = {key: value for key, value in entries if key in READ and isinstance(value, str)}
+    return found.get(TRACEPARENT), found.get(TRACESTATE), found.get(VERSION, "")
 
 
 class _Handlers:

@@ -1,7 +1,6 @@
 """The operators' port: health and metrics of the whole mesh, the description of its API, and what the admin key may do. Never
 public."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Self
 
@@ -18,13 +17,13 @@ from launcher.cache_api import CacheApi
 from launcher.cache_desk import CacheDesk
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector, PartStatus
-from launcher.merge import LastWords, merge_expositions
+from launcher.merge import LastWords
 from launcher.meshfile import HttpAddress
+from launcher.scraping import answer_metrics
 from launcher.target_api import TargetApi
 from launcher.target_desk import TargetDesk
 
 LAST_ANSWERS = 1.0  # seconds that answers on their way have when the port closes
-TEXT_FORMAT = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
 
 class AdminPort:
@@ -98,14 +97,13 @@ class AdminPort:
         }
         return web.json_response(body, status=200 if is_ready else 503)
 
-    async def _show_metrics(self, _request: web.Request) -> web.Response:
+    async def _show_metrics(self, request: web.Request) -> web.Response:
         for part, counted in await self._inspector.metrics():
             self._answering.labels(part.name).set(counted is not None)
             if counted is not None:
                 self._last_words.note(part.name, part.node.name, counted.process_id, counted.exposition)
-        expositions = [*self._last_words.list_expositions(), ("launcher", self._metrics.exposition())]
-        text = await asyncio.to_thread(merge_expositions, expositions)  # parsing would hold the loop for milliseconds
-        return web.Response(body=text, headers=TEXT_FORMAT)
+        expositions = [*self._last_words.list_expositions(), ("launcher", self._metrics.open_exposition())]
+        return await answer_metrics(request, expositions)
 
 
 def describe_part(status: PartStatus) -> dict[str, object]:

@@ -4,7 +4,6 @@ from functools import cache
 
 from aiohttp import web
 
-from gateway_edge.openapi.document import published, read_document
 from launcher.api_page import render_page
 
 # The page has a style of its own and loads nothing.
@@ -18,6 +17,8 @@ def add_description(router: web.UrlDispatcher) -> None:
 
 
 async def _show_document(_request: web.Request) -> web.Response:
+    from gateway_edge.openapi.document import published  # noqa: PLC0415  not in the images of other services
+
     return web.Response(body=published(), content_type="application/json")
 
 
@@ -27,4 +28,6 @@ async def _show_page(_request: web.Request) -> web.Response:
 
 @cache
 def _page() -> str:
+    from gateway_edge.openapi.document import read_document  # noqa: PLC0415  as above
+
     return render_page(read_document())

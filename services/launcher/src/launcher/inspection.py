@@ -43,7 +43,7 @@ class PartStatus:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A process's metrics, in the Prometheus text format 0.0.4."""
+    """A process's metrics, in the OpenMetrics text format 1.0.0."""
 
     process_id: int
     exposition: bytes
@@ -98,7 +98,7 @@ class Inspector:
 
     async def _read_metrics(self, part: Part) -> Counted | None:
         try:
-            answer = await self._stubs[part.name].GetMetrics(GetMetricsRequest())
+            answer = await self._stubs[part.name].GetMetrics(GetMetricsRequest(open_metrics=True))
         except RunestoneError:
             return None
         return Counted(answer.process_id, answer.exposition)

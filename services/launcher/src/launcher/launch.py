@@ -20,6 +20,7 @@ from chassis.metrics import Metrics
 from chassis.reload.file_follower import FileFollower
 from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
+from chassis.snapshots import take_snapshot
 from launcher.address_book import dial_with, operators_files
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
@@ -31,6 +32,7 @@ from launcher.doors import Doors
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
+from launcher.installed import refuse_absent
 from launcher.kept_port import KeptPort
 from launcher.liveness import LivenessPolicy
 from launcher.mesh_certificates import find_certificate_problems
@@ -98,6 +100,7 @@ async def launch(order: Launch, board: Board) -> None:
         control = socket_address(run_dir, "control")
         await stack.enter_async_context(serving_control(publisher, control, metrics))
         plan = make_plan(order.topology, _fit(order), run_dir)
+        refuse_absent(part.node.module for part in plan.parts)
         _check_certificates(order.settings, plan)
         tls = operators_files(order.settings.mesh)
         dial = dial_with(tls)
@@ -119,7 +122,7 @@ async def launch(order: Launch, board: Board) -> None:
         runner = _make_runner(order, ground, ending)
         follower = FileFollower(reloader, order.source, get_logger("launcher"))
         stack.enter_context(obeying_signals(ending, runner.kill, follower.look_again))
-        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
+        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace + edge.drain.ship)
         stack.callback(remove_mesh_file, order.data_dir)
         stack.push_async_callback(follower.end)
         await runner.start()
@@ -165,7 +168,7 @@ def _open_doors(order: Launch, stack: AsyncExitStack) -> dict[str, Doors]:
 
 def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloader:
     return Reloader(
-        lambda: order.source.read().settings,
+        lambda: take_snapshot(order.source.read().settings),
         rollout,
         metrics=metrics,
         log=get_logger("launcher"),

@@ -5,14 +5,16 @@ counters never falls, for to Prometheus a fall is a reset, after which it counts
 answer keeps its last word, and what a dead one had counted stays.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -21,6 +23,8 @@ GROWING = ("counter", "histogram", "summary")
 
 # Moments, not amounts: of several the earliest is kept.
 MOMENTS = ("_created", "_start_time_seconds", "_timestamp_seconds")
+
+LAST_LINE = b"# EOF\n"  # of a text in OpenMetrics' format
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class LastWords:
         """Takes a part's exposition; another process id than before means that the former process is dead.
 
         An answer of the former process that was overtaken by one of its successor is dropped. Raises ValueError when
-        the former's text is not in the Prometheus text format 0.0.4.
+        the former's text is no exposition.
         """
         known = self._latest.get(part)
         if known is None:
@@ -65,23 +69,35 @@ class LastWords:
     def _retire(self, word: _Word) -> None:
         """Keeps what grows; how much memory a dead process had is nobody's any more."""
         texts = [(word.service, text) for text in (self._retired.get(word.service, b""), word.exposition)]
-        self._retired[word.service] = merge_expositions(texts, kinds=GROWING)
+        self._retired[word.service] = merge_expositions(texts, kinds=GROWING, is_open=True)
 
 
-def merge_expositions(expositions: Iterable[tuple[str, bytes]], kinds: Collection[str] | None = None) -> bytes:
-    """The sum of `(service, exposition)` pairs, both in the Prometheus text format 0.0.4; of metrics of some `kinds` only.
+def merge_expositions(
+    expositions: Iterable[tuple[str, bytes]], kinds: Collection[str] | None = None, *, is_open: bool = False
+) -> bytes:
+    """The sum of `(service, exposition)` pairs, in the Prometheus text format 0.0.4 or, with the newest exemplar of each bucket, in
+    OpenMetrics' (`is_open`); of metrics of some `kinds` only. Both formats are read.
 
-    Raises ValueError for a text that is not in that format.
+    Raises ValueError for a text that is in neither.
     """
     families: dict[str, _Family] = {}
     for service, text in expositions:
-        for metric in text_string_to_metric_families(text.decode()):
+        for metric in _read(text):
             if kinds is not None and metric.type not in kinds:
                 continue
             family = families.setdefault(metric.name, _Family(metric))
             for sample in metric.samples:
                 family.add(service, sample)
-    return generate_latest(_Merged(family.to_metric() for family in families.values()))
+    merged = _Merged(family.to_metric() for family in families.values())
+    if not is_open:
+        return generate_latest(merged)
+    written: bytes = openmetrics_exposition.generate_latest(merged)  # type: ignore[no-untyped-call]  # it has no annotations
+    return written
+
+
+def _read(text: bytes) -> Iterable[Metric]:
+    read: Callable[[str], Iterable[Metric]] = read_open_metrics if text.endswith(LAST_LINE) else read_text
+    return read(text.decode())
 
 
 class _Family:
@@ -90,10 +106,12 @@ class _Family:
     def __init__(self, metric: Metric) -> None:
         self._metric = Metric(metric.name, metric.documentation, metric.type)
         self._values: dict[SampleKey, float] = {}
+        self._exemplars: dict[SampleKey, Exemplar] = {}
 
     def add(self, service: str, sample: Sample) -> None:
         labels = {**sample.labels, "service": service}
         key = (sample.name, tuple(sorted(labels.items())))
+        self._note_exemplar(key, sample.exemplar)
         known = self._values.get(key)
         if known is None:
             self._values[key] = sample.value
@@ -104,8 +122,16 @@ class _Family:
 
     def to_metric(self) -> Metric:
         for (name, labels), value in self._values.items():
-            self._metric.add_sample(name, dict(labels), value)
+            self._metric.add_sample(name, dict(labels), value, exemplar=self._exemplars.get((name, labels)))
         return self._metric
+
+    def _note_exemplar(self, key: SampleKey, exemplar: Exemplar | None) -> None:
+        """Of several the newest is kept."""
+        if exemplar is None:
+            return
+        known = self._exemplars.get(key)
+        if known is None or float(known.timestamp or 0) < float(exemplar.timestamp or 0):
+            self._exemplars[key] = exemplar
 
 
 class _Merged(Collector):

@@ -1,4 +1,4 @@
-"""What `runestone doctor` asks others: Redis, the collector of traces, the running mesh and its targets. Every wait is bounded."""
+"""What `runestone doctor` asks others: Redis, PostgreSQL, the collector of traces, the running mesh and its targets. Every wait is bounded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,9 @@ import aiohttp
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from chassis.config import Settings
+from chassis.clock import SystemClock
+from chassis.config import ConfigError, Settings
+from chassis.errors import RunestoneError
 from launcher.address_book import dial_with
 from launcher.diagnosis import PATIENCE, Finding, Verdict, can_connect
 from launcher.meshfile import MeshFile
@@ -23,6 +25,8 @@ async def check_neighbours(settings: Settings, mesh: MeshFile | None) -> AsyncIt
     for section, store in (("cache", settings.cache.store), ("ratelimit", settings.ratelimit.store)):
         if store.startswith(("redis://", "rediss://")):
             yield await check_redis(section, store)
+    if settings.audit.store.startswith(("postgresql://", "postgres://")):
+        yield await check_postgres("audit", settings.audit.store)
     if endpoint := settings.telemetry.otlp_endpoint:
         yield await check_collector(endpoint)
     if mesh is None:
@@ -45,6 +49,21 @@ async def check_redis(section: str, url: str) -> Finding:
         return Finding(f"{section} store", Verdict.FAIL, f"{shown}: {type(error).__name__}")
     finally:
         await client.aclose()
+    return Finding(f"{section} store", Verdict.OK, f"{shown}: answers")
+
+
+async def check_postgres(section: str, url: str) -> Finding:
+    """It lets the role in and answers; the address is shown without user, password and options."""
+    from audit_svc.postgres_pool import PostgresPool  # noqa: PLC0415  a machine without audit-svc may have no library for it
+
+    shown = hide_user(url)
+    try:
+        async with PostgresPool(url, SystemClock(), deadline=2 * PATIENCE) as pool, pool.lend("asked") as connection:
+            await connection.fetchval("SELECT 1")
+    except ConfigError as error:
+        return Finding(f"{section} store", Verdict.FAIL, error.problems[0].message)
+    except RunestoneError as error:
+        return Finding(f"{section} store", Verdict.FAIL, f"{shown}: {error.message}")
     return Finding(f"{section} store", Verdict.OK, f"{shown}: answers")
 
 

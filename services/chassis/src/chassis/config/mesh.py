@@ -29,7 +29,7 @@ def _check_probe(peer: Peer, path: KeyPath) -> Iterator[Finding]:
         return
     if not is_address(peer.probe):
         yield path, "must be host:port, such as 0.0.0.0:50060"
-    elif peer.replicas > 1:
+    elif peer.replicas > 1 and not peer.endpoints:
         yield path, "several replicas on one machine cannot share a port; leave it out, the launcher asks them itself"
 
 

@@ -15,6 +15,8 @@ from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
 from chassis.config.provider_keys import check_keys
 from chassis.config.providers import Provider
+from chassis.config.rate_domains import check_domains
+from chassis.config.replicas import check_replicas
 from chassis.config.schema import Settings
 from chassis.config.tenants import check_tenants
 from chassis.config.unbuilt import find_unkept_promises
@@ -28,9 +30,8 @@ NO_CLUSTER = "a cluster has no one server that could charge all limits of a call
 STORES = {
     "cache": ("memory", "redis://", "rediss://", *CLUSTERS),
     "ratelimit": ("memory", "redis://", "rediss://"),
-    "audit": ("sqlite",),
+    "audit": ("sqlite", "postgresql://", "postgres://"),
 }
-LONELY_STORES = {"ratelimit": "memory", "audit": "sqlite"}  # one process's own
 
 
 def find_contradictions(settings: Settings) -> Iterator[Finding]:
@@ -44,7 +45,8 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_providers,
         _check_stores,
         _check_state_store,
-        _check_replicas,
+        check_replicas,
+        check_domains,
         check_mesh,
         check_tenants,
         check_authentication,
@@ -160,20 +162,3 @@ def _check_state_store(settings: Settings) -> Iterator[Finding]:
     store, known = settings.cache.state.store, STORES["cache"]
     if store is not None and store != known[0] and not store.startswith(known[1:]):
         yield ("cache", "state", "store"), f"{store.partition('://')[0]!r} is not one of: {', '.join(known)}"
-
-
-def _check_replicas(settings: Settings) -> Iterator[Finding]:
-    """Several replicas must share what they count or keep, or each would be right for itself and wrong in all."""
-    for section, lonely_store in LONELY_STORES.items():
-        peer = getattr(settings.mesh, section)
-        for name, count in (("replicas", peer.replicas), ("endpoints", len(peer.endpoints))):
-            if count > 1 and getattr(settings, section).store == lonely_store:
-                message = (
-                    f"several {name} cannot share the store {lonely_store!r}; set {section}.store to one that they can"
-                )
-                yield ("mesh", section, name), message
-    for section in ("cache", "ratelimit", "provider", "audit"):
-        peer = getattr(settings.mesh, section)
-        if peer.replicas > 1 and peer.listen != "unix":
-            message = "several replicas on one machine need `listen: unix`; elsewhere name `endpoints`"
-            yield ("mesh", section, "replicas"), message

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 from chassis.config.authentication import Authentication
 from chassis.config.models import Model
 from chassis.config.providers import Provider
+from chassis.config.rate_domains import RateDomain
 from chassis.config.section import Count, Glob, Moment, Name, Port, Rate, Section
 from chassis.config.units import Duration, Secret, Size, StoreUrl
 
@@ -88,10 +89,12 @@ class GrpcDoor(Section, frozen=True, kw_only=True):
 
 
 class Drain(Section, frozen=True, kw_only=True):
-    """Stopping: wait `delay` for balancers to notice, then up to `grace` for running calls."""
+    """Stopping: wait `delay` for balancers to notice, then up to `grace` for running calls, then up to `ship` for audit-svc to take the
+    records that wait on disk: those that it did not are the next process's, where that has the same disk."""
 
     delay: Duration = Duration(0)
     grace: Duration = Duration(10)
+    ship: Duration = Duration(2)
 
 
 class Protection(Section, frozen=True, kw_only=True):
@@ -187,10 +190,12 @@ class Cache(Section, frozen=True, kw_only=True):
 
 
 class RateLimit(Section, frozen=True, kw_only=True):
-    """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`."""
+    """The limiter's store, and what a limit does while it cannot be asked: `open` or `closed`. `domains` are limits that Envoy asks
+    for, which no call of the mesh meets."""
 
     store: StoreUrl = StoreUrl("memory")
     when_down: Literal["open", "closed"] = "open"
+    domains: list[RateDomain] = []
 
 
 class Audit(Section, frozen=True, kw_only=True):
@@ -202,11 +207,17 @@ class Audit(Section, frozen=True, kw_only=True):
     spool_max_bytes: Size = Size(256 << 20)
 
 
+HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$")]
+
+
 class Peer(Section, frozen=True, kw_only=True):
-    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `probe` (host:port) answers
-    grpc.health.v1 in the clear, for kubelets, which have no certificate."""
+    """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `replicas` are as many as are
+    started here, or as a name among `endpoints` stands for. `admin` (host:port) is where it shows operators its health and metrics over
+    HTTP when it runs on its own; null: nowhere. `probe` (host:port) answers grpc.health.v1 in the clear, for kubelets, which have no
+    certificate."""
 
     listen: str = "unix"
+    admin: HostPort | None = None
     endpoints: list[str] = []
     replicas: Count = 1
     probe: str | None = None
@@ -324,10 +335,14 @@ class Tenant(Section, frozen=True, kw_only=True):
 
 
 class Telemetry(Section, frozen=True, kw_only=True):
-    """Where traces go (`http://host:4317`, OTLP over gRPC; null: nowhere) and which share of calls is traced."""
+    """Where traces go (`http://host:4317`, OTLP over gRPC, with TLS for `https://`; null: nowhere), which share of calls is traced, and
+    whether spans have the names of today's semantic conventions, of those before, or both. `tenant_labels` is how many tenants have
+    metrics of their own in each edge, those that call first; the others are counted together."""
 
     otlp_endpoint: str | None = None
     sample_ratio: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    semantic_conventions: Literal["current", "legacy", "both"] = "current"
+    tenant_labels: Annotated[int, Meta(ge=0, le=1_000)] = 100
 
 
 PipelineStep = str | dict[str, dict[str, Any] | None]  # a middleware's name, or the name with its options

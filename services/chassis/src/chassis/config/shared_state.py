@@ -19,10 +19,11 @@ def largest_answer(settings: Settings) -> int:
     return settings.cache.state.max_bytes // LARGEST_SHARE
 
 
-def is_state_shared(settings: Settings) -> bool:
-    """Whether all edges meet the same state, calls under a key as rooms: False for several cache-svc that each have a memory of their own."""
+def is_state_shared(settings: Settings, found: int = 1) -> bool:
+    """Whether all edges meet the same state, calls under a key as rooms: False for several cache-svc that each have a memory of their own.
+    `found` are as many as were found behind a name."""
     peer = settings.mesh.cache
-    return state_store(settings) != "memory" or max(peer.replicas, len(peer.endpoints)) <= 1
+    return state_store(settings) != "memory" or max(peer.replicas, len(peer.endpoints), found) <= 1
 
 
 def find_unshared_state(settings: Settings, needed_by: str) -> Iterator[Finding]:

@@ -55,7 +55,8 @@ class MaskedUrl(str):
 
 
 class StoreUrl(MaskedUrl):
-    """Where a store is: `memory`, `redis://user:password@host`, `redis+cluster://user:password@host,host`."""
+    """Where a store is: `memory`, `redis://user:password@host`, `redis+cluster://user:password@host,host`,
+    `sqlite`, `postgresql://user:password@host/database`."""
 
     __slots__ = ()
 

@@ -41,6 +41,11 @@ class ClientSession:
         """Calls that have begun and not ended."""
         return len(self._calls)
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the pipe."""
+        return self._outbox.size
+
     def begin(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> ClientCall:
         """Begins a call. Raises OVERLOADED at the session's bound, UNAVAILABLE when it takes no calls; neither was begun."""
         if not self.takes_calls:

@@ -13,6 +13,7 @@ from chassis.bell import Bell
 from chassis.clock import Clock
 from chassis.gate import Handlers
 from chassis.logs import Logger
+from chassis.metric_families import Count
 from chassis.mux.grpc_pipe import GrpcPipe, carry_in
 from chassis.mux.server_session import ServerSession
 from chassis.mux.socket_pipe import SUFFIX, SocketPipe
@@ -31,7 +32,10 @@ class MuxServer:
     reaches the socket may call all.
     """
 
-    def __init__(self, *, clock: Clock, log: Logger, max_message: int, admit: Admit) -> None:
+    def __init__(
+        self, *, clock: Clock, log: Logger, max_message: int, admit: Admit, stalls: Count | None = None
+    ) -> None:
+        self._stalls = stalls
         self.handlers: dict[str, Any] = {}
         self._admit = admit
         self._clock = clock
@@ -43,6 +47,11 @@ class MuxServer:
         self._socket_server: asyncio.AbstractServer | None = None
         self._path: Path | None = None
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def sessions(self) -> int:
+        """Callers that are connected."""
+        return len(self._sessions)
 
     def generic_handler(self) -> grpc.GenericRpcHandler:
         """MuxService itself, for the gRPC server: batches pass as bytes."""
@@ -57,15 +66,21 @@ class MuxServer:
             loop = asyncio.get_running_loop()
             self._socket_server = await loop.create_unix_server(self._accept, str(self._path), backlog=128)
 
-    async def stop(self, grace: float) -> None:
-        """Says goodbye on all sessions, gives running calls up to `grace` seconds and callers a moment to hang up, then cancels what runs and
-        closes the sockets; sessions over gRPC end with its own server."""
+    def say_goodbye(self) -> None:
+        """Takes no new sessions, and no new calls on those that there are; running calls go on. Harmless when it was said."""
+        if self._is_stopping:
+            return
         self._is_stopping = True
         if self._socket_server is not None and self._path is not None:
             self._socket_server.close()
             self._path.unlink(missing_ok=True)  # now: later it may be the successor's
         for session in self._sessions:
             session.say_goodbye()
+
+    async def stop(self, grace: float) -> None:
+        """Says goodbye on all sessions, gives running calls up to `grace` seconds and callers a moment to hang up, then cancels what runs and
+        closes what carries the sessions."""
+        self.say_goodbye()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._wait_until_idle()
@@ -74,8 +89,7 @@ class MuxServer:
                 await self._wait_until_hung_up()
         await asyncio.gather(*(session.close() for session in self._sessions))
         for pipe in self._sessions.values():
-            if isinstance(pipe, SocketPipe):
-                pipe.close()
+            pipe.close()
 
     async def _wait_until_idle(self) -> None:
         for session in list(self._sessions):
@@ -84,7 +98,7 @@ class MuxServer:
     async def _wait_until_hung_up(self) -> None:
         """Who asks something before the goodbye has reached him is told that it was not begun; on a connection that is closed under it nobody
         could tell. A caller that has heard it hangs up."""
-        while any(isinstance(pipe, SocketPipe) for pipe in self._sessions.values()):
+        while self._sessions:
             await self._hung_up.wait()
 
     def _accept(self) -> SocketPipe:
@@ -104,7 +118,14 @@ class MuxServer:
             await self._close(session)
 
     def _open_session(self, pipe: SocketPipe | GrpcPipe, handlers: Handlers) -> ServerSession:
-        session = ServerSession(handlers, pipe.wake, clock=self._clock, log=self._log, max_message=self._max_message)
+        session = ServerSession(
+            handlers,
+            pipe.wake,
+            clock=self._clock,
+            log=self._log,
+            max_message=self._max_message,
+            stalls=self._stalls,
+        )
         self._sessions[session] = pipe
         return session
 

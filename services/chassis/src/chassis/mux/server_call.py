@@ -9,6 +9,7 @@ import grpc
 from chassis.clock import Clock
 from chassis.errors import RunestoneError
 from chassis.logs import Logger
+from chassis.metric_families import Count
 from chassis.mux.context import MuxAbort, MuxContext
 from chassis.mux.flow import PART, Inflow, Outflow, Piece
 from chassis.mux.frames import write_answer, write_credit, write_end, write_part, write_status
@@ -22,6 +23,7 @@ class Session(Protocol):
     clock: Clock
     log: Logger
     max_message: int
+    stalls: Count
 
     def send(self, call: int, frame: bytes) -> None:
         """Queues a frame for the next batch."""
@@ -160,6 +162,8 @@ class ServerCall:
         if self._outflow is None:
             self._outflow = Outflow()
         self._send_pieces(self._outflow.offer(message))
+        if self._outflow.is_blocked:
+            self._session.stalls.inc()
         while self._outflow.is_blocked:
             self._room = self._session.loop.create_future()
             await self._room

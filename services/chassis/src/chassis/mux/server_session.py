@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from chassis.clock import Clock
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import Logger
+from chassis.metric_families import Count
 from chassis.mux.frames import write_goodbye, write_status
 from chassis.mux.outbox import Outbox
 from chassis.mux.server_call import ServerCall, to_status
@@ -19,7 +20,7 @@ Handlers = Mapping[str, Any]
 
 
 class ServerSession:
-    """Running calls by number. `wake` is called when there is something to send; the pipe then asks `next_batch`."""
+    """Running calls by number; `stalls` counts answers that waited for credit. `wake` is called when there is something to send; the pipe then asks `next_batch`."""
 
     def __init__(
         self,
@@ -30,7 +31,9 @@ class ServerSession:
         log: Logger,
         max_message: int,
         max_calls: int = 10_000,
+        stalls: Count | None = None,
     ) -> None:
+        self.stalls = stalls or Count()
         self._handlers = handlers
         self._wake = wake
         self._max_calls = max_calls

@@ -23,6 +23,7 @@ CHANGEABLE = frozenset({
     "cache.default_ttl",
     "cache.enabled",
     "cache.when",
+    "ratelimit.domains",
     "ratelimit.when_down",
     "mesh.callers",
     "models",

@@ -6,8 +6,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from launcher.cli import audit, cache, certs, chat, config, doctor, keys, providers, reload, routes, serve, targets, up
+from launcher.cli import (
+    audit,
+    cache,
+    certs,
+    chat,
+    config,
+    doctor,
+    health,
+    keys,
+    mesh,
+    providers,
+    reload,
+    routes,
+    serve,
+    targets,
+    up,
+)
 from launcher.errors import LaunchError
+from launcher.installed import explain_absence
 
 
 class OneLineErrors(TyperGroup):
@@ -18,9 +35,18 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except LaunchError as error:
-            for line in str(error).splitlines():
-                typer.echo(f"runestone: {line}", err=True)
-            raise typer.Exit(1) from error
+            raise say(str(error)) from error
+        except ModuleNotFoundError as error:
+            if (absence := explain_absence(error)) is None:
+                raise
+            raise say(absence) from error
+
+
+def say(message: str) -> typer.Exit:
+    """Tells the user each line of it; what is returned ends the command."""
+    for line in message.splitlines():
+        typer.echo(f"runestone: {line}", err=True)
+    return typer.Exit(1)
 
 
 def show_version(is_asked: bool) -> None:
@@ -53,7 +79,9 @@ app.command("serve")(serve.serve)
 app.command("reload")(reload.reload)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
 app.command("targets")(targets.targets)
+app.add_typer(mesh.app, name="mesh")
 app.add_typer(config.app, name="config")
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")

@@ -29,13 +29,21 @@ def serve(
         typer.Option(metavar="NAME=ADDRESS", help="Where another service is \\[mesh.<name>.endpoints]."),
     ] = None,
     socket: Annotated[list[str] | None, typer.Option(metavar="NAME=FD", help="An inherited listening socket.")] = None,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER", help="A port of the edge's: http, websocket, admin, grpc \\[edge.<name>.port]."
+        ),
+    ] = None,
     config: ConfigOption = None,
     control: Annotated[
         str | None, typer.Option(help="A ControlService that publishes the configuration, instead of a file.")
     ] = None,
     data_dir: DataDirOption = None,
     worker: Annotated[int, typer.Option(min=0, help="This process's number among equals.")] = 0,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that running calls have at stop.")] = 10.0,
+    grace: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that running calls have at stop \\[edge.drain.grace].")
+    ] = None,
     log_level: LogLevelOption = LogLevel.INFO,
     lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin ends.")] = False,
 ) -> None:
@@ -48,6 +56,7 @@ def serve(
             listen=listen,
             peers=peer or [],
             sockets=socket or [],
+            ports=port or [],
             config=config,
             control=control,
             data_dir=data_dir,

@@ -55,8 +55,8 @@ class AuditServiceServicer:
         """Appends a batch and answers when all of it is durable. A record whose request_id is already kept is dropped and
         counted, so that a batch may be sent again after any error.
 
-        RESOURCE_EXHAUSTED for a batch above 1,000 records; INVALID_ARGUMENT for a record without request_id (nothing of
-        the batch is kept). While audit-svc is down the caller keeps its records in its spool, in order, and sends them
+        RESOURCE_EXHAUSTED for a batch above 1,000 records; INVALID_ARGUMENT for a record without request_id, or with
+        one above 512 bytes (nothing of the batch is kept). While audit-svc is down the caller keeps its records in its spool, in order, and sends them
         again; calls never wait for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

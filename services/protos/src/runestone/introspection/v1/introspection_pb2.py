@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.runestone/introspection/v1/introspection.proto\x12\x1arunestone.introspection.v1\"\x12\n\x10GetStatusRequest\"\x92\x01\n\x11GetStatusResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\nprocess_id\x18\x02 \x01(\r\x12\x18\n\x10snapshot_version\x18\x03 \x01(\t\x12\r\n\x05ready\x18\x04 \x01(\x08\x12/\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32 .runestone.introspection.v1.Fact\"3\n\x04\x46\x61\x63t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05holds\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x13\n\x11GetMetricsRequest\"<\n\x12GetMetricsResponse\x12\x12\n\nexposition\x18\x01 \x01(\x0c\x12\x12\n\nprocess_id\x18\x02 \x01(\r2\xed\x01\n\x14IntrospectionService\x12h\n\tGetStatus\x12,.runestone.introspection.v1.GetStatusRequest\x1a-.runestone.introspection.v1.GetStatusResponse\x12k\n\nGetMetrics\x12-.runestone.introspection.v1.GetMetricsRequest\x1a..runestone.introspection.v1.GetMetricsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.runestone/introspection/v1/introspection.proto\x12\x1arunestone.introspection.v1\"\x12\n\x10GetStatusRequest\"\x92\x01\n\x11GetStatusResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\nprocess_id\x18\x02 \x01(\r\x12\x18\n\x10snapshot_version\x18\x03 \x01(\t\x12\r\n\x05ready\x18\x04 \x01(\x08\x12/\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32 .runestone.introspection.v1.Fact\"3\n\x04\x46\x61\x63t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05holds\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\")\n\x11GetMetricsRequest\x12\x14\n\x0copen_metrics\x18\x01 \x01(\x08\"<\n\x12GetMetricsResponse\x12\x12\n\nexposition\x18\x01 \x01(\x0c\x12\x12\n\nprocess_id\x18\x02 \x01(\r2\xed\x01\n\x14IntrospectionService\x12h\n\tGetStatus\x12,.runestone.introspection.v1.GetStatusRequest\x1a-.runestone.introspection.v1.GetStatusResponse\x12k\n\nGetMetrics\x12-.runestone.introspection.v1.GetMetricsRequest\x1a..runestone.introspection.v1.GetMetricsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FACT']._serialized_start=247
   _globals['_FACT']._serialized_end=298
   _globals['_GETMETRICSREQUEST']._serialized_start=300
-  _globals['_GETMETRICSREQUEST']._serialized_end=319
-  _globals['_GETMETRICSRESPONSE']._serialized_start=321
-  _globals['_GETMETRICSRESPONSE']._serialized_end=381
-  _globals['_INTROSPECTIONSERVICE']._serialized_start=384
-  _globals['_INTROSPECTIONSERVICE']._serialized_end=621
+  _globals['_GETMETRICSREQUEST']._serialized_end=341
+  _globals['_GETMETRICSRESPONSE']._serialized_start=343
+  _globals['_GETMETRICSRESPONSE']._serialized_end=403
+  _globals['_INTROSPECTIONSERVICE']._serialized_start=406
+  _globals['_INTROSPECTIONSERVICE']._serialized_end=643
 # @@protoc_insertion_point(module_scope)

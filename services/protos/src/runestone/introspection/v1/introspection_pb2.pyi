@@ -111,12 +111,17 @@ class GetMetricsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    OPEN_METRICS_FIELD_NUMBER: _builtins.int
+    open_metrics: _builtins.bool
+    """Whether they are to be in the OpenMetrics text format, which has exemplars."""
     def __init__(
         self,
+        *,
+        open_metrics: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open_metrics", b"open_metrics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,7 +136,7 @@ class GetMetricsResponse(_message.Message):
     EXPOSITION_FIELD_NUMBER: _builtins.int
     PROCESS_ID_FIELD_NUMBER: _builtins.int
     exposition: _builtins.bytes
-    """In the Prometheus text exposition format, version 0.0.4."""
+    """In the Prometheus text exposition format, version 0.0.4; in OpenMetrics 1.0.0 where that was asked for."""
     process_id: _builtins.int
     """The operating system's id of the process that counted. Another id means that counting began anew."""
     def __init__(

@@ -1,0 +1,103 @@
+"""How the parts are: each is asked where its balancer would ask it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+
+import aiohttp
+import msgspec
+
+from launcher.inspection import STARTING, Inspector, PartStatus
+from launcher.mesh.fleet import Fleet
+from launcher.mesh.parts import EDGE, LOOPBACK, MeshPart
+from launcher.plan import Part
+from launcher.topology import TOPOLOGY
+
+PATIENCE = 2.0  # seconds; who does not answer by then is not ready
+NODES = {node.name: node for node in TOPOLOGY}
+
+
+class _EdgePart(msgspec.Struct, frozen=True):
+    ready: bool
+    pid: int = 0
+    version: str = ""
+    error: str = ""
+
+
+class _EdgeReadiness(msgspec.Struct, frozen=True):
+    parts: dict[str, _EdgePart]
+
+
+class Readiness:
+    """Asks parts and Envoy. A context manager: its connections are closed at its end."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._session.close()
+
+    async def statuses(self, parts: Sequence[MeshPart], envoy_admin: int) -> list[PartStatus]:
+        """All of them, Envoy last, within `PATIENCE`."""
+        return [*await asyncio.gather(*map(self.status, parts)), await self._ask_envoy(envoy_admin)]
+
+    async def status(self, part: MeshPart) -> PartStatus:
+        """How `part` is."""
+        return await (self._ask_edge(part) if part.service == EDGE else ask_service(part))
+
+    async def _ask_edge(self, part: MeshPart) -> PartStatus:
+        error = STARTING
+        with suppress(aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
+            url = f"http://{LOOPBACK}:{part.ports['admin']}/health/readiness"
+            async with self._session.get(url) as answer:
+                said = msgspec.json.decode(await answer.read(), type=_EdgeReadiness).parts[EDGE]
+            return PartStatus(
+                name=part.name,
+                address=part.address,
+                is_ready=said.ready,
+                pid=said.pid,
+                version=said.version,
+                error=said.error,
+            )
+        return PartStatus(name=part.name, address=part.address, error=error)
+
+    async def _ask_envoy(self, port: int) -> PartStatus:
+        address = f"{LOOPBACK}:{port}"
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with self._session.get(f"http://{address}/ready") as answer:
+                state = (await answer.text()).strip()
+            return PartStatus(
+                name="envoy", address=address, is_ready=state == "LIVE", error="" if state == "LIVE" else state
+            )
+        return PartStatus(name="envoy", address=address, error=STARTING)
+
+
+async def ask_service(part: MeshPart) -> PartStatus:
+    """How a service is, over a connection of its own: its process may be another one than a moment ago."""
+    asked = Part(name=part.name, node=NODES[part.service], worker=part.number, address=part.address, peers={})
+    async with Inspector([asked], patience=PATIENCE) as inspector:
+        (status,) = await inspector.statuses()
+    return status
+
+
+async def show_parts(fleet: Fleet, readiness: Readiness) -> list[dict[str, object]]:
+    """Every part, how it is and where it listens."""
+    parts = fleet.parts
+    statuses = await asyncio.gather(*map(readiness.status, parts))
+    return [_show(part, status, fleet.pid(part)) for part, status in zip(parts, statuses, strict=True)]
+
+
+def _show(part: MeshPart, status: PartStatus, pid: int | None) -> dict[str, object]:
+    return {
+        "name": part.name,
+        "service": part.service,
+        "ready": status.is_ready,
+        "pid": pid,
+        "ports": dict(part.ports),
+        "trouble": status.trouble,
+    }
