@@ -14,7 +14,13 @@ FOLDER = CHART / "kustomize"
 BASE = FOLDER / "base"
 VALUES = FOLDER / "values.yaml"
 NAMESPACE = "runestone"
-HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by", "helm.sh/resource-policy")
+HELM = (
+    "helm.sh/chart",
+    "app.kubernetes.io/managed-by",
+    "helm.sh/resource-policy",
+    "checksum/config",
+    "checksum/secrets",
+)
 
 
 def render() -> Render:
@@ -52,7 +58,7 @@ def _namespace() -> str:
 
 
 def _strip(manifest: Manifest) -> Manifest:
-    """Without the labels that would say that Helm keeps it."""
+    """Without what says that Helm keeps it, and without hashes, which nobody would compute anew."""
 
     def without(value: Any) -> Any:
         if isinstance(value, dict):
