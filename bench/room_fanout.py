@@ -127,7 +127,7 @@ def make_generation() -> Generation:
 class Keeper:
     """Of the sockets, and of their connections."""
 
-    is_closing = False
+    is_leaving = is_closing = False
     log = structlog.get_logger()
 
     def add(self, *_opened: object) -> None:

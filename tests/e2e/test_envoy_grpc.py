@@ -84,6 +84,29 @@ async def test_each_package_leads_to_its_service(mesh: EnvoyMesh) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_a_service_is_restarted_without_a_failed_call(mesh: EnvoyMesh) -> None:
+    """All of its replicas, one after the other: each says first that it is not ready, and what it has not begun goes to another."""
+    over, failures = asyncio.Event(), list[grpc.aio.AioRpcError]()
+
+    async def keep_asking() -> int:
+        count = 0
+        async with grpc.aio.insecure_channel(mesh.grpc_target) as channel:
+            while not over.is_set():
+                try:
+                    await list_targets(channel)
+                except grpc.aio.AioRpcError as error:
+                    failures.append(error)
+                count += 1
+        return count
+
+    asking = [asyncio.create_task(keep_asking()) for _ in range(4)]
+    await asyncio.to_thread(mesh.restart, "provider")
+    over.set()
+    counts = await asyncio.gather(*asking)
+    assert failures == []
+    assert min(counts) > 0
+
+
 async def test_a_killed_part_is_started_again_on_its_ports(mesh: EnvoyMesh) -> None:
     before = mesh.parts()["audit-0"]
     mesh.kill("audit-0")

@@ -54,7 +54,6 @@ Drain = Callable[[float], Awaitable[None]]
 
 AUDIT_TIMEOUT = 10.0
 SHARE_OF_LIMIT = 0.9  # of its cgroup's memory that an edge may hold; the rest is the kernel's and its neighbours'
-LAST_SHIPPING = 2.0  # seconds; what is not shipped by then stays on disk for the next worker
 
 
 async def build(runtime: Runtime) -> None:
@@ -64,7 +63,7 @@ async def build(runtime: Runtime) -> None:
     audit = AuditServiceStub(runtime.connect("audit", timeout=AUDIT_TIMEOUT))
     shipper = Shipper(spool, audit, runtime.clock, runtime.log, runtime.metrics)
     runtime.spawn(shipper.run(), "audit shipper")
-    runtime.on_stop(lambda grace: shipper.drain(min(grace, LAST_SHIPPING)))
+    runtime.on_stop(lambda grace: shipper.drain(settings.drain_ship if grace else 0.0))
 
     peers = connect_peers(runtime)
     metrics = EdgeMetrics(runtime.metrics)

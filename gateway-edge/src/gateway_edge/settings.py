@@ -25,6 +25,7 @@ class EdgeSettings:
     websocket: Listening
     drain_delay: float
     drain_grace: float
+    drain_ship: float
     spool_dir: Path
     spool_max_bytes: int
     worker: int
@@ -43,6 +44,7 @@ class EdgeSettings:
             websocket=listen("websocket", edge.websocket.port),
             drain_delay=edge.drain.delay,
             drain_grace=edge.drain.grace,
+            drain_ship=edge.drain.ship,
             spool_dir=place.data_dir / "spool",
             spool_max_bytes=runtime.settings.audit.spool_max_bytes,
             worker=place.worker,

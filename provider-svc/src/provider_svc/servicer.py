@@ -88,7 +88,7 @@ class ProviderServicer(ProviderServiceServicer):
 
     def _plan(self, request: CallRequest, envelope: Envelope) -> tuple[Asking, Journey]:
         """How to answer, under the running call's snapshot. Raises MODEL_NOT_FOUND, NOT_FOUND, INVALID_REQUEST where no target has the
-        endpoint, or UNAVAILABLE for lack of the snapshot."""
+        endpoint, or UNAVAILABLE, not begun, where another replica may know what this one does not."""
         ask = Ask(
             call_id=request.call_id,
             tenant=request.tenant,
@@ -100,7 +100,8 @@ class ProviderServicer(ProviderServiceServicer):
             headers=envelope.headers,
             kept=envelope.kept,
         )
-        return self._dispatch.plan(self._routes.of_call(), ask, request.route or request.model, request.provider)
+        with self._routes.for_call() as routes:
+            return self._dispatch.plan(routes, ask, request.route or request.model, request.provider)
 
     def _deadline(self) -> float:
         deadline = call_context.current().deadline

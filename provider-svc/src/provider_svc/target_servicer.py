@@ -71,7 +71,8 @@ class TargetServicer(TargetServiceServicer):
         """Where a call would go. Raises MODEL_NOT_FOUND, or INVALID_REQUEST for a body that is no JSON object."""
         members = read_members(request.body) if request.body else {}
         ask = Ask(call_id="", tenant=request.tenant, stream=False, members=members, dialect=request.dialect)
-        explained = self._dispatch.explain(self._routes.of_call(), ask, request.model)
+        with self._routes.for_call() as routes:
+            explained = self._dispatch.explain(routes, ask, request.model)
         route = explained[0].route
         choices = [choice for one in explained for choice in write_choices(one)]
         choices.sort(key=lambda choice: not choice.eligible)

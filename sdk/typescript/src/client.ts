@@ -9,7 +9,7 @@ import type {Settings} from "./settings.js"
 import {Session} from "./topic.js"
 import type {Topic} from "./topic.js"
 
-const POLICY_VIOLATED = 1008
+const POLICY_VIOLATED = 1008, RESTARTING = 1012
 
 export interface ClientOptions extends Partial<Settings> {
   /** Asked for each connection anew, where it is a function. In a page that everybody may open let your own server add it. */
@@ -72,6 +72,7 @@ export class Client {
       this.socket.disconnect()
       this.end(new ClosedError("the gateway does not want this connection"))
     } else if(this.error === null){
+      if(code === RESTARTING){ for(const topic of this.topics){ topic.askAgain() } }
       this.options.onState?.("connecting")
     }
   }

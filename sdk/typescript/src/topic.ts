@@ -1,11 +1,14 @@
 import type {Channel, Socket} from "phoenix"
-import {ClosedError, QueueFullError, ReplyTimeoutError, readRefusal} from "./errors.js"
+import {ClosedError, GatewayError, QueueFullError, ReplyTimeoutError, readRefusal} from "./errors.js"
 import type {RunestoneError} from "./errors.js"
 import type {Settings} from "./settings.js"
 import type {Action, Stream} from "./stream.js"
 import {Streams} from "./streams.js"
 
 const PASSING = new Set([429, 503])
+// What a gateway says that stops to what it has not begun, and what may be asked again when it closes without an answer.
+const STOPPING = "gateway_stopping", ASKING = new Set(["chat:stream", "chat:message"])
+const USUAL_PAUSE_MS = 1000
 
 /** The body that would be posted to the endpoint. */
 export type Request = Record<string, unknown>
@@ -24,6 +27,8 @@ export class Topic {
   readonly channel: Channel
   protected readonly allStreams: Streams
   private waiting = 0
+  private readonly unanswered = new Set<() => void>()
+  private wake: () => void = () => {}
   private ended: RunestoneError | null = null
 
   constructor(socket: Socket, topic: string, protected readonly settings: Settings) {
@@ -48,9 +53,18 @@ export class Topic {
     return begun as unknown as Stream
   }
 
-  /** The whole answer of a model. */
+  /** The whole answer of a model. A gateway that stops does not begin one: the next is asked. */
   async message(request: Request, options: AskOptions = {}): Promise<unknown> {
-    return this.push("chat:message", {request, ...options}, this.settings.messageTimeoutMs)
+    const until = Date.now() + this.settings.messageTimeoutMs
+    for(;;){
+      try {
+        return await this.push("chat:message", {request, ...options}, until - Date.now())
+      } catch(error){
+        const pause = isStopping(error) ? error.retryAfterMs ?? USUAL_PAUSE_MS : Infinity
+        if(Date.now() + pause >= until){ throw error }
+        await this.joinedAnewWithin(pause)
+      }
+    }
   }
 
   /** Pauses, resumes or cancels a stream, one's own or another's. */
@@ -72,11 +86,23 @@ export class Topic {
     }
     this.waiting += 1
     return new Promise<unknown>((resolve, reject) => {
-      this.channel.push(event, payload, timeoutMs)
-        .receive("ok", response => { early(response); resolve(response) })
-        .receive("error", response => reject(readRefusal(response)))
-        .receive("timeout", () => reject(new ReplyTimeoutError(`no reply to ${event} in ${timeoutMs} ms`)))
+      const send = () => {
+        const push = this.channel.push(event, payload, timeoutMs)
+          .receive("ok", response => { early(response); settle(); resolve(response) })
+          .receive("error", response => { settle(); reject(readRefusal(response)) })
+          .receive("timeout", () => { settle(); reject(new ReplyTimeoutError(`no reply to ${event} in ${timeoutMs} ms`)) })
+        // Phoenix' own types do not tell of `sent`; what was not waits for the next connection anyway.
+        const sendAgain = () => { if((push as unknown as {sent: boolean}).sent){ settle(); send() } }
+        const settle = () => { this.unanswered.delete(sendAgain) }
+        if(ASKING.has(event)){ this.unanswered.add(sendAgain) }
+      }
+      send()
     }).finally(() => { this.waiting -= 1 })
+  }
+
+  /** The gateway closed the connection because it restarts: what it was asked and did not answer, it did not begin. */
+  askAgain(): void {
+    for(const sendAgain of [...this.unanswered]){ sendAgain() }
   }
 
   /** Joins, for the first time: Phoenix' client joins anew by itself, until that is refused for good. */
@@ -85,7 +111,7 @@ export class Topic {
       const fail = (error: RunestoneError) => { this.end(error); this.channel.leave(); reject(error) }
       let isFirst = true
       this.channel.join(this.settings.replyTimeoutMs)
-        .receive("ok", response => { isFirst = false; this.joined(response); resolve() })
+        .receive("ok", response => { isFirst = false; this.joined(response); this.wake(); resolve() })
         .receive("error", response => {
           const error = readRefusal(response)
           if(isFirst || !PASSING.has(error.status)){ fail(error) }
@@ -102,6 +128,13 @@ export class Topic {
     this.allStreams.end(error)
   }
 
+  private joinedAnewWithin(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, ms)
+      this.wake = () => { clearTimeout(timer); resolve() }
+    })
+  }
+
   protected describeJoin(): Record<string, unknown> {
     return {resume: this.allStreams.describeResume()}
   }
@@ -110,6 +143,8 @@ export class Topic {
   protected joined(_response: unknown): void {}
   protected heard(_event: string, _payload: unknown): void {}
 }
+
+const isStopping = (error: unknown): error is GatewayError => error instanceof GatewayError && error.code === STOPPING
 
 /** A topic of one's own: nobody else hears what is asked here. */
 export class Session extends Topic {}

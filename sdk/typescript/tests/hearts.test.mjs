@@ -5,8 +5,10 @@ import {pause, readAddress} from "../dist/client.js"
 import {Cursor} from "../dist/cursor.js"
 import {EventsLostError, ReadTooSlowlyError, StreamCancelledError, readRefusal} from "../dist/errors.js"
 import {Stream} from "../dist/stream.js"
+import {DEFAULTS} from "../dist/settings.js"
 import {Streams} from "../dist/streams.js"
 import {readText} from "../dist/text.js"
+import {Session} from "../dist/topic.js"
 
 const chunk = (seq, more = {}) => ({stream_id: "s", seq, chunk: {choices: [{delta: {content: `${seq} `}}]}, ...more})
 const makeStream = (mostUnread = 100) => {
@@ -98,4 +100,62 @@ test("the text of each API is found", () => {
   assert.equal(readText({type: "response.output_text.delta", delta: "a"}), "a")
   assert.equal(readText({type: "content_block_delta", delta: {text: "a"}}), "a")
   for(const odd of ["a", null, {}, {choices: [3]}, []]){ assert.equal(readText(odd), "") }
+})
+
+// Phoenix' channel, as far as a topic needs one: what is pushed is answered by the test.
+function fakeTopic(settings = {}){
+  const pushes = []
+  const channel = {
+    on(){}, onClose(){},
+    push(event, payload){
+      const hooks = {}
+      const push = {event, payload, sent: true, answer: (status, response) => hooks[status](response)}
+      push.receive = (status, hook) => { hooks[status] = hook; return push }
+      pushes.push(push)
+      return push
+    },
+    join(){ const push = {receive: (status, hook) => { if(status === "ok"){ channel.joinAnew = hook }; return push }}; return push },
+  }
+  const topic = new Session({channel: () => channel}, "session:a", {...DEFAULTS, ...settings})
+  return {topic, pushes, channel}
+}
+const STOPPING = {reason: "unavailable", status: 503, error: {code: "gateway_stopping", message: "m"}, retry_after_ms: 60_000}
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+test("the next gateway is asked for what one that stops has not begun", async () => {
+  const {topic, pushes, channel} = fakeTopic()
+  topic.join()
+  const answer = topic.message({model: "m"})
+  pushes[0].answer("error", STOPPING)
+  await turn()
+  assert.equal(pushes.length, 1, "not on the same connection")
+  channel.joinAnew({})
+  await turn()
+  assert.deepEqual(pushes.map(({payload}) => payload.request), [{model: "m"}, {model: "m"}])
+  pushes[1].answer("ok", {choices: []})
+  assert.deepEqual(await answer, {choices: []})
+})
+
+test("any other refusal is the caller's, and so is one that comes too late", async () => {
+  for(const [settings, refusal] of [[{}, {...STOPPING, error: {code: "other"}}], [{messageTimeoutMs: 1000}, STOPPING]]){
+    const {topic, pushes} = fakeTopic(settings)
+    const answer = topic.message({model: "m"})
+    pushes[0].answer("error", refusal)
+    await assert.rejects(answer, {status: 503})
+    assert.equal(pushes.length, 1)
+  }
+})
+
+test("what a restarting gateway did not answer is asked again, but for what may have been done or was never sent", async () => {
+  const {topic, pushes} = fakeTopic()
+  const asked = topic.stream({model: "m"})
+  topic.push("room:say", {}).catch(() => {})
+  topic.stream({model: "waits"}).catch(() => {})
+  pushes[2].sent = false
+  topic.askAgain()
+  assert.deepEqual(pushes.map(({event}) => event), ["chat:stream", "room:say", "chat:stream", "chat:stream"])
+  pushes[3].answer("ok", {stream_id: "s"})
+  assert.equal((await asked).id, "s")
+  topic.askAgain()
+  assert.equal(pushes.length, 4)
 })

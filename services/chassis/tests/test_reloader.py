@@ -11,7 +11,7 @@ from chassis.reload.changeable import CHANGEABLE, find_fixed
 from chassis.reload.followed import OwnFeed
 from chassis.reload.outcome import Outcome, ReloadError
 from chassis.reload.reloader import Reloader
-from chassis.snapshots import Snapshot, SnapshotFeed, snapshot_version
+from chassis.snapshots import Snapshot, SnapshotFeed, take_snapshot
 
 FIRST = "cache: {enabled: true}"
 SECOND = "cache: {enabled: false}"
@@ -22,7 +22,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.text = FIRST
-        self.feed = SnapshotFeed(Snapshot(snapshot_version(self.read()), self.read()))
+        self.feed = SnapshotFeed(self.read())
         self.metrics, self.changes = Metrics(), []
         self.reloader = Reloader(
             self.read,
@@ -32,8 +32,8 @@ class Bench:
             on_change=self.changes.append,
         )
 
-    def read(self) -> Settings:
-        return parse_settings(self.text)
+    def read(self) -> Snapshot:
+        return take_snapshot(parse_settings(self.text))
 
     async def fail(self, text: str) -> ReloadError:
         """The error of a reload, which must have changed nothing."""

@@ -20,7 +20,7 @@ class FakeReplica:
     """A link that answers with its own name, or fails as it is told."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.error, self.is_closed = name, None, False
+        self.name, self.error, self.is_closed, self.is_up = name, None, False, False
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: object) -> bytes:
         if self.error is not None:
@@ -35,7 +35,7 @@ class FakeReplica:
 
     @property
     def is_connected(self) -> bool:
-        return self.error is None or self.error.reason is not Reason.UNAVAILABLE
+        return self.is_up or self.error is None or self.error.reason is not Reason.UNAVAILABLE
 
     async def is_connected_within(self, timeout: float) -> bool:
         return self.error is None
@@ -106,6 +106,15 @@ async def test_a_sick_replica_is_left_out_after_five_failures(link: ReplicaLink,
         except RunestoneError:
             failures += 1
     assert 5 <= failures <= 6  # and one probe a second
+
+
+async def test_what_was_not_begun_is_no_sickness(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
+    """A replica that does not know a new configuration yet gets its share as soon as it does."""
+    fakes[NAMES[0]].error = RunestoneError(Reason.UNAVAILABLE, "not known yet", may_have_begun=False)
+    fakes[NAMES[0]].is_up = True
+    assert {await ask(link) for _ in range(100)} == set(NAMES[1:])
+    fakes[NAMES[0]].error = None
+    assert {await ask(link) for _ in range(100)} == set(NAMES)
 
 
 async def test_a_refusal_is_no_sickness(link: ReplicaLink, fakes: dict[str, FakeReplica]) -> None:
@@ -187,3 +196,48 @@ async def test_a_name_that_cannot_be_resolved_takes_nothing_from_the_others(monk
     await wait_for_a_round()
     assert set(link.replicas) == set(NAMES[:2])
     await link.close()
+
+
+class Names:
+    """A name server: `addresses` are what the name stands for; `asked` counts the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: set[str] = set()
+        self.asked = 0
+        monkeypatch.setattr("chassis.replicas.resolve", self.resolve)
+
+    async def resolve(self, _addresses: Sequence[str]) -> set[str]:
+        self.asked += 1
+        return set(self.addresses)
+
+
+async def test_a_successor_is_found_as_soon_as_somebody_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only replica goes, as in a Deployment of one; nobody waits for the next look at the name, which is an hour away."""
+    monkeypatch.setattr("chassis.replicas.RESOLVE_INTERVAL", 3600)
+    names, fakes = Names(monkeypatch), {name: FakeReplica(name) for name in NAMES}
+    names.addresses = {NAMES[0]}
+    link = ReplicaLink(["cache.test:1"], fakes.__getitem__)
+    assert await link.is_connected_within(5)
+    assert await ask(link) == NAMES[0]
+    fakes[NAMES[0]].error, names.addresses = unavailable(may_have_begun=False), {NAMES[1]}
+    assert await link.is_connected_within(5)
+    assert await ask(link) == NAMES[1]
+    await link.close()
+
+
+async def test_a_name_server_is_spared_however_many_wait_for_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    monkeypatch.setattr("chassis.replicas.RESOLVE_AGAIN", 3600)
+    link = ReplicaLink(["cache.test:1"], FakeReplica)
+    assert not any(await asyncio.gather(*(link.is_connected_within(0.05) for _ in range(100))))
+    assert names.asked == 1
+    await link.close()
+
+
+async def test_a_call_goes_on_to_a_third_replica_where_two_did_not_begin_it(
+    link: ReplicaLink, fakes: dict[str, FakeReplica]
+) -> None:
+    """In a roll-out several may be about to stop, or may not know yet what is asked."""
+    for name in NAMES[:2]:
+        fakes[name].error = unavailable(may_have_begun=False)
+    assert {await ask(link, bytes([number])) for number in range(50)} == {NAMES[2]}

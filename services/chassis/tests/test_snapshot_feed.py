@@ -161,3 +161,55 @@ async def test_a_version_that_does_not_come_refuses_the_call_before_it_began(mon
     with pytest.raises(RunestoneError) as raised:
         await SnapshotFeed(snapshot("1")).wait_for("ghost")
     assert (raised.value.reason, raised.value.may_have_begun) == (Reason.UNAVAILABLE, False)
+
+
+def test_who_reads_a_file_of_its_own_serves_what_it_does_not_know_under_what_is_in_force():
+    """There is no publisher that would have made it known: everybody reads the changed file at its own time."""
+    feed = SnapshotFeed(snapshot("aaaaaaaa1"), of_its_own=True)
+    follower = Follower(feed)
+    feed.publish(snapshot("bbbbbbbb1"))
+    assert feed.knows("cccccccc1")
+    assert follower.of("cccccccc1") == "bbbbbbbb1!"
+    assert follower.of("aaaaaaaa1") == "aaaaaaaa1!"
+
+
+def test_the_same_text_is_served_under_the_same_text_whatever_secrets_each_has():
+    feed = SnapshotFeed(snapshot("aaaaaaaa1"), of_its_own=True)
+    follower = Follower(feed)
+    feed.publish(snapshot("aaaaaaaa2"))
+    feed.publish(snapshot("bbbbbbbb1"))
+    assert follower.of("aaaaaaaa9") == "aaaaaaaa2!"
+    assert follower.of("bbbbbbbb9") == "bbbbbbbb1!"
+
+
+@pytest.mark.parametrize("reason", [Reason.MODEL_NOT_FOUND, Reason.NOT_FOUND])
+def test_what_is_lacking_under_another_version_may_be_known_elsewhere(reason):
+    follower = Follower(SnapshotFeed(snapshot("aaaaaaaa1"), of_its_own=True))
+    with pytest.raises(RunestoneError) as raised:
+        ask_in_vain(follower, "bbbbbbbb1", reason)
+    assert (raised.value.reason, raised.value.may_have_begun) == (Reason.UNAVAILABLE, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("aaaaaaaa1", Reason.NOT_FOUND),
+        ("aaaaaaaa2", Reason.NOT_FOUND),
+        ("", Reason.NOT_FOUND),
+        ("bbbbbbbb1", Reason.OVERLOADED),
+    ],
+)
+def test_what_is_lacking_under_the_calls_own_version_is_nowhere(version, reason):
+    follower = Follower(SnapshotFeed(snapshot("aaaaaaaa1"), of_its_own=True))
+    with pytest.raises(RunestoneError) as raised:
+        ask_in_vain(follower, version, reason)
+    assert raised.value.reason is reason
+
+
+def ask_in_vain(follower: Follower, version: str, reason: Reason) -> None:
+    bind(CallContext(version=version))
+    try:
+        with follower.editions.for_call():
+            raise RunestoneError(reason, "not here")
+    finally:
+        bind(NO_CALL)

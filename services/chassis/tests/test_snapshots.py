@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from chassis.client import Channel
-from chassis.config import Settings, decode, parse_settings
-from chassis.config.schema import Telemetry
+from chassis.config import Settings, StoreUrl, decode, parse_settings
+from chassis.config.schema import Mesh, Peer, Telemetry
+from chassis.config.shared_state import is_state_shared
 from chassis.logs import get_logger
 from chassis.runtime import Place, Service, start_service
 from chassis.snapshots import SECTIONS, Snapshot, SnapshotFeed, SnapshotWatch, document_for, snapshot_version
@@ -128,7 +129,17 @@ def test_the_edge_never_sees_what_opens_stored_answers():
     document = document_for("edge", WITH_SECRETS)
     assert b"cafecafe" not in document
     assert b"babebabe" not in document
-    assert decode(document).cache == replace(WITH_SECRETS.cache, encryption=None)
+    assert decode(document).cache == replace(
+        WITH_SECRETS.cache, encryption=None, store=StoreUrl(WITH_SECRETS.cache.store.masked)
+    )
+
+
+@pytest.mark.parametrize("secret", [b"canary-cache", b"canary-limits"])
+def test_the_edge_never_sees_what_opens_a_store(secret):
+    """It is told that there is one: what edges share depends on that."""
+    document = document_for("edge", WITH_SECRETS)
+    assert secret not in document
+    assert is_state_shared(replace(decode(document), mesh=Mesh(cache=Peer(replicas=2))))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +160,7 @@ def test_a_service_is_sent_its_own_secrets_only(service, secrets):
 @pytest.mark.parametrize("service", SECTIONS)
 def test_what_a_service_is_sent_reads_back_as_its_sections(service):
     read = decode(document_for(service, WITH_SECRETS))
-    held_back = {"providers", "cache"} if service == "edge" else {"providers"}
+    held_back = {"providers", "cache", "ratelimit"} if service == "edge" else {"providers"}
     for section in set(SECTIONS[service]) - held_back:
         assert getattr(read, section) == getattr(WITH_SECRETS, section)
 

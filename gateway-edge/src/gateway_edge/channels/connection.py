@@ -43,7 +43,8 @@ class Connection:
     def drain(self) -> bool:
         """Says that the process stops. Channels stay joined: a client that is told they closed would not join anew elsewhere. What runs may
         end: then it is true that the socket is closed behind the last."""
-        self._socket.send(DRAINING)
+        if not self._streams.is_draining:
+            self._socket.send(DRAINING)
         self._streams.drain(lambda: self._socket.close(RESTARTING, "the gateway restarts"))
         return self._streams.taken > 0
 

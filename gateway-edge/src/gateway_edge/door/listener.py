@@ -49,6 +49,10 @@ class HttpListener:
         """The TCP port it listens on."""
         return int(self._server.sockets[0].getsockname()[1])
 
+    def send_elsewhere(self) -> None:
+        """Serves on, and ends each connection with its next answer."""
+        self._connections.leave()
+
     def stop_accepting(self) -> None:
         """Takes no more connections, and ends those that wait for a request."""
         self._server.close()
@@ -86,7 +90,12 @@ class Draining:
         self._delay = delay
 
     async def __call__(self, grace: float) -> None:
-        """Waits for balancers to notice, then stops accepting, then gives running calls and open sockets up to `grace` seconds."""
+        """Waits for balancers to notice, then stops accepting, then gives running calls and open sockets up to `grace` seconds.
+
+        Clients that keep connections are sent elsewhere meanwhile: on one that is closed while it is idle a request may be on its way.
+        """
+        for listener in self._listeners:
+            listener.send_elsewhere()
         await asyncio.sleep(self._delay)
         for listener in self._listeners:
             listener.stop_accepting()

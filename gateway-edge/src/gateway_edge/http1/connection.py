@@ -39,8 +39,9 @@ def never(_segment: bytes, _address: str) -> None:
 
 
 class Registry(Protocol):
-    """Who keeps the connections, and whether they are to end."""
+    """Who keeps the connections, and whether they are to end: each with its next answer, or those, too, that wait for a request."""
 
+    is_leaving: bool
     is_closing: bool
 
     def add(self, connection: "Connection") -> None:
@@ -115,7 +116,7 @@ class Connection(asyncio.Protocol):
     def keeps_alive(self) -> bool:
         """Whether the connection goes on after the answer to the running request."""
         request = self._request
-        return request is not None and request.keeps_alive and request.is_whole and not self._registry.is_closing
+        return request is not None and request.keeps_alive and request.is_whole and not self._registry.is_leaving
 
     async def read_body(self, most: int, timeout: float) -> bytes:
         """The running request's body. Raises BODY_TOO_LARGE as soon as it is known to be above `most` bytes,
@@ -310,7 +311,7 @@ class Connection(asyncio.Protocol):
     def _answer_again(self, data: bytes) -> bool:
         """Answers a request that was answered before where it arrives: what these bytes are between two requests does not depend on
         what came before them. Says whether it did."""
-        if self._is_choked or self._registry.is_closing or not self.is_open:
+        if self._is_choked or self._registry.is_leaving or not self.is_open:
             return False
         answer = self._repeat(data, self.client_address)
         if answer is None:

@@ -32,7 +32,7 @@ class Connections:
     """Makes connections for `loop.create_server` and keeps them. While there are none it does not wake up."""
 
     def __init__(self, handle: Handle, bounds: Bounds, sweep: float = SWEEP, repeat: Repeat = never) -> None:
-        self.is_closing = False
+        self.is_leaving = self.is_closing = False
         self._handle = handle
         self._repeat = repeat
         self._bounds = bounds
@@ -78,9 +78,13 @@ class Connections:
         if not self._open:
             self._empty.set()
 
+    def leave(self) -> None:
+        """Ends each connection with its next answer, so that its client asks elsewhere: new ones are served all the same."""
+        self.is_leaving = True
+
     def close_idle(self) -> None:
         """Ends what is not being used; what is used ends with its answer."""
-        self.is_closing = True
+        self.is_leaving = self.is_closing = True
         for connection in list(self._open):
             connection.close_if_idle()
 

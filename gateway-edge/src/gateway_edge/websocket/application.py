@@ -57,7 +57,8 @@ class Application(Protocol):
 
     def drain(self) -> bool | None:
         """The process stops: it may say so. The socket is closed with 1012 behind, unless it answers True: then it closes the socket itself
-        as soon as what runs on it has ended, and at the end of the grace it is closed with 1001."""
+        as soon as what runs on it has ended, and at the end of the grace it is closed with 1001. Asked again before it is closed: something
+        may have begun meanwhile."""
 
     def closed(self, code: int, reason: str) -> None:
         """The socket is closed, by whom and however: 1006 where no close frame came. The last call."""

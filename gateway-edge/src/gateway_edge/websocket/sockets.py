@@ -89,7 +89,8 @@ class OpenSockets:
         pause = min(grace * STAGGER, LONGEST_STAGGER) / BATCHES
         for batch in _cut(idle, BATCHES):
             for socket in batch:
-                socket.close(RESTARTING, "the gateway restarts")
+                if not socket.tell_of_drain():  # something may have begun on it while others were closed
+                    socket.close(RESTARTING, "the gateway restarts")
             await asyncio.sleep(pause)
         await self._wait(deadline - asyncio.get_running_loop().time())
 

@@ -20,6 +20,8 @@ from runestone_client.settings import Settings
 
 MOST_ABANDONED = 64  # messages whose reply nobody waits for any more
 PASSING = frozenset({429, 503})  # refusals of a join that may be no refusal in a moment
+# A gateway that stops closes with 1012 when nothing runs that was asked for by these: what it did not answer, it did not begin.
+RESTARTING, ASKING = 1012, frozenset({"chat:stream", "chat:message"})
 
 
 class Sender(Protocol):
@@ -161,7 +163,8 @@ class Channel:
         for push in reversed(unanswered.values()):
             if push.reply.done():
                 continue
-            if push.is_sent and not push.is_repeatable:
+            was_not_begun = error.code == RESTARTING and push.event in ASKING
+            if push.is_sent and not push.is_repeatable and not was_not_begun:
                 text = f"{error}; {push.event} had been sent, and was not answered"
                 push.fail(ConnectionLostError(text, code=error.code, may_have_run=True))
             else:

@@ -20,6 +20,7 @@ from chassis.metrics import Metrics
 from chassis.reload.followed import Followed, FollowedControl, FollowedFile
 from chassis.reload.source import Source
 from chassis.runtime import Place, Runtime, Service, start_service
+from chassis.snapshots import take_snapshot
 
 
 def main(service: Service) -> None:
@@ -43,7 +44,7 @@ def _follow(service: str, options: argparse.Namespace) -> Followed:
     if options.control is not None:
         return FollowedControl(service, options.control, options.worker)
     source = open_source(options.config, options.data_dir)
-    return FollowedFile(service, source, source.read(), lambda settings: settings, metrics=Metrics())
+    return FollowedFile(service, source, take_snapshot(source.read()), take_snapshot, metrics=Metrics())
 
 
 def open_source(path: Path | None, data_dir: Path) -> Source[Settings]:
@@ -65,7 +66,7 @@ async def run(service: Service, options: argparse.Namespace, followed: Followed)
             gc.collect()
             gc.freeze()
             await stop_asked.wait()
-            await runtime.stop(options.grace)
+            await runtime.stop(options.grace, delay=options.delay)
 
 
 async def _start(service: Service, options: argparse.Namespace, followed: Followed, stack: AsyncExitStack) -> Runtime:
@@ -100,6 +101,7 @@ def _read_options(name: str) -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=Path(".runestone"))
     parser.add_argument("--worker", type=int, default=0, help="this process's number among equals")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds that running calls have at stop")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that balancers have to notice the stop")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     parser.add_argument("--lifeline", action="store_true", help="stop when stdin ends")
     return parser.parse_args()

@@ -20,7 +20,7 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 5_000),
         ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 50),
+        ("grpc.min_reconnect_backoff_ms", 2_000),  # how long an attempt may take: a pod that starts is short of CPU
         ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.lb_policy_name", "round_robin"),
         ("grpc.enable_retries", 0),  # retries are decided where it is known what was begun

@@ -21,7 +21,9 @@ from chassis.errors import Reason, RunestoneError
 from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.mux.link import MuxLink
 
-RESOLVE_INTERVAL = 5.0
+# Seconds between two looks at a name: usually, while nobody can be reached, and at least, however many wait for a replica.
+RESOLVE_INTERVAL, RESOLVE_LONELY, RESOLVE_AGAIN = 5.0, 1.0, 0.2
+MOST_TRIES = 3  # replicas that a call is sent to, where those before it certainly did not begin it
 FILE = "file:"  # before the path of a file that lists addresses
 PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
@@ -36,7 +38,7 @@ def open_link(address: str, max_message: int) -> Link:
     addresses = split_address(address)
     if len(addresses) == 1 and not is_name(addresses[0]):
         return MuxLink(addresses[0], max_message)
-    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message))
+    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message, waits_again=False))
 
 
 def split_address(address: str) -> list[str]:
@@ -98,7 +100,7 @@ class Replica:
         try:
             yield self.link
         except RunestoneError as error:
-            (self.breaker.failed if error.reason in SICK else self.breaker.succeeded)()
+            self._learn(error)
             raise
         else:
             self.breaker.succeeded()
@@ -106,6 +108,13 @@ class Replica:
             self.running -= 1
             if not self.running:
                 self.idle.set()
+
+    def _learn(self, error: RunestoneError) -> None:
+        """What was not begun says nothing of sickness: the replica stops, or has not read yet what is asked. It was sent elsewhere."""
+        if error.reason not in SICK:
+            self.breaker.succeeded()
+        elif error.may_have_begun:
+            self.breaker.failed()
 
     def __repr__(self) -> str:
         return f"Replica({self.address}, {self.running} running, {self.breaker})"
@@ -121,6 +130,7 @@ class ReplicaLink:
         self._replicas: dict[str, Replica] = {}
         self.changed = Bell()  # rings when a replica has come or gone
         self._known = asyncio.Event()
+        self._is_wanted = asyncio.Event()  # somebody waits for a replica
         self._leaving: set[asyncio.Task[None]] = set()
         names = any(map(is_name, addresses))
         if not names:
@@ -128,22 +138,23 @@ class ReplicaLink:
         self._resolver = asyncio.create_task(self._keep_resolving()) if names else None
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
-        """A unary call. One that a replica certainly did not begin is tried once more, on another."""
+        """A unary call. One that a replica certainly did not begin is sent to others."""
         key = find_route_key(metadata)
-        first = await self._pick(key, None)
-        try:
-            with first.in_use() as link:
-                return await link.call(method, request, timeout, metadata)
-        except RunestoneError as error:
-            if error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
-                raise
-        with (await self._pick(key, first)).in_use() as link:
-            return await link.call(method, request, timeout, metadata)
+        tried: list[Replica] = []
+        while True:
+            replica = await self._pick(key, tried)
+            try:
+                with replica.in_use() as link:
+                    return await link.call(method, request, timeout, metadata)
+            except RunestoneError as error:
+                tried.append(replica)
+                if not self._may_try_another(error, tried):
+                    raise
 
     async def stream(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> AsyncGenerator[bytes]:
-        """A server-streaming call, on one replica."""
+        """A server-streaming call, on one replica; sent to others as `call` is."""
         key = find_route_key(metadata)
-        tried: Replica | None = None
+        tried: list[Replica] = []
         while True:
             replica = await self._pick(key, tried)
             try:
@@ -152,9 +163,9 @@ class ReplicaLink:
                         async for answer in answers:
                             yield answer
             except RunestoneError as error:
-                if tried is not None or error.may_have_begun or error.reason is not Reason.UNAVAILABLE:
+                tried.append(replica)
+                if not self._may_try_another(error, tried):
                     raise
-                tried = replica
             else:
                 return
 
@@ -172,19 +183,13 @@ class ReplicaLink:
         """Whether some replica can be reached, waiting up to `timeout` seconds."""
         if self.is_connected:
             return True
+        self._is_wanted.set()
+        until = asyncio.get_running_loop().time() + timeout
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._known.wait(), timeout)
-        waits = [
-            asyncio.ensure_future(replica.link.is_connected_within(timeout)) for replica in self._replicas.values()
-        ]
-        try:
-            for one in asyncio.as_completed(waits):
-                if await one:
-                    return True
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return False
+            async with asyncio.timeout_at(until):
+                while not self.is_connected:
+                    await self._wait_for_news(timeout)
+        return self.is_connected
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -194,13 +199,31 @@ class ReplicaLink:
                 await asyncio.gather(task, return_exceptions=True)
         await asyncio.gather(*(replica.link.close() for replica in self._replicas.values()))
 
-    async def _pick(self, key: bytes | None, but: Replica | None) -> Replica:
-        """The replica for the next call. Raises UNAVAILABLE when there is none."""
+    def _may_try_another(self, error: RunestoneError, tried: Sequence[Replica]) -> bool:
+        was_not_begun = error.reason is Reason.UNAVAILABLE and not error.may_have_begun
+        return was_not_begun and len(tried) < min(MOST_TRIES, len(self._replicas))
+
+    async def _wait_for_news(self, timeout: float) -> None:
+        """Returns when a replica has come or gone, or one can be reached, or it is time for another look."""
+        come = asyncio.ensure_future(self.changed.wait())
+        links = [replica.link for replica in self._replicas.values()]
+        waits = [come, *(asyncio.ensure_future(_wait_until_connected(link, timeout)) for link in links)]
+        try:
+            await asyncio.wait(waits, timeout=RESOLVE_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _pick(self, key: bytes | None, but: Sequence[Replica]) -> Replica:
+        """The replica for the next call, none of those in `but`. Raises UNAVAILABLE when there is none."""
         if not self._replicas:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._known.wait(), PATIENCE)
-        others = [replica for replica in self._replicas.values() if replica is not but]
+        others = [replica for replica in self._replicas.values() if replica not in but]
         well = [replica for replica in others if replica.link.is_connected]
+        if not well:
+            self._is_wanted.set()
         candidates = [replica for replica in well if replica.breaker.admits()] or well or others
         if not candidates:
             message = f"no replica of {', '.join(self._addresses)} can be reached"
@@ -218,8 +241,15 @@ class ReplicaLink:
                 with contextlib.suppress(OSError):
                     found[address] = await resolve([address])
                     self._settle(set().union(*found.values()))
-            pause = RESOLVE_INTERVAL if self._replicas else 0.2
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the names are to be resolved again: soon where nobody can be reached, for a successor may be there already."""
+        self._is_wanted.clear()
+        await asyncio.sleep(RESOLVE_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311
+        with contextlib.suppress(TimeoutError):
+            pause = RESOLVE_INTERVAL if self.is_connected else RESOLVE_LONELY
+            await asyncio.wait_for(self._is_wanted.wait(), (pause - RESOLVE_AGAIN) * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _settle(self, addresses: set[str]) -> None:
         if addresses == self._replicas.keys():
@@ -255,6 +285,12 @@ def _without_scheme(address: str) -> str:
     for scheme in ("ipv4:", "ipv6:", "dns:///", "dns:"):
         address = address.removeprefix(scheme)
     return address
+
+
+async def _wait_until_connected(link: Link, timeout: float) -> None:
+    """Never returns without: who waits for several is told by others when it is over."""
+    if not await link.is_connected_within(timeout):
+        await asyncio.Event().wait()
 
 
 async def _see_off(replica: Replica) -> None:

@@ -110,11 +110,13 @@ class Runtime:
         await self._server.publish_health()
         self.log.debug("listening", address=self.place.listen)
 
-    async def stop(self, grace: float) -> None:
-        """Stops in order; running calls have up to `grace` seconds. Every step is taken, even when one before it fails;
-        then that error is raised."""
+    async def stop(self, grace: float, *, delay: float = 0.0) -> None:
+        """Stops in order: not ready; after `delay` seconds, in which balancers notice, no new calls; running ones have up to `grace` seconds.
+        Every step is taken, even when one before it fails; then that error is raised."""
         self.facts.say("listening", holds=False, detail="stopping")
         await self._server.publish_health()
+        await asyncio.sleep(delay)
+        self._server.say_goodbye()
         async with AsyncExitStack() as last_to_first:
             last_to_first.push_async_callback(asyncio.to_thread, self.tracing.shutdown)
             last_to_first.push_async_callback(self._stack.aclose)

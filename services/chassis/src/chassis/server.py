@@ -127,6 +127,10 @@ class Server:
         """Tells health watchers how the facts stand now."""
         await self._health.set("", SERVING if self._facts.is_ready else NOT_SERVING)
 
+    def say_goodbye(self) -> None:
+        """Sends the callers that have a session to another replica: no new call is begun on it, running ones go on."""
+        self._mux.say_goodbye()
+
     async def stop(self, grace: float) -> None:
         """NOT_SERVING at once, no new calls, then up to `grace` seconds for running ones before they are cancelled."""
         await self._health.enter_graceful_shutdown()

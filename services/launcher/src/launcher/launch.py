@@ -19,6 +19,7 @@ from chassis.metrics import Metrics
 from chassis.reload.file_follower import FileFollower
 from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
+from chassis.snapshots import take_snapshot
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
 from launcher.cache_desk import CacheDesk
@@ -113,7 +114,7 @@ async def launch(order: Launch, board: Board) -> None:
         runner = _make_runner(order, ground, ending)
         follower = FileFollower(reloader, order.source, get_logger("launcher"))
         stack.enter_context(obeying_signals(ending, runner.kill, follower.look_again))
-        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace)
+        stack.push_async_callback(runner.stop, edge.drain.delay + edge.drain.grace + edge.drain.ship)
         stack.callback(remove_mesh_file, order.data_dir)
         stack.push_async_callback(follower.end)
         await runner.start()
@@ -158,7 +159,7 @@ def _open_doors(order: Launch, stack: AsyncExitStack) -> dict[str, Doors]:
 
 def _make_reloader(order: Launch, rollout: Rollout, metrics: Metrics) -> Reloader:
     return Reloader(
-        lambda: order.source.read().settings,
+        lambda: take_snapshot(order.source.read().settings),
         rollout,
         metrics=metrics,
         log=get_logger("launcher"),

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from chassis import logs
 from chassis.config import ConfigError, Settings
-from chassis.config.schema import AdminDoor
+from chassis.config.schema import AdminDoor, Drain
 from chassis.errors import RunestoneError
 from chassis.main import run
 from chassis.metrics import Metrics
@@ -22,7 +22,7 @@ from chassis.reload.source import Source
 from chassis.runtime import Runtime, Service
 from launcher.admin import AdminPort
 from launcher.cache_desk import CacheDesk
-from launcher.configuration import Configuration, find_config, find_data_dir, open_source
+from launcher.configuration import OwnConfiguration, find_config, find_data_dir, open_own_source
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
 from launcher.one_process import load_service
@@ -36,7 +36,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """The command line of `serve`; empty `listen`, and peers and ports that are not named, come from the configuration."""
+    """The command line of `serve`; what is empty or None, and peers and ports that are not named, come from the configuration."""
 
     service: str
     listen: str = ""
@@ -47,7 +47,7 @@ class ServeOptions:
     control: str | None
     data_dir: Path | None
     worker: int
-    grace: float
+    grace: float | None
     log_level: str
     lifeline: bool
 
@@ -66,29 +66,34 @@ def serve_alone(options: ServeOptions) -> None:
 
     try:
         with run_directory() if node.has_door else nullcontext(Path()) as run_dir:
-            source = open_source(config, data_dir, makes_admin_key=False)
-            settings = Settings() if options.control else source.read().settings
-            arguments = _make_arguments(options, node, settings, run_dir)
+            source = open_own_source(node.name, config, data_dir)
+            first = None if options.control else source.read()
+            arguments = _make_arguments(options, node, first, run_dir)
             logs.configure(level=options.log_level)
-            uvloop.run(_run(node, arguments, source, settings))
+            uvloop.run(_run(node, arguments, source, first))
     except ConfigError as error:
         raise LaunchError("\n".join(problem.tell(config) for problem in error.problems)) from error
     except (OSError, TimeoutError, RunestoneError) as error:
         raise LaunchError(f"{node.name} cannot start: {error}") from error
 
 
-async def _run(node: Node, arguments: argparse.Namespace, source: Source[Configuration], settings: Settings) -> None:
-    """Runs the service under the settings of `source`, or of the ControlService that the arguments name."""
-    if arguments.control:
+async def _run(
+    node: Node, arguments: argparse.Namespace, source: Source[OwnConfiguration], first: OwnConfiguration | None
+) -> None:
+    """Runs the service under the settings of `source`, `first` of them, or of the ControlService that the arguments name."""
+    if first is None:
         followed = FollowedControl(node.name, arguments.control, arguments.worker)
         await run(_with_admin_port(node, None, Metrics()), arguments, followed)
         return
     metrics = Metrics()
-    follower = FollowedFile(node.name, source, settings, lambda read: read.settings, metrics=metrics)
+    follower = FollowedFile(node.name, source, first.snapshot, lambda read: read.snapshot, metrics=metrics)
     await run(_with_admin_port(node, follower.reloader, metrics), arguments, follower)
 
 
-def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_dir: Path) -> argparse.Namespace:
+def _make_arguments(
+    options: ServeOptions, node: Node, first: OwnConfiguration | None, run_dir: Path
+) -> argparse.Namespace:
+    settings, drain = (first.snapshot.settings, first.drain) if first else (Settings(), Drain())
     named = [peer.partition("=")[0] for peer in options.peers]
     found = [f"{name}={find_peer(name, settings)}" for name in node.peers if name not in named]
     return argparse.Namespace(
@@ -99,7 +104,8 @@ def _make_arguments(options: ServeOptions, node: Node, settings: Settings, run_d
         control=options.control,
         data_dir=options.data_dir,
         worker=options.worker,
-        grace=options.grace,
+        grace=drain.grace if options.grace is None else options.grace,
+        delay=0.0 if node.has_door else drain.delay,  # the edge's doors wait themselves
         lifeline=options.lifeline,
     )
 

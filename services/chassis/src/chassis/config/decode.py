@@ -33,16 +33,28 @@ def settle_document(document: Document) -> Settings:
     """The settings in a document. Raises ConfigError with every problem, each with its line and path."""
     problems = list(document.problems)
     unread = {(problem.file, problem.path) for problem in problems}
+    leave_out_misshapen(document)
     for path, message in find_type_errors(document.values, Settings):
         problem = document.problem(path, message)
         if (problem.file, problem.path) not in unread:
             problems.append(problem)
     if not problems:
         settings = convert(document.values, Settings)
-        problems += [document.problem(path, message) for path, message in find_contradictions(settings)]
+        found = find_contradictions(settings)
+        problems += [document.problem(path, message) for path, message in found if path not in document.unresolved]
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
     return settings
+
+
+def leave_out_misshapen(document: Document) -> None:
+    """Drops values of unresolved references that would have been numbers or words of a list: nobody here needs them."""
+    for path, _ in list(find_type_errors(document.values, Settings)) if document.unresolved else ():
+        if path in document.unresolved:
+            holder: Any = document.values
+            for part in path[:-1]:
+                holder = holder[part]
+            del holder[path[-1]]
 
 
 def encode(settings: Settings, *, reveal: bool) -> bytes:

@@ -1,8 +1,9 @@
 """A YAML file as plain values, with the line of every value, `${...}` resolved, and all errors at once."""
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 Finding = tuple[KeyPath, str]  # what is wrong with a value, before anybody has looked for its line
+IsNeeded = Callable[[KeyPath], bool]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REFERENCE = re.compile(r"\$\{(FILE:)?([^}]+)\}")
@@ -50,7 +52,7 @@ class ConfigError(Exception):
 class Document:
     """The file's values and the line of each. `origins` says which values stand in another file, and at which path there;
     `files` are all that were read for it, or would have been; `references` are the values with `${...}` in them, as they are
-    written."""
+    written; `unresolved` are those that could not be resolved, and need not be."""
 
     values: Any = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Document:
     origins: dict[KeyPath, tuple["Source", KeyPath]] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     references: dict[KeyPath, str] = field(default_factory=dict)
+    unresolved: set[KeyPath] = field(default_factory=set)
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the nearest value above it."""
@@ -102,13 +105,20 @@ def spell(path: KeyPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def read_document(text: str, environment: Mapping[str, str] | None = os.environ) -> Document:
-    """Parses `text` without constructing anything but plain values; duplicate keys and unresolved references are problems.
-    Without an environment a reference is text like any other, but listed."""
+def all_needed(_path: KeyPath) -> bool:
+    """Every value has to be there."""
+    return True
+
+
+def read_document(
+    text: str, environment: Mapping[str, str] | None = os.environ, is_needed: IsNeeded = all_needed
+) -> Document:
+    """Parses `text` without constructing anything but plain values; duplicate keys are problems, and so are unresolved references in
+    values that are needed. Without an environment a reference is text like any other, but listed."""
     document = Document()
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = None if root is None else _Reader(document, environment).read(root, ())
+        values = None if root is None else _Reader(document, environment, is_needed).read(root, ())
         document.values = {} if values is None else values
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
@@ -122,9 +132,10 @@ def read_document(text: str, environment: Mapping[str, str] | None = os.environ)
 
 
 class _Reader:
-    def __init__(self, document: Document, environment: Mapping[str, str] | None) -> None:
+    def __init__(self, document: Document, environment: Mapping[str, str] | None, is_needed: IsNeeded) -> None:
         self._document = document
         self._environment = environment
+        self._is_needed = is_needed
         self._scalars = yaml.constructor.SafeConstructor()
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -167,12 +178,12 @@ class _Reader:
             try:
                 return Path(name).read_text().strip() if from_file else environment[name]
             except KeyError:
-                self._report(path, f"the environment has no {name}")
+                problem = f"the environment has no {name}"
             except OSError as error:
-                self._report(path, f"cannot read {name}: {error.strerror}")
+                problem = f"cannot read {name}: {error.strerror}"
             except ValueError:
-                self._report(path, f"cannot read {name}: not UTF-8 text")
-            return ""
+                problem = f"cannot read {name}: not UTF-8 text"
+            return self._stand_in(match[0], path, problem)
 
         resolved, found = _REFERENCE.subn(replacement, value)
         if found:
@@ -180,6 +191,15 @@ class _Reader:
         if not resolved.isascii() and _SURROGATE.search(resolved):
             self._report(path, "holds half a surrogate pair, or bytes that are not UTF-8")
         return resolved
+
+    def _stand_in(self, reference: str, path: KeyPath, problem: str) -> str:
+        """What a reference that cannot be resolved becomes. Where nobody needs it, 64 hex digits: a key of the right size, a password
+        that an address may hold, the same for the same reference and no other."""
+        if self._is_needed(path):
+            self._report(path, problem)
+            return ""
+        self._document.unresolved.add(path)
+        return hashlib.sha256(reference.encode()).hexdigest()
 
     def _report(self, path: KeyPath, message: str, line: int | None = None) -> None:
         self._document.problems.append(Problem(path, message, line or self._document.line_of(path)))

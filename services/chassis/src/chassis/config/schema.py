@@ -89,10 +89,12 @@ class GrpcDoor(Section, frozen=True, kw_only=True):
 
 
 class Drain(Section, frozen=True, kw_only=True):
-    """Stopping: wait `delay` for balancers to notice, then up to `grace` for running calls."""
+    """Stopping: wait `delay` for balancers to notice, then up to `grace` for running calls, then up to `ship` for audit-svc to take the
+    records that wait on disk: those that it did not are the next process's, where that has the same disk."""
 
     delay: Duration = Duration(0)
     grace: Duration = Duration(10)
+    ship: Duration = Duration(2)
 
 
 class Protection(Section, frozen=True, kw_only=True):

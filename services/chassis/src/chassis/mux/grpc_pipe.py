@@ -23,6 +23,7 @@ class GrpcPipe:
     def __init__(self) -> None:
         self.heard = asyncio.Event()
         self._due = asyncio.Event()
+        self._closed = asyncio.Event()
 
     def wake(self) -> None:
         """There is something to send."""
@@ -35,6 +36,14 @@ class GrpcPipe:
             self._due.clear()
             while (batch := session.next_batch()) is not None:
                 await stream.write(batch)
+
+    def close(self) -> None:
+        """The callee's end: ends the stream after what is queued and written."""
+        self._closed.set()
+
+    async def wait_until_closed(self) -> None:
+        """Returns once `close` was called."""
+        await self._closed.wait()
 
     async def read_from(self, batches: AsyncIterable[bytes], session: Session) -> None:
         """Reads until the other end has nothing more to say. Raises RunestoneError when it breaks the rules."""
@@ -59,13 +68,18 @@ async def carry_out(stream: Any, pipe: GrpcPipe, session: Session) -> None:
 
 
 async def carry_in(batches: AsyncIterable[bytes], context: Any, pipe: GrpcPipe, session: Session) -> None:
-    """Greets, and carries a callee's session until the caller ends the stream, or breaks the rules."""
+    """Greets, and carries a callee's session until the caller ends the stream, or breaks the rules, or the pipe is closed."""
     await context.write(GREETING)
     writer = asyncio.create_task(pipe.write_to(context, session))
+    reader = asyncio.create_task(pipe.read_from(batches, session))
+    closing = asyncio.create_task(pipe.wait_until_closed())
     try:
-        await pipe.read_from(batches, session)
+        await asyncio.wait((reader, closing), return_when=asyncio.FIRST_COMPLETED)
+        if reader.done():
+            reader.result()
     except RunestoneError as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
     finally:
-        writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
+        for task in (writer, reader, closing):
+            task.cancel()
+        await asyncio.gather(writer, reader, closing, return_exceptions=True)

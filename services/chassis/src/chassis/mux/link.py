@@ -24,14 +24,16 @@ class MuxLink:
     """Calls to one address. `call` and `stream` are what `chassis.client.Channel` puts stubs on.
 
     It connects in the background from the moment it is made; `close` it. A call that was certainly not begun when its
-    session ended is sent once more on the next one. A session is replaced when it is `age` seconds old, or a little younger.
+    session ended is sent once more on the next one; unless it `waits_again` only where there is a next one already: who knows of other
+    addresses asks there at once. A session is replaced when it is `age` seconds old, or a little younger.
     """
 
-    def __init__(self, address: str, max_message: int, *, age: float = AGE) -> None:
+    def __init__(self, address: str, max_message: int, *, age: float = AGE, waits_again: bool = True) -> None:
         self.address = address
         self._plain = PlainLink(address)
         self._max_message = max_message
         self._age = age
+        self._waits_again = waits_again
         self._life: SessionLife | None = None
         self._is_connected = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -63,7 +65,7 @@ class MuxLink:
         try:
             return await call.answer()
         except RunestoneError as error:
-            if not was_surely_not_begun(error):
+            if not self._may_send_again(error):
                 raise
         return await (await self._begin(method, request, until, metadata)).answer()
 
@@ -71,7 +73,7 @@ class MuxLink:
         """A server-streaming call, begun when its first answer is asked for. Raises RunestoneError; closing it early cancels
         the call."""
         until = self._loop.time() + timeout
-        return SessionAnswers(lambda: self._begin(method, request, until, metadata))
+        return SessionAnswers(lambda: self._begin(method, request, until, metadata), self._may_send_again)
 
     async def close(self) -> None:
         """Ends all sessions; running calls fail. Harmless when it is closed already."""
@@ -96,6 +98,9 @@ class MuxLink:
         if left <= 0:
             raise RunestoneError(Reason.DEADLINE_EXCEEDED, "the call's deadline passed", may_have_begun=False)
         return self._life.session.begin(method, request, left, metadata)
+
+    def _may_send_again(self, error: RunestoneError) -> bool:
+        return was_surely_not_begun(error) and (self._waits_again or self.is_connected)
 
     async def _wait_until_connected(self) -> None:
         while not self.is_connected:
@@ -154,10 +159,13 @@ class MuxLink:
 
 
 class SessionAnswers:
-    """The answers of a streaming call; it is sent once more where it certainly was not begun."""
+    """The answers of a streaming call; it is sent once more where it certainly was not begun, and `may_send_again`."""
 
-    def __init__(self, begin: Callable[[], Awaitable[ClientCall]]) -> None:
+    def __init__(
+        self, begin: Callable[[], Awaitable[ClientCall]], may_send_again: Callable[[RunestoneError], bool]
+    ) -> None:
         self._begin = begin
+        self._may_send_again = may_send_again
         self._answers: Answers | None = None
         self._is_last_try = False
 
@@ -171,7 +179,7 @@ class SessionAnswers:
         try:
             return await anext(self._answers)
         except RunestoneError as error:
-            if self._is_last_try or not was_surely_not_begun(error):
+            if self._is_last_try or not self._may_send_again(error):
                 raise
         self._is_last_try, self._answers = True, None
         return await anext(self)

@@ -52,15 +52,21 @@ class MuxServer:
             loop = asyncio.get_running_loop()
             self._socket_server = await loop.create_unix_server(self._accept, str(self._path), backlog=128)
 
-    async def stop(self, grace: float) -> None:
-        """Says goodbye on all sessions, gives running calls up to `grace` seconds and callers a moment to hang up, then cancels what runs and
-        closes the sockets; sessions over gRPC end with its own server."""
+    def say_goodbye(self) -> None:
+        """Takes no new sessions, and no new calls on those that there are; running calls go on. Harmless when it was said."""
+        if self._is_stopping:
+            return
         self._is_stopping = True
         if self._socket_server is not None and self._path is not None:
             self._socket_server.close()
             self._path.unlink(missing_ok=True)  # now: later it may be the successor's
         for session in self._sessions:
             session.say_goodbye()
+
+    async def stop(self, grace: float) -> None:
+        """Says goodbye on all sessions, gives running calls up to `grace` seconds and callers a moment to hang up, then cancels what runs and
+        closes what carries the sessions."""
+        self.say_goodbye()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._wait_until_idle()
@@ -69,8 +75,7 @@ class MuxServer:
                 await self._wait_until_hung_up()
         await asyncio.gather(*(session.close() for session in self._sessions))
         for pipe in self._sessions.values():
-            if isinstance(pipe, SocketPipe):
-                pipe.close()
+            pipe.close()
 
     async def _wait_until_idle(self) -> None:
         for session in list(self._sessions):
@@ -79,7 +84,7 @@ class MuxServer:
     async def _wait_until_hung_up(self) -> None:
         """Who asks something before the goodbye has reached him is told that it was not begun; on a connection that is closed under it nobody
         could tell. A caller that has heard it hangs up."""
-        while any(isinstance(pipe, SocketPipe) for pipe in self._sessions.values()):
+        while self._sessions:
             await self._hung_up.wait()
 
     def _accept(self) -> SocketPipe:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from chassis.client import Channel
-from chassis.config import Settings
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.reload.file_follower import FileFollower, end_task
 from chassis.reload.outcome import Outcome, ReloadError
 from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
-from chassis.snapshots import Refusal, Snapshot, SnapshotFeed, SnapshotWatch, snapshot_version
+from chassis.snapshots import Refusal, Snapshot, SnapshotFeed, SnapshotWatch
 from chassis.tracing import Tracing
 
 T = TypeVar("T")
@@ -68,21 +67,21 @@ class FollowedControl:
 
 class FollowedFile:
     """Snapshots of a file, which is read again when it changes, on SIGHUP, and when `reloader` is asked to. `first` was read of
-    it already; `settings_of` gives the settings in what `source` reads."""
+    it already; `snapshot_of` makes one of what `source` reads."""
 
     def __init__(
         self,
         service: str,
         source: Source[T],
-        first: Settings,
-        settings_of: Callable[[T], Settings],
+        first: Snapshot,
+        snapshot_of: Callable[[T], Snapshot],
         *,
         metrics: Metrics,
     ) -> None:
         log = get_logger(service)
-        self._feed = SnapshotFeed(Snapshot(snapshot_version(first), first))
+        self._feed = SnapshotFeed(first, of_its_own=True)
         own = OwnFeed(service, self._feed)
-        self.reloader = Reloader(lambda: settings_of(source.read()), own, metrics=metrics, log=log)
+        self.reloader = Reloader(lambda: snapshot_of(source.read()), own, metrics=metrics, log=log)
         self._follower = FileFollower(self.reloader, source, log)
 
     async def __aenter__(self) -> SnapshotFeed:

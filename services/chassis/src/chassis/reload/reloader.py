@@ -9,7 +9,7 @@ from chassis.logs import Logger
 from chassis.metrics import Metrics
 from chassis.reload.changeable import find_fixed
 from chassis.reload.outcome import Outcome, Reloaded, ReloadError
-from chassis.snapshots import Snapshot, snapshot_version
+from chassis.snapshots import Snapshot
 
 TURN = 30.0  # seconds that a reload waits for those before it
 
@@ -38,7 +38,7 @@ class Reloader:
 
     def __init__(
         self,
-        read: Callable[[], Settings],
+        read: Callable[[], Snapshot],
         publication: Publication,
         *,
         metrics: Metrics,
@@ -79,18 +79,17 @@ class Reloader:
         return reloaded
 
     async def _reload(self) -> Reloaded:
-        settings = await self._read_settings()
+        snapshot = await self._read_snapshot()
         before = self._publication.current
-        snapshot = Snapshot(snapshot_version(settings), settings)
         if is_changed := snapshot.version != before.version:
-            _refuse_fixed(before.settings, settings)
+            _refuse_fixed(before.settings, snapshot.settings)
             try:
                 await self._publication.put_in_force(snapshot)
             finally:
                 self._note_change(before)
         return Reloaded(version=snapshot.version, is_changed=is_changed, parts=self._publication.parts)
 
-    async def _read_settings(self) -> Settings:
+    async def _read_snapshot(self) -> Snapshot:
         try:
             return await asyncio.to_thread(self._read)
         except ConfigError as error:

@@ -6,9 +6,19 @@ own, from a file. A new snapshot is made ready everywhere before it is in force 
 
 from chassis.snapshots.editions import Editions, Refusal
 from chassis.snapshots.feed import SnapshotFeed
-from chassis.snapshots.snapshot import SECTIONS, Snapshot, document_for, snapshot_version
+from chassis.snapshots.snapshot import (
+    SECTIONS,
+    Snapshot,
+    document_for,
+    is_sent,
+    own_version,
+    settings_for,
+    snapshot_version,
+    take_snapshot,
+)
 from chassis.snapshots.watch import SnapshotWatch
 
 __all__ = [
-    "SECTIONS", "Editions", "Refusal", "Snapshot", "SnapshotFeed", "SnapshotWatch", "document_for", "snapshot_version",
+    "SECTIONS", "Editions", "Refusal", "Snapshot", "SnapshotFeed", "SnapshotWatch", "document_for", "is_sent",
+    "own_version", "settings_for", "snapshot_version", "take_snapshot",
 ]  # fmt: skip

@@ -1,24 +1,32 @@
 """What a service makes of its snapshots: one edition of each that is in force, ready to be, or still carried by calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from chassis.context import current as current_call
 from chassis.errors import Reason, RunestoneError
-from chassis.snapshots.snapshot import Snapshot
+from chassis.snapshots.snapshot import WRITTEN, Snapshot
 
 T = TypeVar("T")
+
+ABSENCES = {Reason.NOT_FOUND, Reason.MODEL_NOT_FOUND}
 
 
 class Refusal(Exception):  # noqa: N818  what a process answers, not what went wrong in it
     """A snapshot that this process cannot make anything of; the message says why."""
 
 
+def itself(version: str) -> str:
+    """Calls are served under the version that they carry."""
+    return version
+
+
 class Editions(Generic[T]):
     """The editions of one follower of a `SnapshotFeed`; only the feed calls `prepare`, `put_in_force` and `forget`.
 
     `make` may raise: the snapshot is then refused. With `keeps_past` those of earlier versions stay for calls that began
-    with them, and each is given to `drop` when its time is over.
+    with them, and each is given to `drop` when its time is over. `find` gives the version under which calls of another are served.
     """
 
     def __init__(
@@ -27,8 +35,10 @@ class Editions(Generic[T]):
         *,
         keeps_past: bool = False,
         drop: Callable[[T], None] = lambda _edition: None,
+        find: Callable[[str], str] = itself,
     ) -> None:
         self._make = make
+        self._find = find
         self._drop = drop
         self._editions: dict[str, T] = {}
         self._current: T | None = None
@@ -41,7 +51,7 @@ class Editions(Generic[T]):
         return self._current
 
     def of_call(self) -> T:
-        """The edition of the version that the running call carries, or the one in force where it carries none.
+        """The edition of the version that the running call carries, or what stands for it, or the one in force where it carries none.
 
         The server has waited for the version (`SnapshotFeed.wait_for`). Raises UNAVAILABLE, not begun, where nothing could be
         made of it.
@@ -49,10 +59,22 @@ class Editions(Generic[T]):
         version = current_call().version
         if not version:
             return self.current
-        edition = self._editions.get(version)
+        edition = self._editions.get(self._find(version))
         if edition is None:
             raise unknown_version(version)
         return edition
+
+    @contextmanager
+    def for_call(self) -> Iterator[T]:
+        """The same, as a context. What that edition lacks and another's may have (NOT_FOUND, MODEL_NOT_FOUND raised inside) is UNAVAILABLE,
+        not begun: a replica which has read the newer file knows it."""
+        version = current_call().version
+        try:
+            yield self.of_call()
+        except RunestoneError as error:
+            if error.reason not in ABSENCES or not version or self._find(version)[:WRITTEN] == version[:WRITTEN]:
+                raise
+            raise unknown_version(version) from error
 
     def prepare(self, snapshot: Snapshot) -> None:
         """Makes the edition of a snapshot, where there is none. Raises what `make` raises."""

@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 from chassis.bell import Bell
 from chassis.clock import Clock, SystemClock
-from chassis.snapshots.editions import Editions, Refusal, unknown_version
-from chassis.snapshots.snapshot import Snapshot
+from chassis.snapshots.editions import Editions, Refusal, itself, unknown_version
+from chassis.snapshots.snapshot import WRITTEN, Snapshot
 
 T = TypeVar("T")
 
@@ -33,12 +33,23 @@ class SnapshotFeed:
 
     Both are synchronous: nobody sees half of a change. `past` are earlier snapshots, oldest first, that calls of other
     processes may still carry.
+
+    A publisher makes each version known everywhere before a call carries it. One that reads a file `of_its_own` has none: it serves calls of
+    versions that it does not know under the one in force, or under its own of the same text (docs/adr/0024).
     """
 
-    def __init__(self, first: Snapshot, past: Sequence[Snapshot] = (), clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        first: Snapshot,
+        past: Sequence[Snapshot] = (),
+        clock: Clock | None = None,
+        *,
+        of_its_own: bool = False,
+    ) -> None:
         self.current = first
         self.ready: Snapshot | None = None
         self._past = past
+        self._is_own = of_its_own
         self._clock = clock or SystemClock()
         self._replaced = {snapshot.version: self._clock.monotonic() for snapshot in past}
         self._followers: list[_Follower] = []
@@ -53,7 +64,7 @@ class SnapshotFeed:
         drop: Callable[[T], None] = lambda _edition: None,
     ) -> Editions[T]:
         """What `make` makes of the snapshot in force, and of each later one. Raises what `make` raises of this one."""
-        editions = Editions(make, keeps_past=keeps_past, drop=drop)
+        editions = Editions(make, keeps_past=keeps_past, drop=drop, find=self.find if self._is_own else itself)
         for snapshot in self._past if keeps_past else ():
             with suppress(Exception):  # a call that carries it finds another replica; the service starts all the same
                 editions.prepare(snapshot)
@@ -107,6 +118,16 @@ class SnapshotFeed:
 
     def knows(self, version: str) -> bool:
         """Whether calls that carry `version` can be served."""
+        return self._is_own or self._knows(version)
+
+    def find(self, version: str) -> str:
+        """The version that calls which carry `version` are served under: itself, or the latest of the same text, or that in force."""
+        if self._knows(version):
+            return version
+        latest_first = (self.current.version, *reversed(self._replaced))
+        return next((one for one in latest_first if one[:WRITTEN] == version[:WRITTEN]), self.current.version)
+
+    def _knows(self, version: str) -> bool:
         known = version == self.current.version or version in self._replaced
         return known or (self.ready is not None and version == self.ready.version)
 

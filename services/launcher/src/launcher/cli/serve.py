@@ -41,7 +41,9 @@ def serve(
     ] = None,
     data_dir: DataDirOption = None,
     worker: Annotated[int, typer.Option(min=0, help="This process's number among equals.")] = 0,
-    grace: Annotated[float, typer.Option(min=0, help="Seconds that running calls have at stop.")] = 10.0,
+    grace: Annotated[
+        float | None, typer.Option(min=0, help="Seconds that running calls have at stop \\[edge.drain.grace].")
+    ] = None,
     log_level: LogLevelOption = LogLevel.INFO,
     lifeline: Annotated[bool, typer.Option("--lifeline", help="Stop when stdin ends.")] = False,
 ) -> None:
