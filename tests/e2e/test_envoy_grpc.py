@@ -49,7 +49,8 @@ async def test_the_calls_of_one_connection_are_spread_over_the_replicas(mesh: En
     assert min(counts) > CALLS // 6
 
 
-async def test_a_replica_that_is_killed_fails_at_most_what_it_had_begun(mesh: EnvoyMesh) -> None:
+async def test_a_replica_that_is_killed_fails_only_what_was_on_its_connections(mesh: EnvoyMesh) -> None:
+    """Half of the calls would be its own: what finds it gone goes to the other."""
     codes: list[grpc.StatusCode] = []
     async with grpc.aio.insecure_channel(mesh.grpc_target) as channel:
         for number in range(CALLS):
@@ -59,7 +60,8 @@ async def test_a_replica_that_is_killed_fails_at_most_what_it_had_begun(mesh: En
                 await list_targets(channel)
             except grpc.aio.AioRpcError as error:
                 codes.append(error.code())
-    assert codes in ([], [grpc.StatusCode.UNAVAILABLE])
+    assert set(codes) <= {grpc.StatusCode.UNAVAILABLE}
+    assert len(codes) <= 3
 
 
 async def test_a_new_replica_gets_its_share_without_a_restart_of_anything(mesh: EnvoyMesh) -> None:
