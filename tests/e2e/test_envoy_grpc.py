@@ -1,6 +1,7 @@
 """Plain gRPC of other callers through Envoy: one connection, each call to the replica that is least busy; replicas come and go under it."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 import grpc
@@ -95,6 +96,20 @@ async def test_a_killed_part_is_started_again_on_its_ports(mesh: EnvoyMesh) -> N
         while not await is_back():
             await asyncio.sleep(0.1)
     assert mesh.parts()["audit-0"]["ports"] == before["ports"]
+
+
+async def test_a_changed_file_is_in_force_in_all_parts_and_a_wrong_one_in_none(mesh: EnvoyMesh) -> None:
+    config, added = mesh.data_dir.parent / "runestone.yaml", "added-key-0123456789"
+    document = json.loads(config.read_text())
+    document["tenants"].append({"name": "added", "keys": [{"name": "ci", "secret": added}]})
+    config.write_text(json.dumps(document))
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=mesh.plain_url) as client:
+        while (await client.get("/v1/models", headers={"authorization": f"Bearer {added}"})).status_code != 200:
+            await asyncio.sleep(0.1)
+        config.write_text("edge: {no_such_thing: 1}")
+        while "no_such_thing" not in mesh.log.read_text():
+            await asyncio.sleep(0.1)
+        assert (await client.get("/v1/models", headers={"authorization": f"Bearer {added}"})).status_code == 200
 
 
 def test_the_commands_find_this_mesh(mesh: EnvoyMesh) -> None:
