@@ -62,7 +62,8 @@ def _strip(manifest: Manifest) -> Manifest:
 
     def without(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: without(one) for key, one in value.items() if key not in HELM}
+            kept = {key: without(one) for key, one in value.items() if key not in HELM}
+            return {key: one for key, one in kept.items() if (key, one) != ("annotations", {})}
         return [without(one) for one in value] if isinstance(value, list) else value
 
     return without(manifest)
