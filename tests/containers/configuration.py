@@ -18,6 +18,7 @@ PASSWORD = "a-password-of-the-database"
 PROBE = 50060
 TLS = "/etc/runestone-tls"
 CROWDS = tuple(f"crowded-key-012345678{number}" for number in range(5))  # of tenants with a limit of their own each
+ROOMY = "roomy-key-0123456789"  # of a tenant with a limit that nobody reaches: its calls ask for leave
 CROWDED_LIMIT = 50  # calls a minute
 ENVOYS_LIMIT = 5000  # calls a second of one address
 
@@ -28,10 +29,11 @@ def write_settings(fake_port: int) -> dict[str, Any]:
         json.dumps(configuration(fake_port)).replace(f"127.0.0.1:{fake_port}", f"{PROVIDER_HOST}:{fake_port}")
     )
     limits = {"requests_per_minute": CROWDED_LIMIT}
+    roomy = {"name": "roomy", "keys": [{"name": "ci", "secret": ROOMY}], "limits": {"requests_per_minute": 60_000}}
     crowds = [{"name": f"crowd-{key[-1]}", "keys": [{"name": "ci", "secret": key}], "limits": limits} for key in CROWDS]
     return {
         **known,
-        "tenants": [*known["tenants"], *crowds],
+        "tenants": [*known["tenants"], roomy, *crowds],
         "edge": {
             "http": {
                 "host": ANYWHERE,

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from fake_provider import FakeProvider
+
 from containers.engine import find_obstacle
 from containers.mesh import ContainerMesh, container_mesh_running
 from containers.recipes import can_listen, find_gateway
-from fake_provider import FakeProvider
 
 pytest.register_assert_rewrite("e2e")
 

@@ -1,8 +1,10 @@
 """Whether containers can be run here: a Docker engine, our images of what is checked out, and the others that stand beside them."""
 
+import gc
 import os
 import subprocess
 import tomllib
+import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,9 @@ SOURCES = (
 
 def find_obstacle() -> str | None:
     """Why no container of ours can be run; None where nothing is in the way."""
-    try:
-        client = docker.from_env(timeout=30)
-        client.ping()
-    except DockerException as error:
-        return f"no Docker engine answers: {error}"
+    client, obstacle = connect()
+    if client is None:
+        return obstacle
     try:
         for image in OURS.values():
             found = client.images.get(image)
@@ -53,6 +53,18 @@ def find_obstacle() -> str | None:
     finally:
         client.close()
     return None
+
+
+def connect() -> tuple[Any, str]:
+    """A client of the engine; or None, and why there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the library leaves its session open when nobody answers
+        try:
+            return docker.from_env(timeout=30), ""
+        except DockerException as error:
+            why = f"no Docker engine answers: {error}"
+        gc.collect()
+    return None, why
 
 
 def pull_missing(client: Any, image: str) -> None:

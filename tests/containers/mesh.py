@@ -13,14 +13,14 @@ from typing import Any
 
 import grpc
 import httpx
-from containers.configuration import write_envoy, write_settings, write_tls
-from containers.orphans import LABELS, remove_orphans
-from containers.part import LOOPBACK, PATIENCE, Part
-from containers.recipes import ADMIN, ENVOYS_ADMIN, GRPC, HTTP, PLAIN, STORES, TLS_PORT, Recipes
 from real_mesh import ACME, RUNESTONE, Mesh
 from testcontainers.core.network import Network
 
 from chassis.testing import free_port, short_directory
+from containers.configuration import write_envoy, write_settings, write_tls
+from containers.orphans import LABELS, remove_orphans
+from containers.part import LOOPBACK, PATIENCE, Part
+from containers.recipes import ADMIN, ENVOYS_ADMIN, GRPC, HTTP, PLAIN, STORES, TLS_PORT, Recipes
 from launcher.envoy.sites import PORTS
 from runestone.audit.v1.audit_pb2 import AuditRecord, SearchRequest
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
@@ -92,10 +92,19 @@ class ContainerMesh(Mesh):
         return grpc.secure_channel(part.address(PORTS[part.service]), grpc.ssl_channel_credentials(*files), named)
 
     def audit_records(self, **conditions: Any) -> list[AuditRecord]:
-        """Whichever replica answers: they have one store."""
+        """Whichever replica answers: they have one store. One that has just lost it is asked again."""
         part = next(part for part in self.of("audit") if part.state["Running"] and not part.state["Paused"])
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._search(part, SearchRequest(page_size=1000, **conditions))
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _search(self, part: Part, request: SearchRequest) -> list[AuditRecord]:
         with self.channel(part) as channel:
-            request = SearchRequest(page_size=1000, **conditions)
             return list(AuditServiceStub(channel).Search(request, timeout=20, wait_for_ready=True).records)
 
     def stats(self, pattern: str) -> dict[str, int]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from containers.configuration import PASSWORD, PROBE, PROVIDER_HOST
-from containers.engine import ENVOY, OURS, POSTGRES, REDIS
-from containers.orphans import LABELS
-from containers.part import HARDENED, LOOPBACK, Part
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 from chassis.testing import free_port
+from containers.configuration import PASSWORD, PROBE, PROVIDER_HOST
+from containers.engine import ENVOY, OURS, POSTGRES, REDIS
+from containers.orphans import LABELS
+from containers.part import HARDENED, LOOPBACK, Part
 from launcher.envoy.sites import PORTS
 
 HTTP, ADMIN = 4003, 4004

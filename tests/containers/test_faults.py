@@ -9,12 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from containers.faults import down
-from containers.mesh import AUTH, ContainerMesh
 from fake_provider import FakeProvider
 from real_mesh import ACME
 
 import runestone_client
+from containers.configuration import ROOMY
+from containers.faults import down
+from containers.mesh import AUTH, ContainerMesh
+from containers.part import Part
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -26,7 +28,9 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 @pytest.fixture
 async def client(mesh: ContainerMesh) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(mesh.url, headers=AUTH, timeout=TIMEOUT) as session:
+    async with aiohttp.ClientSession(
+        mesh.url, headers={"authorization": f"Bearer {ROOMY}"}, timeout=TIMEOUT
+    ) as session:
         yield session
 
 
@@ -65,7 +69,7 @@ async def find_records(mesh: ContainerMesh, asked: list[Any]) -> None:
 async def test_without_the_cache_calls_are_answered_uncached_and_what_must_be_remembered_is_refused(
     mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str
 ) -> None:
-    with down(mesh, mesh.of("cache"), fault):
+    async with down(mesh, mesh.of("cache"), fault):
         asked = await ask_many(client)
         assert {headers["x-cache"] for headers in asked} == {"BYPASS"}
         status, headers = await ask(client, **{"idempotency-key": uuid.uuid4().hex})
@@ -77,7 +81,7 @@ async def test_without_the_cache_calls_are_answered_uncached_and_what_must_be_re
 async def test_without_any_limiter_edges_limit_alone_and_say_so(
     mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str
 ) -> None:
-    with down(mesh, mesh.of("ratelimit"), fault):
+    async with down(mesh, mesh.of("ratelimit"), fault):
         async with asyncio.timeout(PATIENCE):
             while "ratelimit" not in (await ask(client))[1].get("x-runestone-degraded", ""):
                 pass  # what was leased is spent first
@@ -89,7 +93,7 @@ async def test_without_any_limiter_edges_limit_alone_and_say_so(
 async def test_one_replica_of_two_is_not_missed(
     mesh: ContainerMesh, client: aiohttp.ClientSession, service: str
 ) -> None:
-    with down(mesh, mesh.of(service)[:1], "is killed"):
+    async with down(mesh, mesh.of(service)[:1], "is killed"):
         asked = await ask_many(client)
     await find_records(mesh, asked)
 
@@ -98,7 +102,7 @@ async def test_one_replica_of_two_is_not_missed(
 async def test_without_any_provider_service_calls_are_refused_with_a_time_to_come_back(
     mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str
 ) -> None:
-    with down(mesh, mesh.of("provider"), fault):
+    async with down(mesh, mesh.of("provider"), fault):
         async with client.post(CHAT, json=question()) as answer:
             assert answer.status == 503
             assert (await answer.json())["error"]["message"]
@@ -115,17 +119,16 @@ async def test_a_stream_whose_provider_service_is_killed_never_looks_complete(me
         async with client.post(CHAT, json=body) as answer:
             assert answer.status == 200
             await answer.content.readline()
-            victim = await find_caller(mesh, fake)
-            with down(mesh, [victim], "is killed"):
+            victim = await asyncio.to_thread(find_caller, mesh, (await fake.exchange()).remote)
+            async with down(mesh, [victim], "is killed"):
                 rest = await answer.content.read()
                 assert b"[DONE]" not in rest
                 assert "error" in json.loads(rest.strip().rpartition(b"data: ")[2])
                 assert (await ask(client))[0] == 200
 
 
-async def find_caller(mesh: ContainerMesh, fake: FakeProvider) -> Any:
-    """The replica that asks the fake now: by the address that its request came from."""
-    remote = (await fake.exchange()).remote
+def find_caller(mesh: ContainerMesh, remote: str) -> Part:
+    """The replica that asks from this address."""
     for part in mesh.of("provider"):
         networks = part.engine.attrs["NetworkSettings"]["Networks"].values()
         if remote in {network["IPAddress"] for network in networks}:
@@ -137,7 +140,7 @@ async def find_caller(mesh: ContainerMesh, fake: FakeProvider) -> Any:
 async def test_without_the_audit_log_nothing_is_noticed_and_nothing_is_lost(
     mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str
 ) -> None:
-    with down(mesh, mesh.of("audit"), fault):
+    async with down(mesh, mesh.of("audit"), fault):
         asked = await ask_many(client)
         assert not [headers for headers in asked if "x-runestone-degraded" in headers]
     await find_records(mesh, asked)
@@ -145,7 +148,7 @@ async def test_without_the_audit_log_nothing_is_noticed_and_nothing_is_lost(
 
 @pytest.mark.parametrize("fault", ["hangs", "is killed"])
 async def test_without_redis_calls_are_answered(mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str) -> None:
-    with down(mesh, [mesh.parts["redis"]], fault):
+    async with down(mesh, [mesh.parts["redis"]], fault):
         asked = await ask_many(client)
     await find_records(mesh, asked)
 
@@ -154,7 +157,7 @@ async def test_without_redis_calls_are_answered(mesh: ContainerMesh, client: aio
 async def test_without_postgresql_nothing_is_noticed_and_nothing_is_lost(
     mesh: ContainerMesh, client: aiohttp.ClientSession, fault: str
 ) -> None:
-    with down(mesh, [mesh.parts["postgres"]], fault):
+    async with down(mesh, [mesh.parts["postgres"]], fault):
         asked = await ask_many(client)
         assert not [headers for headers in asked if "x-runestone-degraded" in headers]
     await find_records(mesh, asked)
@@ -168,7 +171,7 @@ async def test_a_clients_stream_goes_on_at_the_other_edge(mesh: ContainerMesh, f
             stream = await session.stream(question(model="fake/words=400,pace=50ms"))
             await anext(stream)
             for edge in mesh.of("edge"):
-                with down(mesh, [edge], fault):
+                async with down(mesh, [edge], fault):
                     pass
             async with asyncio.timeout(PATIENCE):
                 assert len((await stream.finish()).split()) == 400
@@ -178,9 +181,13 @@ async def test_what_an_edge_had_not_shipped_when_it_was_killed_is_recorded_by_it
     mesh: ContainerMesh, client: aiohttp.ClientSession
 ) -> None:
     """The records wait on the edge's disk: the log is away when it dies."""
-    with down(mesh, mesh.of("audit"), "is cut off"):
+    async with down(mesh, mesh.of("audit"), "is cut off"):
         asked = await ask_many(client)
         for edge in mesh.of("edge"):
-            edge.engine.kill()
-            edge.start()
+            await asyncio.to_thread(kill_and_start, edge)
     await find_records(mesh, asked)
+
+
+def kill_and_start(part: Part) -> None:
+    part.engine.kill()
+    part.start()

@@ -10,13 +10,13 @@ import aiohttp
 import anthropic
 import httpx
 import openai
-from containers.configuration import CROWDED_LIMIT, CROWDS
-from containers.mesh import AUTH, ContainerMesh
-from containers.recipes import ADMIN
 from fake_provider import FakeProvider
 from real_mesh import ACME
 
 import runestone_client
+from containers.configuration import CROWDED_LIMIT, CROWDS
+from containers.mesh import AUTH, ContainerMesh
+from containers.recipes import ADMIN
 
 CHAT = "/v1/chat/completions"
 

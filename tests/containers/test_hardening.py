@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from containers.mesh import ContainerMesh
 
 OURS = ("edge-0", "cache-0", "ratelimit-0", "provider-0", "audit-0")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import docker
 import pytest
+from docker.models.containers import Container
+
 from containers.engine import OURS
 from containers.orphans import LABELS
 from containers.part import HARDENED, PATIENCE
-from docker.models.containers import Container
 
 pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.timeout(240)]
 

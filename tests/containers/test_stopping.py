@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from containers.mesh import AUTH, ContainerMesh
 from containers.part import Part
 
