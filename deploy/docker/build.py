@@ -57,7 +57,6 @@ def list_arguments(folder: str, options: argparse.Namespace) -> list[str]:
         "VERSION": read_version(),
         "REVISION": ask("git", "rev-parse", "HEAD"),
         "SOURCE": options.source,
-        "SOURCE_DATE_EPOCH": ask("git", "log", "-1", "--format=%ct"),
     }
     named = [part for name, value in told.items() for part in ("--build-arg", f"{name}={value}")]
     anew = ["--no-cache"] if options.no_cache else []

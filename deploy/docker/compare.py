@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 
+SHOWN = 20
 PLACES = ("opt/", "var/lib/runestone")
 Entry = tuple[bytes, int, int, int, int, str]
 
@@ -38,7 +39,7 @@ def main(first: str, second: str) -> None:
     one, other = read_image(first), read_image(second)
     different = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
     if different:
-        sys.exit("\n".join(["different:", *different]))
+        sys.exit("\n".join([f"{len(different)} are different:", *different[:SHOWN]]))
     print(f"{first} and {second} hold the same {len(one)} files and folders")
 
 

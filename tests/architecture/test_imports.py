@@ -25,6 +25,8 @@ HEARTS = {
         "hashing.py",
         "sse.py",
         "globs.py",
+        "mesh_security/access.py",
+        "mesh_security/identity.py",
         "billing/price.py",
         "billing/estimate.py",
         "billing/total.py",

@@ -20,6 +20,7 @@ async def test_metrics_are_named_as_prometheus_has_it_and_labelled_by_what_is_bo
             assert NAME.fullmatch(one.name), one
             assert one.name.endswith("_total") == (one.kind == "counter"), one
             assert UNBOUNDED.isdisjoint(one.labels), one
+            assert "service" not in one.labels, f"{one.name}: the port that shows it says there whose it is"
             assert one.meaning[:1].isupper() or one.meaning[:1].isdigit(), one
             if "tenant" in one.labels:
                 assert one.name.startswith("runestone_tenant_"), one

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import h2.connection
 import h2.events
+import h2.settings
 import httpx
 import pytest
 import websockets
@@ -306,6 +307,24 @@ async def test_a_websocket_speaks_phoenix_through_tls(mesh: EnvoyMesh, fake: Fak
     assert events[0] == "phx_reply"
     assert events[-1] == "stream:complete"
     assert events.count("stream:chunk") >= 5
+
+
+async def test_browsers_are_not_told_to_open_websockets_on_http_2(mesh: EnvoyMesh) -> None:
+    """There they send no `sec-websocket-key` (RFC 8441, section 5), which Envoy does not make up for an edge: it would be refused."""
+    head = [(":method", "GET"), (":path", "/v1/models"), (":scheme", "https"), (":authority", "localhost")]
+    async with asyncio.timeout(PATIENCE):
+        events = await ask_in_frames(mesh, head, until=h2.events.RemoteSettingsChanged)
+    (settings,) = [event for event in events if isinstance(event, h2.events.RemoteSettingsChanged)]
+    said = {code: changed.new_value for code, changed in settings.changed_settings.items()}
+    assert said[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] == 100
+    assert said.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL, 0) == 0
+
+
+async def test_large_headers_reset_their_stream_on_http_2_and_the_connection_lives(mesh: EnvoyMesh) -> None:
+    names = [(":method", "GET"), (":path", "/v1/models"), (":scheme", "https"), (":authority", "localhost")]
+    async with asyncio.timeout(PATIENCE):
+        events = await ask_in_frames(mesh, [*names, ("x-large", "x" * (62 << 10))], until=h2.events.StreamReset)
+    assert not [event for event in events if isinstance(event, h2.events.ConnectionTerminated)]
 
 
 async def test_our_own_client_reads_a_stream_through_it(mesh: EnvoyMesh, fake: FakeProvider) -> None:

@@ -1,6 +1,6 @@
 """Fault table, row 1, through a real Envoy: its replicas stop, start, come and go under load, and nobody in front of it notices.
 
-`RUNESTONE_ROLLING=3` restarts every replica of every service three times over, with three times the load.
+`RUNESTONE_ROLLING=3` restarts every replica of every service three times over, `RUNESTONE_ROLLING_LOAD=3` under three times the load.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from pods import measure_at
 from real_mesh import ACME
 
 ROUNDS = int(os.environ.get("RUNESTONE_ROLLING", "0"))
+LOAD = float(os.environ.get("RUNESTONE_ROLLING_LOAD", "1"))  # times the usual
 pytestmark = pytest.mark.timeout(400 + 600 * ROUNDS)  # a minute where nothing else runs
 PATIENCE = 60.0
 SERVICES = ("provider", "cache", "ratelimit", "audit", "edge")
@@ -27,7 +28,7 @@ def mesh() -> Iterator[EnvoyMesh]:
 
 
 def loaded(mesh: EnvoyMesh):
-    return load(lambda: mesh.plain_url, ACME, factor=3.0 if ROUNDS else 1.0)
+    return load(lambda: mesh.plain_url, ACME, factor=LOAD)
 
 
 def check(what: str, counts: Counts) -> None:

@@ -1,6 +1,7 @@
 """Fault table, row 1: each service is restarted under load, as a Deployment does it, and nobody notices.
 
-`RUNESTONE_ROLLING=3` restarts everything three times over, one replica after the other, instead of once with all of a service at a time.
+`RUNESTONE_ROLLING=3` restarts everything three times over, one replica after the other, instead of once with all of a service at a time;
+`RUNESTONE_ROLLING_LOAD=3` does it under three times the load.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from runestone.audit.v1.audit_pb2 import SearchRequest
 from runestone.audit.v1.audit_pb2_grpc import AuditServiceStub
 
 ROUNDS = int(os.environ.get("RUNESTONE_ROLLING", "0"))
+LOAD = float(os.environ.get("RUNESTONE_ROLLING_LOAD", "1"))  # times the usual
 REPLICAS = {"cache": 2, "ratelimit": 2, "provider": 2, "audit": 1, "edge": 2}
 CHECK = 0.1  # seconds between two looks of the balancer
 pytestmark = pytest.mark.timeout(400 + 400 * ROUNDS)  # a minute where nothing else runs
@@ -109,7 +111,7 @@ async def recorded(pods: Cluster) -> set[str]:
 async def test_a_rolling_restart_of_every_service_fails_nothing(pods: Cluster) -> None:
     """No call fails and no stream is cut; every WebSocket client is back; every call is on record once the edges are gone."""
     async with balanced(pods) as balancer:
-        async with load(balancer, KEY, factor=3.0 if ROUNDS else 1.0) as counts:
+        async with load(balancer, KEY, factor=LOAD) as counts:
             await asyncio.sleep(2)  # so that something runs
             for _ in range(ROUNDS):
                 await restart_one_by_one(pods)

@@ -69,6 +69,22 @@ async def test_what_is_busy_has_the_grace_and_is_closed_with_1001_behind_it() ->
         await ending
 
 
+async def test_what_becomes_busy_before_its_turn_is_not_closed_under_what_began() -> None:
+    """The others are closed one after another meanwhile."""
+    stage = Stage({})
+    async with stage.listening() as port, AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(port)) for _ in range(20)]
+        await until(lambda: len(stage.opened) == 20)
+        draining = asyncio.create_task(stage.sockets.drain(2.0))
+        await until(lambda: any(not echo.socket.is_open for echo in stage.opened))
+        (late, *_) = [echo for echo in stage.opened if echo.socket.is_open]
+        late.is_busy = True
+        await until(lambda: sum(echo.socket.is_open for echo in stage.opened) == 1)
+        assert late.socket.is_open
+        late.socket.close(1012, "done")
+        await asyncio.gather(*(finish(client) for client in clients), draining)
+
+
 async def test_a_drain_does_not_wait_for_what_has_ended() -> None:
     stage = Stage({})
     async with stage.listening() as port, connected(port) as busy:

@@ -37,6 +37,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/* The labels of pods: without the chart's version, so that a new chart alone replaces none. */}}
+{{- define "runestone.podLabels" -}}
+{{ include "runestone.selector" . }}
+app.kubernetes.io/part-of: runestone
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "runestone.metadata" -}}
 name: {{ default (include "runestone.name" .) .name }}
 namespace: {{ .root.Release.Namespace }}

@@ -66,7 +66,7 @@ priorityClassName: {{ . }}
 {{- define "runestone.podMetadata" -}}
 {{- $values := get .root.Values .part -}}
 labels:
-  {{- include "runestone.labels" . | nindent 2 }}
+  {{- include "runestone.podLabels" . | nindent 2 }}
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -91,36 +91,37 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* Ready: the edge says so over HTTP to operators' port; the others by gRPC health in the clear, since a kubelet has no certificate.
-     Alive: over HTTP for all. gRPC health only knows ready, and a service that waits for its store must not be restarted for that. */}}
+{{/* The edge says how it is over HTTP, on operators' port; the others by gRPC health in the clear, since a kubelet has no certificate.
+     Alive is not ready (`service: liveness`): who waits for its store must not be restarted for that. */}}
 {{- define "runestone.serviceProbes" -}}
 startupProbe:
-  {{- include "runestone.readyProbe" . | nindent 2 }}
+  {{- include "runestone.probe" (dict "part" .part "path" "/health/readiness") | nindent 2 }}
   periodSeconds: 2
   failureThreshold: 60
   timeoutSeconds: 3
 readinessProbe:
-  {{- include "runestone.readyProbe" . | nindent 2 }}
+  {{- include "runestone.probe" (dict "part" .part "path" "/health/readiness") | nindent 2 }}
   periodSeconds: 5
   failureThreshold: 2
   timeoutSeconds: 3
 livenessProbe:
-  httpGet:
-    path: /health/liveness
-    port: admin
+  {{- include "runestone.probe" (dict "part" .part "path" "/health/liveness" "service" "liveness") | nindent 2 }}
   periodSeconds: 10
   failureThreshold: 6
   timeoutSeconds: 5
 {{- end -}}
 
-{{- define "runestone.readyProbe" -}}
+{{- define "runestone.probe" -}}
 {{- if eq .part "edge" -}}
 httpGet:
-  path: /health/readiness
+  path: {{ .path }}
   port: admin
 {{- else -}}
 grpc:
   port: 50060
+  {{- with .service }}
+  service: {{ . }}
+  {{- end }}
 {{- end -}}
 {{- end -}}
 

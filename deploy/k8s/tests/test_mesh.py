@@ -41,10 +41,12 @@ async def ask(mesh: RunningMesh) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-async def probe(port: int) -> int:
+async def probe(port: int, service: str = "") -> int:
     """What the kubelet's gRPC probe asks, without a certificate."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        answer = await health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service=service), timeout=10
+        )
     return answer.status
 
 
@@ -55,7 +57,8 @@ async def test_what_is_rendered_answers_questions_through_envoy(name, tmp_path):
         assert (code, said.count("ok: ")) == (0, 3), said
 
         for service in PEERS:
-            assert await probe(mesh.ports[service]["probe"]) == health_pb2.HealthCheckResponse.SERVING
+            for asked in ("", "liveness"):
+                assert await probe(mesh.ports[service]["probe"], asked) == health_pb2.HealthCheckResponse.SERVING
             assert await fetch(mesh.ports[service]["admin"], "/health/liveness") == 200
             assert await fetch(mesh.ports[service]["admin"], "/metrics") == 200
         assert await fetch(mesh.ports["edge"]["admin"], "/health/liveness") == 200

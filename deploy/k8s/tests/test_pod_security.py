@@ -5,6 +5,11 @@ from charting.pods import component_of, containers_of, pod_of, selects, spec_of,
 from charting.render import Render
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+ASKED = (
+    ("startupProbe", "readiness", {}),
+    ("readinessProbe", "readiness", {}),
+    ("livenessProbe", "liveness", {"service": "liveness"}),
+)
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -80,17 +85,16 @@ def test_every_container_that_stays_is_probed(render: Render):
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
-def test_our_services_say_they_are_ready_over_grpc_and_the_edge_over_http(render: Render):
+def test_our_services_are_asked_over_grpc_and_the_edge_over_http(render: Render):
     for part in ("edge", "cache", "ratelimit", "provider", "audit"):
         (workload,) = [found for found in workloads(render) if component_of(found) == part]
         (container,) = containers_of(workload)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        for probe in ("startupProbe", "readinessProbe"):
+        for probe, page, service in ASKED:
             if part == "edge":
-                assert container[probe]["httpGet"] == {"path": "/health/readiness", "port": "admin"}
+                assert container[probe]["httpGet"] == {"path": f"/health/{page}", "port": "admin"}
             else:
-                assert container[probe]["grpc"] == {"port": ports["probe"]}
-        assert container["livenessProbe"]["httpGet"] == {"path": "/health/liveness", "port": "admin"}
+                assert container[probe]["grpc"] == {"port": ports["probe"], **service}
 
 
 def test_every_workload_has_a_disruption_budget_that_lets_nodes_be_drained(render: Render):

@@ -40,6 +40,14 @@ def secrets_of(found: Render) -> Cluster:
     return {secret["metadata"]["name"]: secret["data"] for secret in found.of("Secret")}
 
 
+def test_a_new_version_of_the_chart_alone_replaces_no_pod_of_a_store(chart):
+    """Pods carry no version; those of our own services are replaced by their image."""
+    for workload in workloads(render(chart, read_values("laptop"), {})):
+        labels = pod_of(workload)["metadata"]["labels"]
+        if workload["kind"] != "Pod":
+            assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
 @pytest.mark.parametrize("name", ["minimal", "laptop"])
 def test_an_upgrade_changes_no_secret_and_no_pod(chart, name):
     values = read_values(name)

@@ -31,7 +31,7 @@ class PeerReplicas:
         self._facts = facts
         self._log = log
         self._settings = settings
-        self._gauge = metrics.gauge("edge_peer_replicas", "Replicas found of a service", ("service",))
+        self._gauge = metrics.gauge("edge_peer_replicas", "Replicas found of a service", ("peer",))
         self._counts: dict[str, int] = {}
         self._refused: set[str] = set()
 

@@ -80,6 +80,35 @@ async def test_a_client_moves_on_when_the_gateway_says_that_it_stops(gateway: Fa
         assert await stream.finish() == "1 2 3 4 "
 
 
+async def ask_and_be_closed(
+    gateway: FakeGateway, session: runestone_client.Session, code: int
+) -> "asyncio.Task[object]":
+    """A message that was read and not answered when the connection was closed."""
+    gateway.silent = {"chat:message"}
+    asked = asyncio.create_task(session.message({"q": 1}))
+    await until(lambda: gateway.events("chat:message"))
+    gateway.silent = set()
+    await gateway.close(code)
+    return asked
+
+
+async def test_what_a_restarting_gateway_did_not_answer_is_asked_again(gateway: FakeGateway) -> None:
+    """It closes with 1012 only where nothing that was asked is running."""
+    async with runestone_client.connect(gateway.url, "k", settings=SETTINGS) as client, client.session() as session:
+        asked = await ask_and_be_closed(gateway, session, 1012)
+        assert await asked is not None
+    assert len(gateway.events("chat:message")) == 2
+
+
+@pytest.mark.parametrize("code", [1001, 1011])
+async def test_what_may_have_been_begun_is_not_asked_again(gateway: FakeGateway, code: int) -> None:
+    async with runestone_client.connect(gateway.url, "k", settings=SETTINGS) as client, client.session() as session:
+        with pytest.raises(runestone_client.ConnectionLostError) as caught:
+            await (await ask_and_be_closed(gateway, session, code))
+        assert caught.value.may_have_run
+    assert len(gateway.events("chat:message")) == 1
+
+
 @pytest.mark.parametrize("code", [1000, 1002, 1008, 1009])
 async def test_a_client_does_not_come_back_when_it_is_not_wanted(gateway: FakeGateway, code: int) -> None:
     async with runestone_client.connect(gateway.url, "k", settings=SETTINGS) as client, client.session() as session:

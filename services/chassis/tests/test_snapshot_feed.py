@@ -191,7 +191,13 @@ def test_what_is_lacking_under_another_version_may_be_known_elsewhere(reason):
 
 
 @pytest.mark.parametrize(
-    ("version", "reason"), [("aaaaaaaa1", Reason.NOT_FOUND), ("", Reason.NOT_FOUND), ("bbbbbbbb1", Reason.OVERLOADED)]
+    ("version", "reason"),
+    [
+        ("aaaaaaaa1", Reason.NOT_FOUND),
+        ("aaaaaaaa2", Reason.NOT_FOUND),
+        ("", Reason.NOT_FOUND),
+        ("bbbbbbbb1", Reason.OVERLOADED),
+    ],
 )
 def test_what_is_lacking_under_the_calls_own_version_is_nowhere(version, reason):
     follower = Follower(SnapshotFeed(snapshot("aaaaaaaa1"), of_its_own=True))

@@ -48,11 +48,12 @@ def test_each_metric_is_described_once():
     assert text.count("# TYPE runestone_seconds histogram") == 1
 
 
-def test_moments_are_not_added_up():
-    """The start of two workers is the start of the first."""
-    texts = [b"# TYPE x_start_time_seconds gauge\nx_start_time_seconds %d\n" % moment for moment in (1000, 2000)]
+@pytest.mark.parametrize("name", ["x_start_time_seconds", "tls_certificate_expiry_timestamp_seconds"])
+def test_moments_are_not_added_up(name: str):
+    """The start of two workers is the start of the first, and of two certificates the one that ends first matters."""
+    texts = [f"# TYPE {name} gauge\n{name} {moment}\n".encode() for moment in (1000, 2000)]
     samples = read(merge_expositions([("edge", text) for text in texts]))
-    assert samples["x_start_time_seconds", ("service", "edge")] == 1000
+    assert samples[name, ("service", "edge")] == 1000
 
 
 def test_label_values_come_through_unharmed():

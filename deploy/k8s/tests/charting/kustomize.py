@@ -14,7 +14,13 @@ FOLDER = CHART / "kustomize"
 BASE = FOLDER / "base"
 VALUES = FOLDER / "values.yaml"
 NAMESPACE = "runestone"
-HELM = ("helm.sh/chart", "app.kubernetes.io/managed-by", "helm.sh/resource-policy")
+HELM = (
+    "helm.sh/chart",
+    "app.kubernetes.io/managed-by",
+    "helm.sh/resource-policy",
+    "checksum/config",
+    "checksum/secrets",
+)
 
 
 def render() -> Render:
@@ -52,11 +58,12 @@ def _namespace() -> str:
 
 
 def _strip(manifest: Manifest) -> Manifest:
-    """Without the labels that would say that Helm keeps it."""
+    """Without what says that Helm keeps it, and without hashes, which nobody would compute anew."""
 
     def without(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: without(one) for key, one in value.items() if key not in HELM}
+            kept = {key: without(one) for key, one in value.items() if key not in HELM}
+            return {key: one for key, one in kept.items() if (key, one) != ("annotations", {})}
         return [without(one) for one in value] if isinstance(value, list) else value
 
     return without(manifest)

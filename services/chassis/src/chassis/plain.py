@@ -7,39 +7,38 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from chassis.dialing import PLAINLY, Dial
 from chassis.errors import from_rpc
 from chassis.metadata import Metadata
-from chassis.server import MAX_MESSAGE
 
-
-def channel_options() -> list[tuple[str, int | str]]:
-    """Message sizes, keepalive and back-off, the counterpart of `server.server_options`."""
-    return [
-        ("grpc.max_receive_message_length", MAX_MESSAGE),
-        ("grpc.max_send_message_length", MAX_MESSAGE),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
-        ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.min_reconnect_backoff_ms", 2_000),  # how long an attempt may take: a pod that starts is short of CPU
-        ("grpc.max_reconnect_backoff_ms", 500),
-        ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.enable_retries", 0),  # retries are decided where it is known what was begun
-    ]
+LAST_CALLS = 600.0  # seconds that calls have on a channel that another has taken the place of
 
 
 class PlainLink:
-    """A grpc.aio channel to one address, carrying bytes."""
+    """A grpc.aio channel to one address, carrying bytes. When `dial` would open it in another way (the certificate is a new one), the
+    next call goes over a new channel; calls on the old one end where they are."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, dial: Dial = PLAINLY) -> None:
         self._address = address
-        self.channel = grpc.aio.insecure_channel(address, options=channel_options())
+        self._dial = dial
+        self._edition = dial.edition
+        self._channel = dial.open(address)
         self._unary: dict[str, Any] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """What the next call goes over."""
+        if self._dial.edition is not self._edition:
+            self._renew()
+        return self._channel
 
     async def call(self, method: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
         """A unary call. Raises RunestoneError."""
+        channel = self.channel
         multicallable = self._unary.get(method)
         if multicallable is None:
-            multicallable = self._unary[method] = self.channel.unary_unary(method)
+            multicallable = self._unary[method] = channel.unary_unary(method)
         try:
             answer: bytes = await multicallable(request, timeout=timeout, metadata=tuple(metadata))
         except grpc.aio.AioRpcError as failure:
@@ -75,7 +74,26 @@ class PlainLink:
 
     async def close(self) -> None:
         """Ends the connection; running calls fail."""
-        await self.channel.close()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._channel.close()
+
+    def _renew(self) -> None:
+        retiring = asyncio.create_task(_see_off(self._channel))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        self._edition = self._dial.edition
+        self._channel = self._dial.open(self._address)
+        self._unary.clear()
 
     def __repr__(self) -> str:
-        return f"PlainLink({self.channel.get_state().name})"
+        return f"PlainLink({self._channel.get_state().name})"
+
+
+async def _see_off(channel: grpc.aio.Channel) -> None:
+    """Closes it when its last call has ended."""
+    try:
+        await channel.close(LAST_CALLS)
+    finally:
+        await channel.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from chassis.bell import Bell
 from chassis.breaker import Breaker
 from chassis.client import Link
+from chassis.dialing import PLAINLY, Dial
 from chassis.errors import Reason, RunestoneError
 from chassis.metadata import ROUTE_KEY, Metadata
 from chassis.mux.link import MuxLink
@@ -29,7 +30,7 @@ PATIENCE = 0.25  # seconds that a call waits for any replica at all
 SICK = {Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED}
 
 
-def open_link(address: str, max_message: int) -> Link:
+def open_link(address: str, max_message: int, dial: Dial = PLAINLY) -> Link:
     """The link for a peer's address: a session to the one that it names, or a session to each replica.
 
     `unix:/path` or `ip:port`; several with commas between; `name:port` for all addresses of a DNS name (a headless service);
@@ -37,8 +38,8 @@ def open_link(address: str, max_message: int) -> Link:
     """
     addresses = split_address(address)
     if len(addresses) == 1 and not is_name(addresses[0]):
-        return MuxLink(addresses[0], max_message)
-    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message, waits_again=False))
+        return MuxLink(addresses[0], max_message, dial=dial)
+    return ReplicaLink(addresses, lambda one: MuxLink(one, max_message, waits_again=False, dial=dial))
 
 
 def split_address(address: str) -> list[str]:

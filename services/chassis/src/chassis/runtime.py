@@ -13,12 +13,14 @@ from typing import Any
 
 from chassis.client import Channel, Link
 from chassis.clock import Clock, SystemClock
+from chassis.config.schema import Peer
 from chassis.health import Facts
 from chassis.introspection import IntrospectionServicer
 from chassis.link_metrics import observe_links
 from chassis.logs import get_logger
 from chassis.loop_lag import LoopLag
 from chassis.members import Members
+from chassis.mesh_security.security import open_security
 from chassis.metrics import Metrics
 from chassis.replicas import open_link
 from chassis.server import MAX_MESSAGE, AddServicer, Server
@@ -41,7 +43,8 @@ class Place:
 
 
 class Runtime:
-    """One running service. `build` reads the public attributes and calls `serve`, `connect`, `connect_each`, `open` and `spawn`."""
+    """One running service. `build` reads the public attributes and calls `serve`, `connect`, `connect_each`, `open` and `spawn`.
+    Raises ConfigError for certificates that cannot be used."""
 
     def __init__(self, service: str, place: Place, snapshots: SnapshotFeed, *, clock: Clock | None = None) -> None:
         self.service = service
@@ -61,6 +64,13 @@ class Runtime:
             naming=telemetry.semantic_conventions,
             metrics=self.metrics,
         )
+        self.security = open_security(
+            service,
+            self.settings.mesh,
+            metrics=self.metrics,
+            log=self.log,
+            callers=lambda: snapshots.current.settings.mesh.callers,
+        )
         self._hops = self.metrics.histogram(
             "rpc_client_seconds", "Time until an rpc's end, as its caller sees it", ("peer", "method", "code")
         )
@@ -74,6 +84,7 @@ class Runtime:
             log=self.log,
             clock=self.clock,
             versions=snapshots,
+            bind=self.security.bind,
         )
         self._stops: list[Callable[[float], Awaitable[None]]] = []
 
@@ -122,6 +133,9 @@ class Runtime:
         await self.open(LoopLag(self.metrics, self.clock, asyncio.get_running_loop()))
         observe_links(self.metrics, self._links)
         await self._server.start(self.place.listen)
+        peer: Peer | None = getattr(self.settings.mesh, self.service, None)
+        if peer is not None and peer.probe is not None:
+            await self.open(self._server.open_probe(peer.probe))
         self.facts.say("listening", holds=True)
         self.facts.watch(self._publish_soon)
         await self._server.publish_health()
@@ -147,7 +161,7 @@ class Runtime:
         """The one link to a peer, however many channels are put on it."""
         link = self._links.get(peer)
         if link is None:
-            link = self._links[peer] = open_link(self.place.peers[peer], MAX_MESSAGE)
+            link = self._links[peer] = open_link(self.place.peers[peer], MAX_MESSAGE, self.security.dial(peer))
             self._stack.push_async_callback(link.close)
         return link
 

@@ -24,6 +24,7 @@ from chassis.context import CallContext
 from chassis.conventions import describe_rpc
 from chassis.deadline import LEAST
 from chassis.errors import Reason, RunestoneError, to_status
+from chassis.gate import OPEN_GATE, Gate, Handlers
 from chassis.health import Facts
 from chassis.hop import code_of
 from chassis.limiter import ConcurrencyLimiter
@@ -31,6 +32,7 @@ from chassis.logs import Logger
 from chassis.metadata import VERSION
 from chassis.metrics import Metrics
 from chassis.mux.server import MuxServer
+from chassis.probe_port import ProbePort
 from chassis.tracing import NO_SPAN, TRACEPARENT, TRACESTATE, Tracing
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ UNGUARDED = (
     "/runestone.mux.v1.",  # a session is not a call; those that it carries are guarded each
 )
 MAX_MESSAGE = 72 * 1024 * 1024  # the largest body the edge accepts, and room for its envelope
+LIVENESS = "liveness"  # the name under which health says whether the process is alive, ready or not
 READ = frozenset({TRACEPARENT, TRACESTATE, VERSION})  # of a call's metadata
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -77,10 +80,16 @@ class Versions(Protocol):
         """Returns when `version` is known; raises UNAVAILABLE, not begun, when it is not soon."""
 
 
+def bind_plainly(server: grpc.aio.Server, address: str) -> tuple[int, Gate]:
+    """In the clear, open to everybody who reaches it."""
+    return server.add_insecure_port(address), OPEN_GATE
+
+
 class Server:
     """One service's gRPC server: guarded servicers, health out of `facts`, reflection.
 
-    `add` servicers, then `start`, then `stop`. It starts NOT_SERVING and serves when all facts hold.
+    `add` servicers, then `start`, then `stop`. It starts NOT_SERVING and serves when all facts hold. Health and reflection are open to
+    whoever could connect; `gate` stands before everything else.
     """
 
     def __init__(
@@ -93,7 +102,10 @@ class Server:
         clock: Clock | None = None,
         max_running: int = 10_000,
         versions: Versions | None = None,
+        bind: Callable[[grpc.aio.Server, str], tuple[int, Gate]] = bind_plainly,
     ) -> None:
+        self.gate: Gate = OPEN_GATE
+        self._bind = bind
         self.limiter = ConcurrencyLimiter(max_running)
         self._facts = facts
         self.tracing = tracing
@@ -107,7 +119,7 @@ class Server:
         stalls = metrics.counter(
             "mux_credit_stalls", "Answers that waited because their caller was slow to read"
         ).labels()
-        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE, stalls=stalls)
+        self._mux = MuxServer(clock=self.clock, log=log, max_message=MAX_MESSAGE, admit=self._admit, stalls=stalls)
         metrics.gauge("mux_sessions", "Callers' sessions open now").set_function(lambda: self._mux.sessions)
         self._server = grpc.aio.server(interceptors=[_GuardInterceptor(self)], options=server_options())
         self._server.add_generic_rpc_handlers((self._mux.generic_handler(),))
@@ -126,13 +138,18 @@ class Server:
         """
         reflection.enable_server_reflection(self._names, self._server)
         await self._health.set("", NOT_SERVING)
+        await self._health.set(LIVENESS, SERVING)
         try:
-            port = self._server.add_insecure_port(address)
+            port, self.gate = self._bind(self._server, address)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: gRPC's line above says why") from error
         await self._server.start()
         await self._mux.listen_beside(address)
         return port
+
+    def open_probe(self, address: str) -> ProbePort:
+        """A port in the clear, for those who cannot show a certificate: it says how this server is, and nothing else."""
+        return ProbePort(self._health, address)
 
     async def publish_health(self) -> None:
         """Tells health watchers how the facts stand now."""
@@ -146,6 +163,9 @@ class Server:
         """NOT_SERVING at once, no new calls, then up to `grace` seconds for running ones before they are cancelled."""
         await self._health.enter_graceful_shutdown()
         await asyncio.gather(self._mux.stop(grace), self._server.stop(grace))
+
+    def _admit(self, context: Context, handlers: Handlers) -> Handlers:
+        return self.gate.admit(context, handlers)
 
     def around(self, method: str, context: Context) -> "Rpc":
         """What surrounds every rpc, as a context manager."""
@@ -276,7 +296,8 @@ class _GuardInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             handler = await continuation(details)
             if handler is not None and not method.startswith(UNGUARDED):
-                handler = self._wrapped[method] = guard(self._server, method, handler)
+                gated = self._server.gate.guard(method, handler)
+                handler = self._wrapped[method] = guard(self._server, method, gated)
         return handler
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from launcher.address_book import DialEach, dial_plainly
 from launcher.errors import LaunchError
 from launcher.replica_desk import Asked, ReplicaDesk
 from runestone.cache.v1.cache_pb2 import (
@@ -21,10 +22,10 @@ PATIENCE = 60.0  # seconds for an answer: a large purge goes in steps
 class CacheDesk:
     """Asks all replicas at once, as `ReplicaDesk.ask_each` does. `services` are addresses by name, as in `mesh.json`."""
 
-    def __init__(self, services: Mapping[str, str]) -> None:
+    def __init__(self, services: Mapping[str, str], dial: DialEach = dial_plainly) -> None:
         if "cache" not in services:
             raise LaunchError("the mesh has no service cache")
-        self._replicas = ReplicaDesk(services, "cache", CacheServiceStub, PATIENCE)
+        self._replicas = ReplicaDesk(services, "cache", CacheServiceStub, PATIENCE, dial)
 
     async def take_stock(self) -> Asked[GetStatisticsResponse]:
         """Each replica's statistics."""

@@ -16,8 +16,10 @@ from pathlib import Path
 from chassis.config import Settings
 from chassis.config.presets import find_key_variable
 from chassis.config.provider_keys import list_keys
+from chassis.mesh_security.certificate import CertificateError
 from launcher.errors import LaunchError
 from launcher.keyfiles import ADMIN_KEY, DEVELOPMENT_KEY, read_key
+from launcher.mesh_certificates import read_certificates
 from launcher.meshfile import MeshFile
 
 OLDEST_PYTHON = (3, 11)
@@ -82,6 +84,17 @@ def check_certificates(settings: Settings) -> Iterator[Finding]:
         missing = [path for path in (tls.cert, tls.key, tls.ca) if path and not os.access(path, os.R_OK)]
         detail = f"cannot be read: {', '.join(missing)}" if missing else tls.cert
         yield Finding(f"certificate {name}", Verdict.FAIL if missing else Verdict.OK, detail)
+
+
+def check_mesh_certificates(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Those of `mesh.tls` can be used, and none of them ends within a week unnoticed."""
+    for service, found in read_certificates(settings.mesh):
+        name = f"certificate mesh {service}".strip()
+        if isinstance(found, CertificateError):
+            yield Finding(name, Verdict.FAIL, str(found))
+        else:
+            verdict = Verdict.WARN if found.expires_at - now < SOON else Verdict.OK
+            yield Finding(name, verdict, f"expires {found.expires_at.isoformat(timespec='seconds')}")
 
 
 def check_data_dir(data_dir: Path) -> Iterator[Finding]:

@@ -9,7 +9,9 @@ from typing import Self
 from chassis.client import Channel
 from chassis.errors import Reason, RunestoneError
 from chassis.health import Fact
+from chassis.plain import PlainLink
 from chassis.tracing import Tracing
+from launcher.address_book import DialEach, dial_plainly
 from launcher.plan import Part
 from runestone.introspection.v1.introspection_pb2 import GetMetricsRequest, GetStatusRequest
 from runestone.introspection.v1.introspection_pb2_grpc import IntrospectionServiceStub
@@ -50,8 +52,9 @@ class Counted:
 class Inspector:
     """Asks every part. A context manager: the channels are closed at its end."""
 
-    def __init__(self, parts: Sequence[Part], *, patience: float = PATIENCE) -> None:
+    def __init__(self, parts: Sequence[Part], *, patience: float = PATIENCE, dial: DialEach = dial_plainly) -> None:
         self._parts = parts
+        self._dial = dial
         self._patience = patience
         self._stubs: dict[str, IntrospectionServiceStub] = {}
         self._met: set[str] = set()
@@ -59,7 +62,8 @@ class Inspector:
 
     async def __aenter__(self) -> Self:
         for part in self._parts:
-            channel = Channel(part.address, tracing=Tracing("launcher"), timeout=self._patience)
+            link = PlainLink(part.address, self._dial(part.node.name))
+            channel = Channel(part.address, tracing=Tracing("launcher"), timeout=self._patience, link=link)
             await self._stack.enter_async_context(channel)
             self._stubs[part.name] = IntrospectionServiceStub(channel)
         return self

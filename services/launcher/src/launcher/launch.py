@@ -14,12 +14,14 @@ from msgspec.structs import replace
 
 from chassis.clock import SystemClock
 from chassis.config import Settings
+from chassis.config.document import spell
 from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from chassis.reload.file_follower import FileFollower
 from chassis.reload.reloader import Reloader
 from chassis.reload.source import Source
 from chassis.snapshots import take_snapshot
+from launcher.address_book import dial_with, operators_files
 from launcher.admin import AdminPort
 from launcher.backoff import RestartPolicy
 from launcher.cache_desk import CacheDesk
@@ -33,6 +35,7 @@ from launcher.inspection import Inspector
 from launcher.installed import refuse_absent
 from launcher.kept_port import KeptPort
 from launcher.liveness import LivenessPolicy
+from launcher.mesh_certificates import find_certificate_problems
 from launcher.meshfile import HttpAddress, MeshFile, clear_remains, remove_mesh_file, restate_mesh, write_mesh_file
 from launcher.one_process import OneProcess
 from launcher.plan import Plan, make_plan, socket_address
@@ -98,15 +101,18 @@ async def launch(order: Launch, board: Board) -> None:
         await stack.enter_async_context(serving_control(publisher, control, metrics))
         plan = make_plan(order.topology, _fit(order), run_dir)
         refuse_absent(part.node.module for part in plan.parts)
-        inspector = await stack.enter_async_context(Inspector(plan.parts))
+        _check_certificates(order.settings, plan)
+        tls = operators_files(order.settings.mesh)
+        dial = dial_with(tls)
+        inspector = await stack.enter_async_context(Inspector(plan.parts, dial=dial))
         reloader = _make_reloader(order, Rollout(publisher, plan.parts, patience=order.reload_patience), metrics)
         services = plan.addresses | {part.name: part.address for part in plan.parts}
         admin = AdminPort(
             edge.admin,
             inspector,
             reloader,
-            CacheDesk(services),
-            TargetDesk(services),
+            CacheDesk(services, dial),
+            TargetDesk(services, dial),
             snapshot=lambda: publisher.current,
             metrics=metrics,
         )
@@ -121,7 +127,7 @@ async def launch(order: Launch, board: Board) -> None:
         stack.push_async_callback(follower.end)
         await runner.start()
         follower.begin()
-        _say_notices(order, board)
+        _say_notices(order, plan, board)
         mesh = MeshFile(
             pid=os.getpid(),
             version=publisher.current.version,
@@ -134,6 +140,7 @@ async def launch(order: Launch, board: Board) -> None:
             started_at=time.time(),
             config=str(order.config) if order.config else None,
             model=model_to_try(order.settings),
+            tls=tls,
         )
         await _run_until_end(order, board, inspector, mesh, ending)
 
@@ -200,9 +207,21 @@ def _fit(order: Launch) -> Settings:
     return replace(order.settings, edge=replace(edge, workers=1)) if order.is_one_process else order.settings
 
 
-def _say_notices(order: Launch, board: Board) -> None:
+def _check_certificates(settings: Settings, plan: Plan) -> None:
+    """Raises LaunchError with every file that one of the parts could not use."""
+    names = list(dict.fromkeys(part.node.name for part in plan.parts))
+    if problems := list(find_certificate_problems(settings.mesh, names)):
+        raise LaunchError("\n".join(f"{spell(path)}: {message}" for path, message in problems))
+
+
+def _say_notices(order: Launch, plan: Plan, board: Board) -> None:
     if order.is_one_process and order.settings.edge.workers > 1:
         board.say("edge.workers has no effect with --one-process")
+    plain = [part.name for part in plan.parts if part.address.startswith("unix:")]
+    if order.settings.mesh.tls is not None and plain:
+        board.say(
+            f"mesh.tls is for TCP: {', '.join(plain)} listen on unix sockets, which only this user reaches, in the clear"
+        )
 
 
 async def _run_until_end(order: Launch, board: Board, inspector: Inspector, mesh: MeshFile, ending: Ending) -> None:

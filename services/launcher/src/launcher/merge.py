@@ -22,7 +22,7 @@ SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 GROWING = ("counter", "histogram", "summary")
 
 # Moments, not amounts: of several the earliest is kept.
-MOMENTS = ("_created", "_start_time_seconds")
+MOMENTS = ("_created", "_start_time_seconds", "_timestamp_seconds")
 
 LAST_LINE = b"# EOF\n"  # of a text in OpenMetrics' format
 

@@ -32,12 +32,22 @@ class HttpAddress(msgspec.Struct, frozen=True):
         return self.url.partition("://")[2]
 
 
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the operator's certificate is, with which the services are asked over TCP: paths, never what is in the files."""
+
+    cert: str
+    key: str
+    ca: str
+    trust_domain: str
+
+
 class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     """A running mesh. `pid` is the launcher's, `version` the snapshot's, `started_at` in seconds since the epoch;
     `control` and `services` are addresses as `chassis.replicas.open_link` reads them, by the service's or the process's name
     (`cache`, `edge-0`). `config` is the file that it was started with, None for every default; `model` a public name for a first call.
     `websocket` is the port that takes WebSockets only, `grpc` the door for other services, None where there is none.
-    Behind Envoy `http` and `https` are Envoy's, `authority` is the file of the certificate that signed its own, `envoy` its admin port."""
+    Behind Envoy `http` and `https` are Envoy's, `authority` is the file of the certificate that signed its own, `envoy` its admin port.
+    `tls` is None where the services are asked in the clear."""
 
     pid: int
     version: str
@@ -50,6 +60,7 @@ class MeshFile(msgspec.Struct, frozen=True, kw_only=True):
     config: str | None = None
     model: str = SIMULATED_MODEL
     websocket: HttpAddress | None = None
+    tls: TlsFiles | None = None
     https: HttpAddress | None = None
     authority: str | None = None
     envoy: HttpAddress | None = None

@@ -9,6 +9,7 @@ from chassis.config.schema import Peer
 from chassis.replicas import split_address
 from launcher.topology import Node, list_stages
 
+LOOPBACK = "127.0.0.1"
 DEFAULT_PORTS = {"cache": 50051, "ratelimit": 50052, "provider": 50053, "audit": 50054}
 
 
@@ -66,6 +67,12 @@ def address_for_callers(node: Node, settings: Settings, run_dir: Path) -> str:
     if peer.listen == "unix":
         return ",".join(socket_address(run_dir, name) for name in copy_names(node, settings))
     return as_loopback(with_port(peer.listen, node.name))
+
+
+def find_peer(name: str, settings: Settings) -> str:
+    """Where a peer is called: `mesh.<name>.endpoints`, or its default port on loopback."""
+    endpoints = getattr(settings.mesh, name).endpoints
+    return join_endpoints(name, endpoints) if endpoints else f"{LOOPBACK}:{DEFAULT_PORTS[name]}"
 
 
 def copy_names(node: Node, settings: Settings) -> list[str]:

@@ -9,6 +9,7 @@ import aiohttp
 from chassis.clock import SystemClock
 from chassis.config import ConfigError, Settings
 from chassis.errors import RunestoneError
+from launcher.address_book import dial_with
 from launcher.diagnosis import PATIENCE, Finding, Verdict, can_connect
 from launcher.meshfile import MeshFile
 from launcher.target_desk import TargetDesk
@@ -96,7 +97,7 @@ async def check_mesh(mesh: MeshFile) -> AsyncIterator[Finding]:
 
 async def check_targets(mesh: MeshFile) -> AsyncIterator[Finding]:
     """Calls go to all targets, as far as replicas of provider-svc can be asked. Where they do not, others may answer: a warning."""
-    asked = await TargetDesk(mesh.services).list_targets()
+    asked = await TargetDesk(mesh.services, dial_with(mesh.tls)).list_targets()
     left_alone = list_left_alone(asked.answers)
     for line in left_alone:
         detail = (

@@ -10,8 +10,9 @@ from chassis.errors import Reason, RunestoneError
 from chassis.replicas import open_link, resolve, split_address
 from chassis.server import MAX_MESSAGE
 from chassis.tracing import Tracing
+from launcher.address_book import DialEach, dial_plainly
 
-CONNECTING = 2.0  # seconds in which a replica has to be found and reached
+CONNECTING = 2.5  # seconds in which a replica has to be found and reached; time enough for the reason why it cannot be
 PATIENCE = 60.0  # seconds for its answer
 GONE = frozenset({Reason.UNAVAILABLE, Reason.DEADLINE_EXCEEDED})
 
@@ -40,12 +41,14 @@ class ReplicaDesk(Generic[Stub]):
         service: str,
         open_stub: Callable[[Channel], Stub],
         patience: float = PATIENCE,
+        dial: DialEach = dial_plainly,
     ) -> None:
         self._service = service
         self._address = services.get(service, "")
         self._names = {address: name for name, address in services.items()}
         self._open_stub = open_stub
         self._patience = patience
+        self._dial = dial(service)
 
     async def ask_each(self, question: Callable[[Stub], Awaitable[T]]) -> Asked[T]:
         """Asks all at once. What one refuses as INVALID_REQUEST is raised; whatever else keeps one from answering is among the
@@ -88,7 +91,7 @@ class ReplicaDesk(Generic[Stub]):
         return sorted(found, key=self._name), failures
 
     async def _ask(self, address: str, question: Callable[[Stub], Awaitable[T]]) -> T | RunestoneError:
-        link = open_link(address, MAX_MESSAGE)
+        link = open_link(address, MAX_MESSAGE, self._dial)
         async with Channel(address, tracing=Tracing("runestone"), timeout=self._patience, link=link) as channel:
             await channel.is_connected_within(CONNECTING)
             try:

@@ -26,13 +26,11 @@ from launcher.configuration import OwnConfiguration, find_config, find_data_dir,
 from launcher.errors import LaunchError
 from launcher.inspection import Inspector
 from launcher.one_process import load_service
-from launcher.plan import DEFAULT_PORTS, Part, join_endpoints, socket_address, with_port
+from launcher.plan import LOOPBACK, Part, find_peer, socket_address, with_port
 from launcher.rundir import run_directory
 from launcher.service_port import ServicePort
 from launcher.target_desk import TargetDesk
 from launcher.topology import TOPOLOGY, Node
-
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +120,6 @@ def find_listen(node: Node, settings: Settings, run_dir: Path) -> str:
     return with_port(LOOPBACK if listen == "unix" else listen, node.name)
 
 
-def find_peer(name: str, settings: Settings) -> str:
-    """Where a peer is called: `mesh.<name>.endpoints`, or its default port on loopback."""
-    endpoints = getattr(settings.mesh, name).endpoints
-    return join_endpoints(name, endpoints) if endpoints else f"{LOOPBACK}:{DEFAULT_PORTS[name]}"
-
-
 def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) -> Service:
     """The node's service, with a port for operators that is opened before anything else: the one with the door has the mesh's, any other
     its own where `mesh.<name>.admin` says so."""
@@ -143,8 +135,8 @@ def _with_admin_port(node: Node, reloader: Reloader | None, metrics: Metrics) ->
                 _admin_door(runtime),
                 inspector,
                 reloader,
-                CacheDesk(runtime.place.peers),
-                TargetDesk(runtime.place.peers),
+                CacheDesk(runtime.place.peers, runtime.security.dial),
+                TargetDesk(runtime.place.peers, runtime.security.dial),
                 snapshot=lambda: runtime.snapshots.current,
                 metrics=metrics,
             )

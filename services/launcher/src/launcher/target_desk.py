@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from launcher.address_book import DialEach, dial_plainly
 from launcher.replica_desk import Asked, ReplicaDesk
 from runestone.target.v1.target_pb2 import (
     ExplainRouteRequest,
@@ -17,8 +18,8 @@ PATIENCE = 10.0  # seconds for an answer, which nobody has to look up anywhere
 class TargetDesk:
     """Health is each replica's own. `services` are addresses by name, as in `mesh.json`."""
 
-    def __init__(self, services: Mapping[str, str]) -> None:
-        self._replicas = ReplicaDesk(services, "provider", TargetServiceStub, PATIENCE)
+    def __init__(self, services: Mapping[str, str], dial: DialEach = dial_plainly) -> None:
+        self._replicas = ReplicaDesk(services, "provider", TargetServiceStub, PATIENCE, dial)
 
     async def list_targets(self) -> Asked[ListTargetsResponse]:
         """What each replica knows; see `ReplicaDesk.ask_each`."""

@@ -10,6 +10,7 @@ from chassis.config.doors import check_doors
 from chassis.config.encryption import check_encryption
 from chassis.config.idempotency import check_idempotency
 from chassis.config.leads import check_leads
+from chassis.config.mesh import check_mesh
 from chassis.config.pipelines import check_pipelines
 from chassis.config.presets import POSSIBLE, PRESETS, find_address
 from chassis.config.provider_keys import check_keys
@@ -46,6 +47,7 @@ def find_contradictions(settings: Settings) -> Iterator[Finding]:
         _check_state_store,
         check_replicas,
         check_domains,
+        check_mesh,
         check_tenants,
         check_authentication,
         check_pipelines,

@@ -213,22 +213,44 @@ HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):[0-9]
 class Peer(Section, frozen=True, kw_only=True):
     """How one service is reached: where it listens (`unix`, or host:port) and where callers find it. `replicas` are as many as are
     started here, or as a name among `endpoints` stands for. `admin` (host:port) is where it shows operators its health and metrics over
-    HTTP when it runs on its own; null: nowhere."""
+    HTTP when it runs on its own; null: nowhere. `probe` (host:port) answers grpc.health.v1 in the clear, for kubelets, which have no
+    certificate."""
 
     listen: str = "unix"
     admin: HostPort | None = None
     endpoints: list[str] = []
     replicas: Count = 1
+    probe: str | None = None
+
+
+class MeshTls(Section, frozen=True, kw_only=True):
+    """TLS between services that reach each other over TCP: paths to PEM files, in which `{service}` stands for the name of who reads
+    them. Both ends show a certificate of an authority in `ca`, with the SPIFFE ID `spiffe://<trust_domain>/runestone/<service>` or
+    the DNS name `<service>.<trust_domain>`. The files are read again when they change."""
+
+    cert: str
+    key: str
+    ca: str
+    trust_domain: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9._-]{0,253}[a-z0-9])?\Z")] = "runestone.local"
+
+
+class MeshCaller(Section, frozen=True, kw_only=True):
+    """Somebody beside the mesh's own services: a name in the trust domain or a whole SPIFFE ID, and which rpcs it may call, as globs
+    over `/package.Service/Method`."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=2048)]
+    may: Annotated[list[Glob], Meta(min_length=1)]
 
 
 class Mesh(Section, frozen=True, kw_only=True):
-    """How the services reach each other."""
+    """How the services reach each other. `callers` may call more than the services' own table allows."""
 
     cache: Peer = Peer()
     ratelimit: Peer = Peer()
     provider: Peer = Peer()
     audit: Peer = Peer()
-    tls: Tls | None = None
+    tls: MeshTls | None = None
+    callers: list[MeshCaller] = []
 
 
 class Budget(Section, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Self
 
 from chassis.client import Answers
+from chassis.dialing import PLAINLY, Dial
 from chassis.errors import Reason, RunestoneError
 from chassis.metadata import Metadata
 from chassis.mux.client_call import ClientCall
 from chassis.mux.opening import SessionLife, open_beside, open_over_grpc
 from chassis.mux.socket_pipe import SUFFIX
-from chassis.plain import PlainLink
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2  # seconds between tries to connect
 AGE = 45.0  # seconds; below the server's connection age, so that no session is cut by it
@@ -25,12 +25,16 @@ class MuxLink:
 
     It connects in the background from the moment it is made; `close` it. A call that was certainly not begun when its
     session ended is sent once more on the next one; unless it `waits_again` only where there is a next one already: who knows of other
-    addresses asks there at once. A session is replaced when it is `age` seconds old, or a little younger.
+    addresses asks there at once. A session is replaced when it is `age` seconds old, or a little younger; each is opened as `dial` opens
+    channels then.
     """
 
-    def __init__(self, address: str, max_message: int, *, age: float = AGE, waits_again: bool = True) -> None:
+    def __init__(
+        self, address: str, max_message: int, *, age: float = AGE, waits_again: bool = True, dial: Dial = PLAINLY
+    ) -> None:
         self.address = address
-        self._plain = PlainLink(address)
+        self._dial = dial
+        self._trouble = ""  # why there is no session
         self._max_message = max_message
         self._age = age
         self._waits_again = waits_again
@@ -89,7 +93,6 @@ class MuxLink:
         life, self._life = self._life, None
         if life is not None:
             await life.close()
-        await self._plain.close()
 
     def __repr__(self) -> str:
         return f"MuxLink({self._life.session if self._life else 'not connected'})"
@@ -114,11 +117,14 @@ class MuxLink:
 
     async def _wait_for_session(self, patience: float) -> None:
         if not await self.is_connected_within(patience):
-            raise RunestoneError(Reason.UNAVAILABLE, f"{self.address} cannot be reached", may_have_begun=False)
+            why = f": {self._trouble}" if self._trouble else ""
+            message = f"{self.address} cannot be reached{why}"
+            raise RunestoneError(Reason.UNAVAILABLE, message, may_have_begun=False)
 
     async def _keep_session(self) -> None:
         while True:
             life = await self._open_in_the_end()
+            self._trouble = ""
             previous, self._life = self._life, life
             self._is_connected.set()
             if previous is not None:
@@ -150,7 +156,8 @@ class MuxLink:
         while True:
             try:
                 return await self._open()
-            except OSError:
+            except OSError as error:
+                self._trouble = str(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not secrecy
                 pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -160,7 +167,7 @@ class MuxLink:
         path = self.address.removeprefix("unix:") + SUFFIX
         if is_beside and Path(path).exists():  # noqa: ASYNC240  a look at the file system's cache
             return await open_beside(path, self._max_message)
-        return await open_over_grpc(self._plain.channel, self._max_message, waits=not is_beside)
+        return await open_over_grpc(self._dial.open(self.address), self._max_message, waits=not is_beside)
 
 
 class SessionAnswers:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import grpc
@@ -13,6 +14,7 @@ from chassis.mux.grpc_pipe import SESSION, GrpcPipe, carry_out
 from chassis.mux.socket_pipe import SocketPipe
 
 CONNECT_TIMEOUT = 2.0
+EXPLAINING = 0.2  # seconds for gRPC to say why it could not connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ async def open_beside(path: str, max_message: int) -> SessionLife:
 
 
 async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: bool) -> SessionLife:
-    """A session over one stream of `channel`; it `waits` until the callee can be reached, or fails at once. Raises OSError."""
+    """A session over one stream of `channel`, which is closed with it; it `waits` until the callee can be reached, or fails at once.
+    Raises OSError."""
     pipe = GrpcPipe()
     session = ClientSession(pipe.wake, max_message)
 
@@ -61,12 +64,33 @@ async def open_over_grpc(channel: grpc.aio.Channel, max_message: int, *, waits: 
             session.fail(f"the session broke: {why}")
             pipe.heard.set()
 
-    async def close() -> None:
+    async def end() -> None:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
 
+    async def close() -> None:
+        await end()
+        await channel.close()
+
     carrying = asyncio.create_task(carry())
-    return await _open_when_greeted(SessionLife(session, close), pipe.heard)
+    async with AsyncExitStack() as unless_opened:
+        unless_opened.push_async_callback(channel.close)
+        try:
+            await _open_when_greeted(SessionLife(session, end), pipe.heard)
+        except TimeoutError as error:
+            raise ConnectionError(await _explain(channel)) from error
+        unless_opened.pop_all()
+    return SessionLife(session, close)
+
+
+async def _explain(channel: grpc.aio.Channel) -> str:
+    """Why a channel does not connect: who waits for it is not told, who does not wait is. A certificate that is refused looks like a
+    callee that is away."""
+    try:
+        await channel.stream_stream(SESSION)(timeout=EXPLAINING).read()
+    except grpc.aio.AioRpcError as failure:
+        return failure.details() or failure.code().name
+    return "it answered late"
 
 
 async def _open_when_greeted(life: SessionLife, heard: asyncio.Event) -> SessionLife:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import grpc.aio
 
 from chassis.bell import Bell
 from chassis.clock import Clock
+from chassis.gate import Handlers
 from chassis.logs import Logger
 from chassis.metric_families import Count
 from chassis.mux.grpc_pipe import GrpcPipe, carry_in
 from chassis.mux.server_session import ServerSession
 from chassis.mux.socket_pipe import SUFFIX, SocketPipe
+
+Admit = Callable[[Any, Handlers], Handlers]
 
 SERVICE = "runestone.mux.v1.MuxService"
 HANG_UP = 1.0  # seconds that callers have to hear the goodbye
@@ -25,12 +28,16 @@ class MuxServer:
     """Opens a session for each caller that connects, over the handlers that are registered when it does.
 
     It collects handlers as a `grpc.aio.Server` does (`add_registered_method_handlers`), so that the generated
-    `add_..._to_server` functions fill both.
+    `add_..._to_server` functions fill both. `admit(context, handlers)` gives those that the caller of a session over gRPC may call; who
+    reaches the socket may call all.
     """
 
-    def __init__(self, *, clock: Clock, log: Logger, max_message: int, stalls: Count | None = None) -> None:
+    def __init__(
+        self, *, clock: Clock, log: Logger, max_message: int, admit: Admit, stalls: Count | None = None
+    ) -> None:
         self._stalls = stalls
         self.handlers: dict[str, Any] = {}
+        self._admit = admit
         self._clock = clock
         self._log = log
         self._max_message = max_message
@@ -96,7 +103,7 @@ class MuxServer:
 
     def _accept(self) -> SocketPipe:
         pipe = SocketPipe(lambda _why: self._close_later(session), greets=True)
-        session = self._open_session(pipe)
+        session = self._open_session(pipe, self.handlers)
         pipe.carry(session)
         return pipe
 
@@ -104,15 +111,15 @@ class MuxServer:
         if self._is_stopping:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the service is stopping")
         pipe = GrpcPipe()
-        session = self._open_session(pipe)
+        session = self._open_session(pipe, self._admit(context, self.handlers))
         try:
             await carry_in(batches, context, pipe, session)
         finally:
             await self._close(session)
 
-    def _open_session(self, pipe: SocketPipe | GrpcPipe) -> ServerSession:
+    def _open_session(self, pipe: SocketPipe | GrpcPipe, handlers: Handlers) -> ServerSession:
         session = ServerSession(
-            self.handlers,
+            handlers,
             pipe.wake,
             clock=self._clock,
             log=self._log,

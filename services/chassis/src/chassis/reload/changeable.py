@@ -25,6 +25,7 @@ CHANGEABLE = frozenset({
     "cache.when",
     "ratelimit.domains",
     "ratelimit.when_down",
+    "mesh.callers",
     "models",
     "pipelines",
     "providers",

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from chassis.context import current as current_call
 from chassis.errors import Reason, RunestoneError
-from chassis.snapshots.snapshot import Snapshot
+from chassis.snapshots.snapshot import WRITTEN, Snapshot
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Editions(Generic[T]):
         try:
             yield self.of_call()
         except RunestoneError as error:
-            if error.reason not in ABSENCES or not version or self._find(version) == version:
+            if error.reason not in ABSENCES or not version or self._find(version)[:WRITTEN] == version[:WRITTEN]:
                 raise
             raise unknown_version(version) from error
 

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from launcher.cli import (
     audit,
     cache,
+    certs,
     chat,
     config,
     doctor,
@@ -87,6 +88,7 @@ app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
 app.add_typer(audit.app, name="audit")
 app.add_typer(cache.app, name="cache")
+app.add_typer(certs.app, name="certs")
 
 
 def main() -> None:

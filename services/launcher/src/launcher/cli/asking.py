@@ -10,9 +10,8 @@ from chassis.errors import RunestoneError
 from chassis.replicas import open_link
 from chassis.server import MAX_MESSAGE
 from chassis.tracing import Tracing
-from launcher.configuration import find_data_dir
+from launcher.address_book import open_address_book
 from launcher.errors import LaunchError
-from launcher.meshfile import find_mesh
 
 PATIENCE = 10.0  # seconds that one rpc may take
 
@@ -21,14 +20,14 @@ T = TypeVar("T")
 
 def ask_service(service: str, data_dir: Path | None, question: Callable[[Channel], Awaitable[T]]) -> T:
     """What `question` makes of a channel to `service`. Raises LaunchError when no mesh runs or the service refuses."""
-    address = find_mesh(find_data_dir(data_dir)).services.get(service)
+    book = open_address_book(data_dir)
+    address = book.services.get(service)
     if address is None:
         raise LaunchError(f"the mesh has no service {service}")
 
     async def ask() -> T:
-        async with Channel(
-            address, tracing=Tracing("runestone"), timeout=PATIENCE, link=open_link(address, MAX_MESSAGE)
-        ) as channel:
+        link = open_link(address, MAX_MESSAGE, book.dial(service))
+        async with Channel(address, tracing=Tracing("runestone"), timeout=PATIENCE, link=link) as channel:
             return await question(channel)
 
     try:

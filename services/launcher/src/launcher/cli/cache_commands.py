@@ -10,13 +10,12 @@ import typer
 from rich.console import Console
 
 from chassis.errors import RunestoneError
+from launcher.address_book import open_address_book
 from launcher.cache_desk import CacheDesk
 from launcher.cache_orders import select
 from launcher.cache_report import add_up, describe_cache
 from launcher.cli.cache_table import draw_cache
-from launcher.configuration import find_data_dir
 from launcher.errors import LaunchError
-from launcher.meshfile import find_mesh
 from launcher.replica_desk import Asked
 from runestone.cache.v1.cache_pb2 import GetStatisticsResponse
 
@@ -83,7 +82,8 @@ def spell_counts(counts: Mapping[str, int]) -> str:
 
 
 def _ask(data_dir: Path | None, question: Callable[[CacheDesk], Coroutine[Any, Any, Asked[T]]]) -> Asked[T]:
-    desk = CacheDesk(find_mesh(find_data_dir(data_dir)).services)
+    book = open_address_book(data_dir)
+    desk = CacheDesk(book.services, book.dial)
     try:
         return asyncio.run(question(desk))
     except RunestoneError as error:

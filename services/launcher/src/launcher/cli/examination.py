@@ -19,6 +19,7 @@ from launcher.diagnosis import (
     check_credentials,
     check_data_dir,
     check_keys,
+    check_mesh_certificates,
     check_ports,
     check_tools,
 )
@@ -53,7 +54,8 @@ async def _look(config: Path | None, data_dir: Path) -> AsyncIterator[Finding]:
     if settings is not None:
         keys = check_keys(settings, datetime.now(UTC))
         doors = (*check_ports(settings, mesh), *check_certificates(settings))
-        for finding in (*doors, *check_credentials(settings), *keys):
+        inside = check_mesh_certificates(settings, datetime.now(UTC))
+        for finding in (*doors, *inside, *check_credentials(settings), *keys):
             yield finding
     async for finding in check_neighbours(settings or Settings(), mesh):
         yield finding

@@ -10,6 +10,7 @@ from rich.console import Console
 from chassis.config import Settings
 from chassis.errors import RunestoneError
 from chassis.snapshots import snapshot_version
+from launcher.address_book import dial_with
 from launcher.cli.loading import load_configuration
 from launcher.cli.route_table import draw_explanation
 from launcher.configuration import find_config, find_data_dir, open_source
@@ -45,7 +46,7 @@ def read_what_runs(mesh: MeshFile, config: Path | None, data_dir: Path) -> Setti
 
 def _explain(inquiry: Inquiry, settings: Settings, mesh: MeshFile) -> RouteExplanation:
     resolution, failures = resolve(settings, inquiry)
-    desk = TargetDesk(mesh.services)
+    desk = TargetDesk(mesh.services, dial_with(mesh.tls))
     try:
         replica, answer = asyncio.run(desk.explain(inquiry.as_request(resolution.model)))
     except RunestoneError as error:

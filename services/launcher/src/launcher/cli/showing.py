@@ -14,6 +14,7 @@ from chassis.config import ConfigError, Problem, Settings, encode
 from chassis.config.document import KeyPath, read_document, spell
 from launcher.configuration import find_config, find_data_dir, preview, read_settings, read_text
 from launcher.errors import LaunchError
+from launcher.mesh_certificates import find_certificate_problems
 
 # What stands before the host of an address; a reference in it may name a file, whose `/` does not begin the path.
 _PASSWORD = re.compile(rb"(://)(?>\$\{[^}\"]*\}|[^/@\s\"])*@")
@@ -64,10 +65,11 @@ def _put_back(document: Any, path: KeyPath, written: str) -> None:
 
 def _read(text: str, data_dir: Path) -> list[Problem]:
     try:
-        read_settings(text, data_dir)
+        settings = read_settings(text, data_dir)
     except ConfigError as error:
         return error.problems
-    return []
+    document = read_document(text, None)
+    return [document.problem(path, message) for path, message in find_certificate_problems(settings.mesh)]
 
 
 def _describe(path: Path | None, problems: list[Problem]) -> dict[str, object]:

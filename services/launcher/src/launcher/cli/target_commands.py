@@ -10,10 +10,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from launcher.address_book import open_address_book
 from launcher.cli.target_table import draw_connections, draw_keys, draw_targets
-from launcher.configuration import find_data_dir
 from launcher.errors import LaunchError
-from launcher.meshfile import find_mesh
 from launcher.target_desk import TargetDesk
 from launcher.target_report import (
     Answers,
@@ -43,7 +42,8 @@ CONNECTIONS: View[ConnectionLine] = View(list_connections, draw_connections)
 
 def show(view: View[Line], data_dir: Path | None, *, as_json: bool) -> None:
     """Prints it. Raises LaunchError naming the replicas that could not be asked, once the others' lines are printed."""
-    desk = TargetDesk(find_mesh(find_data_dir(data_dir)).services)
+    book = open_address_book(data_dir)
+    desk = TargetDesk(book.services, book.dial)
     asked = asyncio.run(desk.list_targets())
     if asked.answers:
         _print(view, asked.answers, as_json=as_json)

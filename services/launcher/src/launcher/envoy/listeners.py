@@ -92,7 +92,6 @@ def _common(name: str, site: Site) -> Document:
             "max_concurrent_streams": bounds.streams,
             "initial_stream_window_size": 64 << 10,
             "initial_connection_window_size": 1 << 20,
-            "allow_connect": True,
             "connection_keepalive": {"interval": "30s", "timeout": "20s"},
         },
     }

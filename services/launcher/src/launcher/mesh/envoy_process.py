@@ -1,6 +1,7 @@
 """Envoy itself: where its program is, what it is started with, and where its replicas' lists lie."""
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from launcher.envoy.site import Site
 from launcher.envoy.writing import write_yaml
 from launcher.errors import LaunchError
 
-LEASH = (sys.executable, "-m", "launcher.mesh.leash")
+LEASH = (sys.executable, "-m", "launcher.mesh.leash", str(os.getpid()))
 THREADS = 2
 FLUSH = 200  # milliseconds until a line of the access log is in its file
 
