@@ -5,6 +5,7 @@ Only what a pod has and this machine has not is replaced: addresses, ports, and 
 
 import asyncio
 import base64
+import copy
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from charting.configuration import SERVICES, as_built
+from charting.configuration import SERVICES
 from charting.front import LISTENERS, Front, fetch, running_envoy, write_envoy
 from charting.pods import component_of, containers_of, workloads
 from charting.render import Render
@@ -66,13 +67,12 @@ def draw_ports(render: Render) -> dict[str, dict[str, int]]:
 
 def localise_settings(render: Render, ports: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     """runestone.yaml for this machine."""
-    settings = as_built(yaml.safe_load(yaml.safe_dump(render.settings)))
+    settings = copy.deepcopy(render.settings)
     for name in PEERS:
         peer, own = settings["mesh"][name], ports[name]
         peer["endpoints"] = [f"127.0.0.1:{own['mesh']}"]
         for key, port in (("listen", "mesh"), ("probe", "probe"), ("admin", "admin")):
-            if key in peer:
-                peer[key] = f"127.0.0.1:{own[port]}"
+            peer[key] = f"127.0.0.1:{own[port]}"
     for door, port in ports["edge"].items():
         settings["edge"][door]["port"] = port
         if "host" in settings["edge"][door]:
