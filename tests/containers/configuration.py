@@ -37,12 +37,13 @@ def write_settings(fake_port: int) -> dict[str, Any]:
         "edge": {
             "http": {
                 "host": ANYWHERE,
+                "tls": write_tls(TLS),
                 "max_body": "1MiB",
                 "trusted_proxies": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
             },
             "admin": {"host": ANYWHERE, "key": "admin-key-0123456789"},
             "websocket": {"heartbeat_interval": "4s", "slow_consumer_timeout": "2s"},
-            "grpc": {"host": ANYWHERE},
+            "grpc": {"host": ANYWHERE, "tls": write_tls(TLS)},
             "drain": {"delay": "1s", "grace": "20s"},
         },
         "cache": {"store": "redis://redis:6379/0"},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,8 +67,16 @@ class ContainerMesh(Mesh):
         return [part for part in self.parts.values() if part.service == service]
 
     def edge_url(self, edge: Part) -> str:
-        """Past Envoy."""
-        return f"http://{edge.address(HTTP)}"
+        """Past Envoy, for who shows a certificate of the mesh."""
+        return f"https://{edge.address(HTTP)}"
+
+    def operators_tls(self) -> ssl.SSLContext:
+        """Shows the operator's certificate; edges have names in theirs that this machine does not know."""
+        folder = self.data_dir / "certs" / "operator"
+        context = ssl.create_default_context(cafile=folder / "ca.crt")
+        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+        context.check_hostname = False
+        return context
 
     def command(self, *arguments: str) -> list[dict[str, Any]]:
         """With the operator's certificate, from outside of the network."""
@@ -126,7 +135,7 @@ class ContainerMesh(Mesh):
 
     def _list_missing(self) -> Iterator[str]:
         for edge in self.of("edge"):
-            if not is_undisturbed(self.edge_url(edge)) or not is_ready(
+            if not is_undisturbed(self.edge_url(edge), self.operators_tls()) or not is_ready(
                 f"http://{edge.address(ADMIN)}/health/readiness"
             ):
                 yield edge.name
@@ -139,10 +148,12 @@ class ContainerMesh(Mesh):
                 yield f"{name} at Envoy: {healthy}"
 
 
-def is_undisturbed(url: str) -> bool:
+def is_undisturbed(url: str, tls: ssl.SSLContext) -> bool:
     """Whether a call is answered, with every part at work."""
     try:
-        answer = httpx.post(f"{url}/v1/chat/completions", json=HELLO | {"temperature": 0}, headers=AUTH, timeout=10)
+        answer = httpx.post(
+            f"{url}/v1/chat/completions", json=HELLO | {"temperature": 0}, headers=AUTH, timeout=10, verify=tls
+        )
     except httpx.TransportError:
         return False
     is_cached = answer.headers.get("x-cache") in {"HIT", "MISS"}

@@ -60,7 +60,8 @@ async def test_a_stream_over_http_2_comes_event_by_event(mesh: ContainerMesh) ->
 async def test_what_one_edge_was_answered_is_a_hit_at_the_other(mesh: ContainerMesh) -> None:
     first, second = mesh.of("edge")
     body = question(temperature=0)
-    async with aiohttp.ClientSession(headers=AUTH) as session:
+    connector = aiohttp.TCPConnector(ssl=mesh.operators_tls())
+    async with aiohttp.ClientSession(headers=AUTH, connector=connector) as session:
         async with session.post(mesh.edge_url(first) + CHAT, json=body) as answer:
             assert (answer.status, answer.headers["x-cache"]) == (200, "MISS")
             said = await answer.read()
