@@ -28,6 +28,8 @@ def write_settings(fake_port: int) -> dict[str, Any]:
     known = json.loads(
         json.dumps(configuration(fake_port)).replace(f"127.0.0.1:{fake_port}", f"{PROVIDER_HOST}:{fake_port}")
     )
+    for provider in known["providers"]:
+        provider.get("timeouts", {})["total"] = "120s"  # a stream may outlive two edges that are started again
     limits = {"requests_per_minute": CROWDED_LIMIT}
     roomy = {"name": "roomy", "keys": [{"name": "ci", "secret": ROOMY}], "limits": {"requests_per_minute": 60_000}}
     crowds = [{"name": f"crowd-{key[-1]}", "keys": [{"name": "ci", "secret": key}], "limits": limits} for key in CROWDS]
