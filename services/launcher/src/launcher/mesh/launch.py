@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis.config import ConfigError
+from launcher.address_book import dial_with, operators_files
 from launcher.child import Child
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
@@ -36,7 +37,7 @@ async def launch_mesh(order: MeshOrder, board: Board) -> None:
         ground = Groundwork(order)
         ending = Ending()
         run_dir = stack.enter_context(run_directory())
-        readiness = await stack.enter_async_context(Readiness())
+        readiness = await stack.enter_async_context(Readiness(dial_with(operators_files(ground.settings.mesh))))
         stores = [make_child(store.command, order.restarts, ending.fail) for store in ground.stores]
         envoy = make_child(ground.files.command(program), order.restarts, ending.fail)
         mesh = RunningMesh(ground, readiness, ending, board)

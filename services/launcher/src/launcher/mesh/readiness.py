@@ -8,6 +8,7 @@ from typing import Self
 import aiohttp
 import msgspec
 
+from launcher.address_book import DialEach
 from launcher.inspection import STARTING, Inspector, PartStatus
 from launcher.mesh.fleet import Fleet
 from launcher.mesh.parts import EDGE, LOOPBACK, MeshPart
@@ -32,9 +33,10 @@ class _EdgeReadiness(msgspec.Struct, frozen=True):
 
 
 class Readiness:
-    """Asks parts and Envoy. A context manager: its connections are closed at its end."""
+    """Asks parts and Envoy; `dial` says how services are called. A context manager: its connections are closed at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, dial: DialEach) -> None:
+        self._dial = dial
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
@@ -50,7 +52,7 @@ class Readiness:
 
     async def status(self, part: MeshPart) -> PartStatus:
         """How `part` is."""
-        return await (self._ask_edge(part) if part.service == EDGE else ask_service(part))
+        return await (self._ask_edge(part) if part.service == EDGE else ask_service(part, self._dial))
 
     async def _ask_edge(self, part: MeshPart) -> PartStatus:
         error = STARTING
@@ -92,10 +94,10 @@ def find_unwell(stats: str) -> str:
     return f"has not found all of {', '.join(sorted(unwell))}" if unwell else ""
 
 
-async def ask_service(part: MeshPart) -> PartStatus:
+async def ask_service(part: MeshPart, dial: DialEach) -> PartStatus:
     """How a service is, over a connection of its own: its process may be another one than a moment ago."""
     asked = Part(name=part.name, node=NODES[part.service], worker=part.number, address=part.address, peers={})
-    async with Inspector([asked], patience=PATIENCE) as inspector:
+    async with Inspector([asked], patience=PATIENCE, dial=dial) as inspector:
         (status,) = await inspector.statuses()
     return status
 
