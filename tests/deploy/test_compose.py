@@ -7,7 +7,7 @@ import yaml
 
 COMPOSE = Path(__file__).parents[2] / "deploy/compose.yaml"
 SERVICES = yaml.safe_load(COMPOSE.read_text())["services"]
-ONCE = {"secrets"}  # what runs once and ends
+ONCE = {"secrets", "operator"}  # what runs once and ends
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -18,7 +18,8 @@ def test_a_container_can_do_no_more_than_it_must(name):
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.keys() & {"privileged", "cap_add", "pid", "ipc", "devices"}
     is_ours = service["image"].startswith("runestone/")  # whose images have a user
-    assert is_ours or not str(service["user"]).startswith("0")
+    user = service.get("user", "65532" if is_ours else "0")
+    assert not user.startswith("0") or (name == "secrets" and service["network_mode"] == "none")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -64,3 +65,16 @@ def test_edges_share_a_name_and_no_spool():
     assert all(edge["networks"]["inside"]["aliases"] == ["edge"] for edge in edges)
     spools = [volume for edge in edges for volume in edge["volumes"] if volume.endswith(":/var/lib/runestone")]
     assert len(set(spools)) == 2
+
+
+def list_givers(name):
+    """The volumes with secrets that a container sees."""
+    volumes = (volume for volume in SERVICES[name].get("volumes", ()) if isinstance(volume, str))
+    return {volume.partition(":")[0] for volume in volumes if volume.startswith(("secrets:", "for-"))}
+
+
+def test_a_container_sees_its_own_secrets_and_nobody_sees_those_of_the_authority():
+    seen = {name: list_givers(name) for name in SERVICES.keys() - {"secrets"}}
+    whole = {name: {f"for-{name.partition('-')[0]}"} for name in seen if seen[name]}
+    assert {name: volumes for name, volumes in seen.items() if volumes} == whole
+    assert list_givers("secrets") == {"secrets"}.union(*whole.values())

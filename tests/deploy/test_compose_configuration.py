@@ -1,11 +1,14 @@
 """The configuration that all containers of deploy/compose.yaml read."""
 
+import datetime as dt
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from chassis.replicas import split_address
+from launcher.certificate_folder import Order, create_certificates
 from launcher.configuration import load
 from launcher.keyfiles import ensure_key
 from launcher.plan import join_endpoints
@@ -20,8 +23,20 @@ def settings(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNESTONE_OTLP_ENDPOINT", "")
     for name in ("api.key", "admin.key", "postgres.password"):
         ensure_key(tmp_path / name)
+    certify(tmp_path, "edge")
     text = (DEPLOY / "compose/runestone.yaml").read_text().replace(SECRETS, str(tmp_path))
     return load(text, tmp_path).settings
+
+
+def certify(folder, name):
+    """Puts a certificate of `name`'s where a container has it."""
+    made = folder / "made"
+    life = dt.timedelta(days=1)
+    create_certificates(
+        Order(folder=made, trust_domain="runestone.local", names=[name], front_hosts=(), life=life, is_forced=False)
+    )
+    for file in (made / name).iterdir():
+        shutil.copy(file, folder)
 
 
 @pytest.fixture
@@ -50,3 +65,10 @@ def test_without_a_collector_nothing_is_traced(settings):
 
 def test_envoy_asks_for_limits_that_there_are(settings):
     assert [domain.domain for domain in settings.ratelimit.domains] == ["runestone-edge"]
+
+
+def test_everything_that_leaves_a_container_is_encrypted_and_its_peer_known(settings):
+    for door in (settings.edge.http, settings.edge.grpc, settings.mesh):
+        names = [Path(path).name for path in (door.tls.cert, door.tls.key, door.tls.ca)]
+        assert names == ["tls.crt", "tls.key", "ca.crt"]
+    assert all(getattr(settings.mesh, name).probe == "127.0.0.1:50060" for name in PARTS)

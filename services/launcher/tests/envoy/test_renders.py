@@ -13,7 +13,7 @@ import yaml
 
 from chassis.testing import short_directory
 from launcher.envoy.bootstrap import write_bootstrap
-from launcher.envoy.site import Certificate, Expression, MeshTls, Site
+from launcher.envoy.site import Certificate, Expression, Site
 from launcher.envoy.sites import COMPOSE, chart_site
 from launcher.envoy.writing import write_yaml
 from launcher.errors import LaunchError
@@ -55,7 +55,7 @@ def fill_in(text: str) -> str:
 
 SITES = {
     "compose": COMPOSE,
-    "compose with mTLS": replace(COMPOSE, mesh_tls=MeshTls(folder="/etc/runestone/tls")),
+    "compose in the clear": replace(COMPOSE, mesh_tls=None),
     "chart": chart_site(tls=True),
     "chart in the clear": chart_site(tls=False),
     "with a limiter, and only HTTPS": replace(COMPOSE, redirects=100, trusted_hops=2, log="/dev/null"),

@@ -124,9 +124,11 @@ async def test_addresses_in_a_file_are_replicas_and_may_change(tmp_path: Path) -
 
 
 def test_envoy_is_ready_when_it_finds_every_replica_well() -> None:
-    stats = "cluster.{0}.membership_healthy: {1}\ncluster.{0}.membership_total: 2\n"
-    assert find_unwell(stats.format("edge", 2) + stats.format("door", 2)) == ""
-    assert find_unwell(stats.format("edge", 2) + stats.format("door", 1)) == "has not found all of door"
+    """Every one that there is: of a list that it has not read yet it knows nothing."""
+    row, expected = "cluster.{0}.membership_healthy: {1}\n", {"edge": 2, "door": 2}
+    assert find_unwell(row.format("edge", 2) + row.format("door", 2), expected) == ""
+    assert find_unwell(row.format("edge", 3) + row.format("door", 1), expected) == "has not found all of door"
+    assert find_unwell("", expected) == "has not found all of door, edge"
 
 
 def test_the_certificate_is_for_this_machine_and_made_anew_before_its_end(tmp_path: Path) -> None:

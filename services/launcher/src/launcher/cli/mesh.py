@@ -24,6 +24,9 @@ def mesh(
     postgres: Annotated[
         bool, typer.Option(help="Keep audit records in a PostgreSQL, where one is installed; else in a file.")
     ] = True,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Mutual TLS inside, with certificates of an authority made for it.")
+    ] = False,
     log_level: LogLevelOption = LogLevel.INFO,
 ) -> None:
     """Starts the mesh and keeps it running until Ctrl-C."""
@@ -41,6 +44,7 @@ def mesh(
             replicas=replicas,
             ports=EnvoyPorts(tls=port, plain=plain_port, grpc=grpc_port, admin=envoy_port),
             with_postgres=postgres,
+            with_tls=tls,
             log_level=log_level.value,
         )
     )

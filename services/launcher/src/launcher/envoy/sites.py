@@ -27,7 +27,8 @@ COMPOSE = Site(
     grpc_port=50050,
     admin_port=9901,
     services=name_services({name: name for name in ("edge", *PORTS)}),
-    certificate=Certificate(folder="/etc/envoy/tls"),
+    certificate=Certificate(folder="/etc/envoy/tls/front"),
+    mesh_tls=MeshTls(folder="/etc/envoy/tls/mesh"),
 )
 
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from launcher.address_book import operators_files
 from launcher.defaults import model_to_try
 from launcher.mesh.groundwork import Groundwork
 from launcher.mesh.parts import EDGE, LOOPBACK, MeshPart, list_addresses
@@ -28,6 +29,7 @@ def describe_mesh(
         admin=HttpAddress(LOOPBACK, first.ports["admin"]),
         grpc=HttpAddress(LOOPBACK, ports.grpc),
         services=list_addresses(parts),
+        tls=operators_files(ground.settings.mesh),
         started_at=started_at,
         config=str(ground.config),
         model=model_to_try(ground.settings),

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 LOOPBACK = "127.0.0.1"
+EDGE, PLACE = "edge", "{service}"
 DELAY = "3s"  # Envoy asks every second; after this no new call comes to an edge that stops
 HEAD = "# Written by `runestone mesh`: what it was given, and where the parts of this mesh find each other.\n"
 
@@ -14,12 +15,13 @@ HEAD = "# Written by `runestone mesh`: what it was given, and where the parts of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """`lists` are the files in which the addresses of each service's replicas stand, `replicas` how many those are at first; `redis` and
-    `postgres` are addresses of stores, None where there is none."""
+    `postgres` are addresses of stores, None where there is none; `certificates` is a folder with one of each service's, None without TLS inside."""
 
     lists: Mapping[str, str]
     replicas: Mapping[str, int] = field(default_factory=dict)
     redis: str | None = None
     postgres: str | None = None
+    certificates: str | None = None
 
 
 def extend_document(document: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
@@ -31,11 +33,12 @@ def extend_document(document: Mapping[str, Any], around: Surroundings) -> dict[s
         proposed["audit"] = {"store": around.postgres}
     decided = {
         "edge": {
-            "http": {"host": LOOPBACK, "tls": None, "trusted_proxies": _trust(document)},
-            "grpc": {"enabled": True, "host": LOOPBACK, "tls": None},
+            "http": {"host": LOOPBACK, "tls": _certify(around, EDGE), "trusted_proxies": _trust(document)},
+            "grpc": {"enabled": True, "host": LOOPBACK, "tls": _certify(around, EDGE)},
             "workers": 1,
         },
-        "mesh": {name: _place(name, path, around) for name, path in around.lists.items()} | {"tls": None},
+        "mesh": {name: _place(name, path, around) for name, path in around.lists.items()}
+        | {"tls": _certify(around, PLACE)},
     }
     return merge(merge(proposed, document), decided)
 
@@ -45,7 +48,7 @@ def list_overruled(document: Mapping[str, Any]) -> list[str]:
     reasons = {
         ("edge", "http", "tls"): "Envoy has a certificate of its own, and calls edges over loopback",
         ("edge", "grpc", "tls"): "Envoy calls the door over loopback",
-        ("mesh", "tls"): "all parts are on this machine",
+        ("mesh", "tls"): "all parts are on this machine; --tls makes certificates for them",
     }
     return [
         f"{'.'.join(path)} has no effect here: {reason}" for path, reason in reasons.items() if look_up(document, path)
@@ -82,3 +85,11 @@ def _trust(document: Mapping[str, Any]) -> list[Any]:
 
 def _place(service: str, path: str, around: Surroundings) -> dict[str, Any]:
     return {"listen": LOOPBACK, "endpoints": [f"file:{path}"], "replicas": around.replicas.get(service, 1)}
+
+
+def _certify(around: Surroundings, whose: str) -> dict[str, str] | None:
+    """The files that are shown, and whom others are verified by."""
+    if around.certificates is None:
+        return None
+    files = {"cert": "tls.crt", "key": "tls.key", "ca": "ca.crt"}
+    return {name: f"{around.certificates}/{whose}/{file}" for name, file in files.items()}

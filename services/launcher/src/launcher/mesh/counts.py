@@ -26,8 +26,8 @@ def count_replicas(settings: Settings, edges: int, replicas: int) -> Counts:
 def _list_lone(settings: Settings) -> Iterator[tuple[str, str]]:
     """The services that there may be one of, and why."""
     if state_store(settings) == "memory":
-        yield "cache", "what edges share is in its memory; with a Redis there may be more"
+        yield "cache", "what edges share is in its memory; with a Redis (install redis-server) there may be more"
     if settings.ratelimit.store == "memory":
-        yield "ratelimit", "its counts are in its memory; with a Redis there may be more"
+        yield "ratelimit", "its counts are in its memory; with a Redis (install redis-server) there may be more"
     if not settings.audit.store.startswith("postgres"):
-        yield "audit", "its store is a file; with a PostgreSQL there may be more"
+        yield "audit", "its store is a file; with a PostgreSQL (install postgresql) there may be more"

@@ -3,11 +3,14 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import yaml
 
 from chassis.config import Settings
+from launcher.certificate_folder import NAMES, Order, create_certificates
 from launcher.configuration import load, read_text
+from launcher.envoy.site import MeshTls
 from launcher.errors import LaunchError
 from launcher.mesh.certificate import ensure_certificate
 from launcher.mesh.configuration import Surroundings, extend_document, list_overruled, write_document
@@ -22,6 +25,7 @@ from launcher.mesh.redis import plan_redis
 from launcher.mesh.store import Store
 
 FOLDER = "mesh"  # in the data directory
+LIFE = dt.timedelta(days=365)
 
 
 class Groundwork:
@@ -36,6 +40,7 @@ class Groundwork:
         self.ports = settle_ports(order.ports, self._free)
         self.files = EnvoyFiles(self.folder)
         self.authority = ensure_certificate(self.folder / "tls", dt.datetime.now(dt.UTC))
+        self.certificates = make_certificates(self.folder / "certificates") if order.with_tls else None
         self.config = self.folder / "runestone.yaml"
         self._redis = plan_redis(self.folder, self._free)
         self._postgres = plan_postgres(self.folder, self._free) if order.with_postgres else None
@@ -43,8 +48,9 @@ class Groundwork:
         self.write_configuration()
         self.planned = plan_parts(self._counts.replicas, self._free)
         self.write_places(self.planned)
-        rate_limits = has_domains(self.settings)
-        self.files.write_bootstrap(local_site(self.ports, self.files, self.folder / "tls", rate_limits=rate_limits))
+        site = local_site(self.ports, self.files, self.folder / "tls", rate_limits=has_domains(self.settings))
+        mesh_tls = MeshTls(folder=str(self.certificates / "envoy")) if self.certificates else None
+        self.files.write_bootstrap(replace(site, mesh_tls=mesh_tls))
 
     @property
     def stores(self) -> list[Store]:
@@ -71,6 +77,7 @@ class Groundwork:
             lists={name: str(path) for name, path in self._lists.items()},
             redis=self._redis.url if self._redis else None,
             postgres=self._postgres.url if self._postgres else None,
+            certificates=str(self.certificates) if self.certificates else None,
         )
         stores = load(write_document(extend_document(document, around)), self.order.data_dir).settings
         self._counts = count_replicas(stores, self.order.edges, self.order.replicas)
@@ -86,6 +93,16 @@ class Groundwork:
             addresses = [part.address for part in parts if part.service == name]
             replace_text(path, "".join(f"{address}\n" for address in addresses))
         self.files.write_clusters(list_clusters(parts))
+
+
+def make_certificates(folder: Path) -> Path:
+    """One for each service, for Envoy and for who gives commands; those that are good stay. Raises LaunchError when a file cannot be
+    written."""
+    order = Order(
+        folder=folder, trust_domain="runestone.local", names=NAMES, front_hosts=(), life=LIFE, is_forced=False
+    )
+    create_certificates(order)
+    return folder
 
 
 def has_domains(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis.config import ConfigError
+from launcher.address_book import dial_with, operators_files
 from launcher.child import Child
 from launcher.ending import Ending, obeying_signals
 from launcher.errors import LaunchError
@@ -19,7 +20,7 @@ from launcher.mesh.fleet import MARGIN, Fleet, FleetOrder, make_child
 from launcher.mesh.groundwork import Groundwork
 from launcher.mesh.order import MeshOrder
 from launcher.mesh.parts import Ground, MeshPart, write_command
-from launcher.mesh.readiness import Readiness, show_parts
+from launcher.mesh.readiness import Readiness, count, show_parts
 from launcher.mesh.waiting import UP, drain_envoy, follow_file, wait_for_port, wait_until
 from launcher.meshfile import clear_remains, find_mesh, remove_mesh_file, write_mesh_file
 from launcher.rundir import data_lock, run_directory
@@ -36,7 +37,7 @@ async def launch_mesh(order: MeshOrder, board: Board) -> None:
         ground = Groundwork(order)
         ending = Ending()
         run_dir = stack.enter_context(run_directory())
-        readiness = await stack.enter_async_context(Readiness())
+        readiness = await stack.enter_async_context(Readiness(dial_with(operators_files(ground.settings.mesh))))
         stores = [make_child(store.command, order.restarts, ending.fail) for store in ground.stores]
         envoy = make_child(ground.files.command(program), order.restarts, ending.fail)
         mesh = RunningMesh(ground, readiness, ending, board)
@@ -147,10 +148,16 @@ class RunningMesh:
     async def _wait_until_ready(self, parts: Sequence[MeshPart]) -> None:
         async def are_ready() -> bool:
             statuses = await asyncio.gather(*map(self._readiness.status, parts))
-            return all(status.is_ready for status in statuses)
+            return all(status.is_ready for status in statuses) and await self._are_found(parts)
 
         if not await wait_until(are_ready, UP):
             raise LaunchError(f"not ready within {UP:g} s: {', '.join(map(str, parts))}")
+
+    async def _are_found(self, parts: Sequence[MeshPart]) -> bool:
+        """Whether Envoy, too, calls all of these parts' services well: it looks once a second."""
+        services = {part.service for part in parts}
+        expected = count([part for part in self.fleet.parts if part.service in services])
+        return (await self._readiness.envoy_status(self._ground.ports.admin, expected)).is_ready
 
 
 async def _run_until_end(mesh: RunningMesh, ending: Ending) -> None:

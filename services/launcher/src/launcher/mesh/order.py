@@ -19,7 +19,7 @@ class EnvoyPorts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshOrder:
     """How many of what, on which ports (0: any), from which configuration file (None: every default), with data where. Without
-    `with_postgres` audit records are in a file, and there is one audit-svc."""
+    `with_postgres` audit records are in a file, and there is one audit-svc; with `with_tls` the parts show each other certificates."""
 
     config: Path | None
     data_dir: Path
@@ -27,5 +27,6 @@ class MeshOrder:
     replicas: int
     ports: EnvoyPorts
     with_postgres: bool = True
+    with_tls: bool = False
     log_level: str = "info"
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
