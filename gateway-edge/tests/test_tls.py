@@ -9,18 +9,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import grpc
+import grpc.aio
 import pytest
 
 from chassis.config.schema import Protection, Tls
 from chassis.errors import RunestoneError
+from chassis.logs import get_logger
 from chassis.metrics import Metrics
 from gateway_edge.door.proxies import TrustedProxies
 from gateway_edge.door.reply import HttpReply
+from gateway_edge.grpc_door.credentials import open_credentials
 from gateway_edge.http1 import tls as tls_module
 from gateway_edge.http1.connection import Connection
 from gateway_edge.http1.connections import Connections
 from gateway_edge.http1.request import Request
-from gateway_edge.http1.tls import TlsServer, open_context
+from gateway_edge.http1.tls import TlsServer, keep_context, open_context
 from gateway_edge.protection import connection_bounds
 from gateway_edge.protection.connection_bounds import ConnectionBounds
 
@@ -64,7 +68,8 @@ async def open_door(tls: Tls, metrics: Metrics | None = None) -> AsyncIterator[i
     bounds = ConnectionBounds(Protection, TrustedProxies, metrics or Metrics())
     connections = Connections(echo, bounds, sweep=0.02)
     listening = socket.create_server(("127.0.0.1", 0))
-    door = TlsServer(listening, open_context(tls), connections, bounds)
+    context = keep_context(tls, get_logger("test"))
+    door = TlsServer(listening, lambda: context.current, connections, bounds)
     port = listening.getsockname()[1]
     door.start()
     try:
@@ -73,6 +78,22 @@ async def open_door(tls: Tls, metrics: Metrics | None = None) -> AsyncIterator[i
         door.close()
         await connections.close(0.1)
         await door.wait_closed()
+
+
+def show(tls: Tls, place: Path) -> Tls:
+    """A certificate as the one that lies in `place` now."""
+    shown = Tls(cert=str(place / "c"), key=str(place / "k"))
+    shutil.copy(tls.key, shown.key)
+    shutil.copy(tls.cert, shown.cert)
+    return shown
+
+
+def spoil(tls: Tls) -> None:
+    Path(tls.cert).write_text("half a")
+
+
+def read(tls: Tls) -> bytes:
+    return Path(tls.cert).read_bytes()
 
 
 def trusting(tls: Tls, own: Tls | None = None) -> ssl.SSLContext:
@@ -99,6 +120,52 @@ async def test_a_client_that_knows_the_certificate_is_answered(server: Tls) -> N
         answer = await ask(port, trusting(server))
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert answer.endswith(b"\r\n\r\nhello")
+
+
+async def test_a_new_certificate_is_shown_to_who_comes_next(
+    server: Tls, make_certificate: Callable[..., Tls], tmp_path: Path
+) -> None:
+    """Without a restart; files that cannot be used change nothing, and who is connected stays."""
+    newer, shown = make_certificate("newer"), show(server, tmp_path)
+    async with open_door(shown) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(server))
+        show(newer, tmp_path)
+        assert (await ask(port, trusting(newer))).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await ask(port, trusting(server))
+        spoil(shown)
+        assert (await ask(port, trusting(newer))).startswith(b"HTTP/1.1 200 ")
+        writer.write(HELLO)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+async def test_the_grpc_door_shows_it_too(server: Tls, make_certificate: Callable[..., Tls], tmp_path: Path) -> None:
+    newer, shown = make_certificate("newer-grpc"), show(server, tmp_path)
+
+    async def connects(trusted: Tls) -> bool:
+        credentials = grpc.ssl_channel_credentials(read(trusted))
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials, options=options) as channel:
+            try:
+                await channel.unary_unary("/none/Such")(b"", timeout=5)
+            except grpc.aio.AioRpcError as error:
+                return error.code() is grpc.StatusCode.UNIMPLEMENTED
+        raise AssertionError("nobody serves that")
+
+    serving = grpc.aio.server()
+    credentials = open_credentials(shown, get_logger("test"))
+    port = serving.add_secure_port("localhost:0", credentials)
+    await serving.start()
+    try:
+        assert await connects(server)
+        show(newer, tmp_path)
+        assert await connects(newer)
+        assert not await connects(server)
+        spoil(shown)
+        assert await connects(newer)
+    finally:
+        await serving.stop(None)
 
 
 async def test_a_refusal_arrives_whole_while_the_body_still_comes(server: Tls, monkeypatch: pytest.MonkeyPatch) -> None:

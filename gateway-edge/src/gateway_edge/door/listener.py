@@ -5,10 +5,11 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from chassis.logs import get_logger
 from gateway_edge.door.running import RunningCalls
 from gateway_edge.http1.connection import Handle, Repeat, never
 from gateway_edge.http1.connections import SWEEP, Bounds, Connections
-from gateway_edge.http1.tls import HandshakeBounds, TlsServer, open_context
+from gateway_edge.http1.tls import HandshakeBounds, TlsServer, keep_context
 from gateway_edge.settings import Listening
 
 LAST_WORDS = 2.0  # seconds to tell clients that their calls were ended
@@ -34,13 +35,13 @@ class HttpListener:
 
     async def __aenter__(self) -> Self:
         tls = self._place.tls
-        context = open_context(tls) if tls else None
+        context = keep_context(tls, get_logger("edge")) if tls else None
         listening = _open_socket(self._place)
         if context is None:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._connections, sock=listening, backlog=BACKLOG)
         else:
-            self._server = TlsServer(listening, context, self._connections, self._bounds)
+            self._server = TlsServer(listening, lambda: context.current, self._connections, self._bounds)
             self._server.start()
         return self
 

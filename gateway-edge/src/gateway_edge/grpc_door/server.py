@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import grpc
@@ -14,7 +13,9 @@ from grpc_reflection.v1alpha import reflection
 
 from chassis.config.schema import Settings, Tls
 from chassis.health import Facts
+from chassis.logs import get_logger
 from chassis.server import NOT_SERVING, SERVING, server_options
+from gateway_edge.grpc_door.credentials import open_credentials
 from runestone.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
@@ -61,6 +62,7 @@ class GrpcServer:
         self._facts = facts
         self._spawn = spawn
         self._is_draining = False
+        self._credentials: grpc.ServerCredentials | None = None  # gRPC calls back into them as long as the server lives
         self._health = health_aio.HealthServicer()
         self._server = grpc.aio.server(options=write_options(settings))
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, self._server)
@@ -94,7 +96,8 @@ class GrpcServer:
         try:
             if settings.tls is None:
                 return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, read_credentials(settings.tls))
+            self._credentials = open_credentials(settings.tls, get_logger("edge"))
+            return self._server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address} (edge.grpc): gRPC's line above says why") from error
 
@@ -120,10 +123,3 @@ def write_options(settings: ServerSettings) -> list[tuple[str, int]]:
         "grpc.keepalive_timeout_ms": 10_000,
     }
     return list((dict(server_options()) | own).items())
-
-
-def read_credentials(tls: Tls) -> grpc.ServerCredentials:
-    """With `ca` callers must show a certificate of that authority. Raises OSError for a file that cannot be read."""
-    authority = Path(tls.ca).read_bytes() if tls.ca else None
-    pair = Path(tls.key).read_bytes(), Path(tls.cert).read_bytes()
-    return grpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=authority is not None)

@@ -5,11 +5,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from chassis.config.schema import Tls
+from chassis.kept_files import KeptFiles
+from chassis.logs import Logger
 from gateway_edge.http1.connections import Connections
 
+SETTING = "edge.http.tls"
 HANDSHAKE_TIMEOUT = 10.0  # seconds
 BREATH = 0.1  # seconds until the next attempt when the process can accept no more
 
@@ -24,7 +29,7 @@ class HandshakeBounds(Protocol):
         """Forgets one that was counted: it is over, whichever way."""
 
 
-def open_context(tls: Tls) -> ssl.SSLContext:
+def open_context(tls: Tls, setting: str = SETTING) -> ssl.SSLContext:
     """What handshakes are made with: TLS 1.2 or later, HTTP/1.1 in it, and where `tls.ca` is set a certificate of the client's.
     Raises OSError when a file cannot be read or is no PEM."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -36,10 +41,31 @@ def open_context(tls: Tls) -> ssl.SSLContext:
             context.load_verify_locations(tls.ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
-        raise OSError(
-            f"edge.http.tls: cannot use {', '.join(filter(None, (tls.cert, tls.key, tls.ca)))}: {error}"
-        ) from error
+        raise OSError(f"{setting}: cannot use {', '.join(map(str, list_files(tls)))}: {error}") from error
     return context
+
+
+def keep_context(tls: Tls, log: Logger) -> KeptFiles[ssl.SSLContext]:
+    """What to make the next handshake with, as the files are then; of a change that cannot be used the log is told, and what was before
+    stays. Raises OSError when there is none to begin with."""
+    return KeptFiles(list_files(tls), lambda: open_context(tls), tell_reload(SETTING, log))
+
+
+def tell_reload(setting: str, log: Logger) -> Callable[[Exception | None], None]:
+    """Logs what became of a changed certificate."""
+
+    def tell(error: Exception | None) -> None:
+        if error is None:
+            log.info("certificate reloaded", setting=setting)
+        else:
+            log.error("certificate refused; the one before stays in use", setting=setting, reason=str(error))
+
+    return tell
+
+
+def list_files(tls: Tls) -> list[Path]:
+    """The files of a door's certificate."""
+    return [Path(path) for path in (tls.cert, tls.key, tls.ca) if path]
 
 
 def _refuse_to_ask() -> str:
@@ -47,10 +73,15 @@ def _refuse_to_ask() -> str:
 
 
 class TlsServer:
-    """Hands connections over whose handshake is done, as an `asyncio.Server` does: it accepts from `start` to `close`."""
+    """Hands connections over whose handshake is done, as an `asyncio.Server` does: it accepts from `start` to `close`. Each handshake is made
+    with what `context` gives then."""
 
     def __init__(
-        self, listening: socket.socket, context: ssl.SSLContext, connections: Connections, bounds: HandshakeBounds
+        self,
+        listening: socket.socket,
+        context: Callable[[], ssl.SSLContext],
+        connections: Connections,
+        bounds: HandshakeBounds,
     ) -> None:
         self.sockets = (listening,)
         self._context = context
@@ -97,7 +128,7 @@ class TlsServer:
                 OSError
             ):  # of a client that is none, or leaves; TimeoutError and SSLError are such
                 await self._loop.connect_accepted_socket(
-                    self._connections, accepted, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+                    self._connections, accepted, ssl=self._context(), ssl_handshake_timeout=HANDSHAKE_TIMEOUT
                 )
         finally:
             self._bounds.end_handshake(address)

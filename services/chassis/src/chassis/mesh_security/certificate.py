@@ -38,9 +38,10 @@ class CertificateFiles:
             **{name: Path(text.replace(PLACE, service)) for name, text in (("cert", cert), ("key", key), ("ca", ca))}
         )
 
-    def look(self) -> tuple[object, ...]:
-        """How the files are now: equal looks are equal files. Kubernetes turns a link: what it leads to is looked at."""
-        return tuple(_look_at(path) for path in (self.cert, self.key, self.ca))
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.cert, self.key, self.ca
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +132,3 @@ def _names_of(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
         return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return x509.SubjectAlternativeName([])
-
-
-def _look_at(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,9 +1,8 @@
-"""The certificate in use. Its files are looked at whenever a connection is made: three looks at the file system's cache, no task and no
-watch, and what lies there now is what the next connection is made with."""
+"""The certificate in use: what lies in its files now is what the next connection is made with."""
 
-import threading
 from collections.abc import Callable
 
+from chassis.kept_files import KeptFiles
 from chassis.logs import Logger
 from chassis.mesh_security.certificate import Certificate, CertificateError, CertificateFiles
 
@@ -19,34 +18,22 @@ class KeptCertificate:
     """
 
     def __init__(self, files: CertificateFiles, read: Read, log: Logger, note: Note = lambda _outcome: None) -> None:
-        self._files = files
-        self._read = read
         self._log = log
         self._note = note
-        self._lock = threading.Lock()
-        self._seen = files.look()
-        self._current = read(files)
+        self._files = KeptFiles(files.paths, lambda: read(files), self._tell, refusal=CertificateError)
 
     @property
     def current(self) -> Certificate:
         """What to make the next connection with: the same object as long as nothing has changed."""
-        with self._lock:
-            if (now := self._files.look()) != self._seen:
-                self._seen = now  # as it was before reading: what changes meanwhile is read once more
-                self._read_again()
-            return self._current
+        return self._files.current
 
-    def _read_again(self) -> None:
-        try:
-            found = self._read(self._files)
-        except CertificateError as error:
+    def _tell(self, error: Exception | None) -> None:
+        if error is None:
+            self._note("reloaded")
+            self._log.info("certificate reloaded")
+        else:
             self._note("refused")
             self._log.error("certificate refused; the one before stays in use", reason=str(error))
-            return
-        if found != self._current:
-            self._current = found
-            self._note("reloaded")
-            self._log.info("certificate reloaded", expires_at=found.expires_at.isoformat())
 
     def __repr__(self) -> str:
-        return f"KeptCertificate({self._current!r})"
+        return f"KeptCertificate({self._files!r})"

@@ -1,11 +1,9 @@
 """TLS 1.2 or later on every TCP connection of the mesh: both ends show a certificate, and both look at it.
 
-gRPC asks for the server's certificate at each handshake (`grpc.dynamic_ssl_server_credentials`), so that a new one is in use at the next
-connection and no call that runs is disturbed. Unix sockets stay plain: their directory is private (0700).
+The server's certificate follows its files (`chassis.server_credentials`). Unix sockets stay plain: their directory is private (0700).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -21,6 +19,7 @@ from chassis.mesh_security.identity_gate import IdentityGate
 from chassis.mesh_security.kept_certificate import KeptCertificate
 from chassis.mesh_security.secure_dial import SecureDial
 from chassis.metrics import Metrics
+from chassis.server_credentials import follow_credentials
 
 
 class MutualTls:
@@ -88,19 +87,7 @@ class MutualTls:
 
 def serve_with(certificate: KeptCertificate) -> grpc.ServerCredentials:
     """Credentials that follow the certificate. To be kept as long as the server that listens with them."""
-    in_use = certificate.current
-
-    def find_newer() -> grpc.ServerCertificateConfiguration | None:
-        """At each handshake, in a thread of gRPC's; None: go on with what there is."""
-        nonlocal in_use
-        now = certificate.current
-        if now is in_use:
-            return None
-        in_use = now
-        return _configure(now)
-
-    fetcher: Any = find_newer  # its stub knows nothing of None
-    return grpc.dynamic_ssl_server_credentials(_configure(in_use), fetcher, require_client_authentication=True)
+    return follow_credentials(lambda: certificate.current, _configure, verifies_callers=True)
 
 
 def _configure(certificate: Certificate) -> grpc.ServerCertificateConfiguration:
