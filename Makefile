@@ -131,6 +131,19 @@ chart: $(UV)-$(UV_VERSION)  ## Lints, renders, validates and checks the Helm cha
 	@$(if $(UPDATE),PYTHONPATH=deploy/k8s/tests .venv/bin/python -m charting)
 	.venv/bin/pytest -r fEs deploy/k8s/tests $(PYTEST_ARGS)
 
+# Prometheus' own checker, without its server being installed: one file of Debian's package (19 MB).
+.PHONY: promtool
+promtool: .tools/prometheus/usr/bin/promtool  ## Brings promtool, with which the tests play the alerts, where there is apt
+
+.tools/prometheus/usr/bin/promtool:
+	@rm -rf .tools/prometheus && mkdir -p .tools/prometheus
+	@cd .tools/prometheus && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg-deb --extract prometheus_*.deb . && rm -rf prometheus_*.deb usr/bin/prometheus usr/share
+
+.PHONY: dashboards
+dashboards: $(UV)-$(UV_VERSION)  ## Writes the chart's Grafana dashboards anew after a change of deploy/observability/dashboards
+	@$(SYNC)
+	@PYTHONPATH=deploy/observability .venv/bin/python -m dashboards
+
 .PHONY: chaos
 chaos: meters  ## Breaks providers at random for five minutes under load, and counts lost calls (ARGS="--minutes 1 --seed 7")
 	PYTHONPATH=tests .venv/bin/python -m chaos.day_of_faults $(ARGS)

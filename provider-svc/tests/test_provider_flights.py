@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,7 +75,10 @@ class NotedTracing:
     def span(self, name, *, kind, attributes):
         noted = {"name": name, "kind": kind, **attributes}
         self.spans.append(noted)
-        yield type("Span", (), {"set_attribute": lambda _, key, value: noted.update({key: value})})()
+        yield SimpleNamespace(set_attribute=lambda key, value: noted.update({key: value}), set_attributes=noted.update)
+
+    def describe(self, span, attributes):
+        span.set_attributes(attributes)
 
 
 class Stage:
@@ -175,6 +179,8 @@ async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
             "gen_ai.provider.name": "openai",
             "gen_ai.request.model": "m",
             "gen_ai.request.stream": True,
+            "server.address": "api.openai.com",
+            "server.port": 443,
             "runestone.provider": "p",
             "runestone.route": "r",
             "runestone.attempt": 1,
@@ -182,6 +188,7 @@ async def test_a_span_says_what_was_called_used_and_why_it_stopped(stage):
             "gen_ai.response.finish_reasons": ["stop"],
             "gen_ai.usage.input_tokens": 3,
             "gen_ai.usage.output_tokens": 0,
+            "http.response.status_code": 200,
         }
     ]
 

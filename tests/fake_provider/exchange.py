@@ -26,6 +26,7 @@ class Exchange:
     method: str = "POST"
     query: Mapping[str, str] = field(default_factory=dict)
     deployment: str = ""  # the model in the path, as Azure has it
+    remote: str = ""  # the address that it came from
     uploads: list[Upload] = field(default_factory=list)
     memory: Memory = field(default_factory=Memory)
     status: int = 0

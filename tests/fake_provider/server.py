@@ -26,9 +26,11 @@ WISHES = "x-fake-wishes"
 
 
 class FakeProvider:
-    """An async context manager: listens on a loopback port while it is entered. Speaks every dialect, each on its maker's paths
+    """An async context manager: listens on a port of `HOST` while it is entered. Speaks every dialect, each on its maker's paths
     behind whatever prefix. `wishes` hold for all requests, and may be changed at any time; their own come over them. `keys`: credentials
     that are taken; empty takes any."""
+
+    HOST = "127.0.0.1"  # for containers, where they find this machine
 
     def __init__(self, port: int = 0, *, wishes: str = "", keys: frozenset[str] = frozenset()) -> None:
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
@@ -47,7 +49,7 @@ class FakeProvider:
     @property
     def url(self) -> str:
         """What an Anthropic SDK calls its base URL; OpenAI's is `openai_url`."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self.HOST}:{self._port}"
 
     @property
     def openai_url(self) -> str:
@@ -58,7 +60,7 @@ class FakeProvider:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 << 10)  # back-pressure shows sooner
-        listener.bind(("127.0.0.1", self._port))
+        listener.bind((self.HOST, self._port))
         self._port = listener.getsockname()[1]
         await web.SockSite(self._runner, listener, backlog=1024).start()
         return self
@@ -91,6 +93,7 @@ class FakeProvider:
         body = await request.read()
         exchange = Exchange(request.path, request.headers.copy(), body, {}, Wishes(), method=request.method)
         exchange.query, exchange.deployment, exchange.memory = dict(request.query), deployment, self.memory
+        exchange.remote = request.remote or ""
         self._record(exchange)
         try:
             return await self._answer(request, exchange, dialect)

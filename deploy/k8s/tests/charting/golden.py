@@ -13,10 +13,10 @@ from charting.render import CHART, SETS, render_set
 
 GOLDEN = CHART / "golden"
 
-# Of these sets every template but those that are files of their own (dashboards) or the same in all (Envoy's configuration); of the
+# Of these sets every template but those that are files of their own (dashboards, alerts) or the same in all (Envoy's configuration); of the
 # others what the set is there for.
 WHOLE = ("minimal", "laptop", "production")
-LEFT_OUT = {"dashboards.yaml", "envoy-config.yaml"}
+LEFT_OUT = {"dashboards.yaml", "prometheusrule.yaml", "envoy-config.yaml"}
 CHOSEN: dict[str, tuple[str, ...]] = {
     "existing-secrets": ("workloads.yaml", "configmap.yaml", "redis.yaml", "postgres.yaml", "tests/ask.yaml"),
     "gateway": ("httproute.yaml", "networkpolicies.yaml", "envoy.yaml"),

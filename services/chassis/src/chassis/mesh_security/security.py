@@ -10,8 +10,6 @@ from chassis.config.schema import Mesh, MeshCaller
 from chassis.dialing import PLAINLY, Dial
 from chassis.gate import OPEN_GATE, Gate
 from chassis.logs import Logger
-from chassis.mesh_security.certificate import CertificateError
-from chassis.mesh_security.mutual_tls import MutualTls
 from chassis.metrics import Metrics
 
 
@@ -53,6 +51,10 @@ def open_security(
     cannot be used."""
     if mesh.tls is None:
         return NoSecurity()
+    # Loads cryptography, which most processes do without.
+    from chassis.mesh_security.certificate import CertificateError  # noqa: PLC0415
+    from chassis.mesh_security.mutual_tls import MutualTls  # noqa: PLC0415
+
     try:
         return MutualTls(service, mesh.tls, callers or (lambda: mesh.callers), metrics=metrics, log=log)
     except CertificateError as error:

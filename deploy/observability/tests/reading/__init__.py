@@ -1,0 +1,1 @@
+"""What queries ask for, and what there is."""
