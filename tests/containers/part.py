@@ -1,6 +1,5 @@
 """One container of a mesh, and what is done to it: through the library that started it, and the engine behind that."""
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,13 +65,6 @@ class Part:
         """Runs a program beside it; returns the exit code and what it wrote."""
         done = self.container.exec(list(words))
         return done.exit_code or 0, done.output.decode(errors="replace")
-
-    def wait_for_health(self, health: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while (state := self.state)["Health"]["Status"] != health:
-            assert state["Running"], self.log()
-            assert time.monotonic() < deadline, f"{self.name} is {state['Health']}"
-            time.sleep(0.1)
 
     def remove(self) -> None:
         """Gone with its volumes, whatever state it is in. One that is gone already is no error."""

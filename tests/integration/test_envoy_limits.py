@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import msgspec
 import pytest
-from integration.envoy_proxy import envoy_proxy, find_envoy
+from integration.envoy_proxy import envoy_proxy, find_program
 
 from chassis.config import Settings
 from chassis.config.rate_domains import RateDomain
@@ -28,7 +28,7 @@ DOMAINS = msgspec.convert([{"domain": "front", "descriptors": DESCRIPTORS}], lis
 @asynccontextmanager
 async def proxied(store, replicas=1, *, denies_on_failure=True):
     """An Envoy before as many ratelimit-svcs, and a session that asks it."""
-    find_envoy()
+    find_program()
     async with AsyncExitStack() as stack:
         settings = Settings(ratelimit=RateLimit(store=store, domains=DOMAINS))
         services = [await stack.enter_async_context(running(SERVICE, settings)) for _ in range(replicas)]

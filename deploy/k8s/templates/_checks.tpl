@@ -89,7 +89,7 @@
 {{- /* Stopping. */ -}}
 {{- $needed := include "runestone.drainSeconds" . | int -}}
 {{- if lt (include "runestone.gracePeriod" . | int) $needed -}}
-{{- $bad = append $bad (printf "drain.terminationGracePeriodSeconds must be at least %d, which is drain.sleepSeconds, config.edge.drain.delay, config.edge.drain.grace and drain.marginSeconds together" $needed) -}}
+{{- $bad = append $bad (printf "drain.terminationGracePeriodSeconds must be at least %d, which is drain.sleepSeconds, config.edge.drain.delay, .grace and .ship, and drain.marginSeconds together" $needed) -}}
 {{- end -}}
 {{- if and $v.monitoring.rules.enabled (not (.Files.Get "files/alerts.yaml")) -}}
 {{- $bad = append $bad "monitoring.rules.enabled: this chart was packaged without files/alerts.yaml" -}}

@@ -61,6 +61,7 @@ edge:
   drain:
     delay: 5s
     grace: 60s
+    ship: 20s
   {{- if .Values.secrets.keyPepper.existingSecret }}
   key_pepper: "${RUNESTONE_KEY_PEPPER}"
   {{- end }}
@@ -115,10 +116,16 @@ tenants:
 {{- ceil (mulf $number (get (dict "ms" 0.001 "" 1.0 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) $unit)) | int -}}
 {{- end -}}
 
-{{/* Seconds from SIGTERM's preparation to the last call's end; what `terminationGracePeriodSeconds` must cover. */}}
-{{- define "runestone.drainSeconds" -}}
+{{/* Seconds that calls have once SIGTERM has come. */}}
+{{- define "runestone.callSeconds" -}}
 {{- $drain := (include "runestone.config" . | fromYaml).edge.drain -}}
-{{- add .Values.drain.sleepSeconds (include "runestone.seconds" $drain.delay | int) (include "runestone.seconds" $drain.grace | int) .Values.drain.marginSeconds -}}
+{{- add (include "runestone.seconds" $drain.delay | int) (include "runestone.seconds" $drain.grace | int) -}}
+{{- end -}}
+
+{{/* Seconds from SIGTERM's preparation to the end of a pod whose records are shipped; what `terminationGracePeriodSeconds` must cover. */}}
+{{- define "runestone.drainSeconds" -}}
+{{- $ship := include "runestone.seconds" (include "runestone.config" . | fromYaml).edge.drain.ship | int -}}
+{{- add .Values.drain.sleepSeconds (include "runestone.callSeconds" . | int) $ship .Values.drain.marginSeconds -}}
 {{- end -}}
 
 {{- define "runestone.gracePeriod" -}}

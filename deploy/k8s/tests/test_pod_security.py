@@ -132,16 +132,16 @@ def test_replicas_are_spread(render: Render):
 
 
 @pytest.mark.parametrize("part", ["edge", "cache", "ratelimit", "provider", "audit", "envoy"])
-def test_a_pod_has_the_time_that_its_calls_have(render: Render, part):
+def test_a_pod_has_the_time_that_its_calls_and_its_records_have(render: Render, part):
     found = [workload for workload in workloads(render) if component_of(workload) == part]
     if part == "envoy" and not found:
         return
     (workload,) = found
     drain = render.settings["edge"]["drain"]
     seconds = {"s": 1, "m": 60}
-    grace, delay = (int(drain[name][:-1]) * seconds[drain[name][-1]] for name in ("grace", "delay"))
+    grace, delay, ship = (int(drain[name][:-1]) * seconds[drain[name][-1]] for name in ("grace", "delay", "ship"))
     sleep = render.values["drain"]["sleepSeconds"]
-    assert spec_of(workload)["terminationGracePeriodSeconds"] > sleep + delay + grace
+    assert spec_of(workload)["terminationGracePeriodSeconds"] > sleep + delay + grace + ship
     (container,) = containers_of(workload)
     if part == "envoy":
         env = {variable["name"]: variable.get("value") for variable in container["env"]}

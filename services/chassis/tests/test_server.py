@@ -7,6 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from structlog.testing import capture_logs
 
 from chassis.client import Channel
 from chassis.config import Settings
@@ -169,3 +170,19 @@ async def test_a_plain_client_gets_the_canonical_code(scripted):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await CacheServiceStub(plain).LookUp(LookUpRequest())
     assert (caught.value.code(), caught.value.details()) == (grpc.StatusCode.NOT_FOUND, "no such model")
+
+
+@pytest.mark.parametrize(
+    ("reason", "lines"), [(Reason.NOT_FOUND, 0), (Reason.UNIMPLEMENTED, 0), (Reason.INVALID_REQUEST, 1)]
+)
+async def test_what_failed_is_in_the_log_and_what_is_an_answer_is_not(scripted, reason, lines):
+    """Whoever asks for what a store cannot do is told so again and again, on a mesh that is well."""
+
+    async def refuse(request, context):
+        raise RunestoneError(reason, "no")
+
+    with capture_logs() as logged:
+        async with running(scripted(look_up=refuse), Settings()) as (_, channel):
+            with pytest.raises(RunestoneError):
+                await CacheServiceStub(channel).LookUp(LookUpRequest())
+    assert len([line for line in logged if line["event"] == "rpc failed"]) == lines

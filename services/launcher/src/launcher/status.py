@@ -53,7 +53,7 @@ class Board:
                 if status.is_ready and status.name not in said:
                     said.add(status.name)
                     changed_at = time.monotonic()
-                    self.say(f"{status.name} is ready (pid {status.pid}, {status.address})")
+                    self.say(f"{status.name} is ready ({f'pid {status.pid}, ' if status.pid else ''}{status.address})")
             if all_ready(statuses):
                 return
             if time.monotonic() - changed_at > SILENCE:

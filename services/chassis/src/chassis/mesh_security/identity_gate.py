@@ -16,6 +16,7 @@ from chassis.gate import Handlers
 from chassis.logs import Logger
 from chassis.mesh_security.access import Access
 from chassis.mesh_security.identity import read_identity
+from chassis.rpc_handlers import rebuild
 
 Note = Callable[[str, str], None]
 CODE = "mesh_caller_refused"  # tells it apart from what a client's own key may not do
@@ -75,14 +76,3 @@ class IdentityGate:
 
     def __repr__(self) -> str:
         return f"IdentityGate({self._access()!r})"
-
-
-def rebuild(handler: Any, behave: Callable[[Any, Any], Any]) -> Any:
-    """A handler like `handler`, that does `behave`."""
-    make = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[handler.request_streaming, handler.response_streaming]
-    return make(behave, handler.request_deserializer, handler.response_serializer)

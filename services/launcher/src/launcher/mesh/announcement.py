@@ -50,6 +50,6 @@ def write_lines(mesh: MeshFile, key_file: Path | None) -> list[str]:
         f"plain gRPC for all services on {mesh.grpc.target}; Envoy's own port is {mesh.envoy.url}",
         "try it:",
         f"  curl --cacert {authority}{call}",
-        "an SDK finds it by",
-        f'  export SSL_CERT_FILE={authority} OPENAI_BASE_URL={mesh.https.url}/v1 OPENAI_API_KEY="{key}"',
+        "an SDK finds it by its own environment:",  # exported, the next start here would take OPENAI_API_KEY for OpenAI's
+        f'  SSL_CERT_FILE={authority} OPENAI_BASE_URL={mesh.https.url}/v1 OPENAI_API_KEY="{key}" python ...',
     ]

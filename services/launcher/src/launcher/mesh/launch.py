@@ -129,7 +129,7 @@ class RunningMesh:
         return FleetOrder(
             command_of=lambda part: write_command(part, common),
             plan=self._ground.plan_part,
-            patience=drain.delay + drain.grace + MARGIN,
+            patience=drain.delay + drain.grace + drain.ship + MARGIN,
             restarts=order.restarts,
             on_change=self._note_parts,
             on_loss=ending.fail,
