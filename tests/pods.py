@@ -96,7 +96,7 @@ def places_of(service: str) -> range:
     return range(1 if service == "audit" else PLACES)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Pod:
     """A replica: a process at an address."""
 
@@ -143,17 +143,18 @@ class Pod:
             return False
 
     def _ask_admin(self) -> dict[str, Any]:
-        with urllib.request.urlopen(self._readiness, timeout=5) as answer:
+        with urllib.request.urlopen(self.readiness, timeout=5) as answer:
             return json.load(answer)
 
     @property
-    def _readiness(self) -> str:
+    def readiness(self) -> str:
+        """Where an edge says whether it is ready."""
         return f"http://{self.ip}:{self.ports.admin}/health/readiness"
 
     def read_readiness(self) -> int:
         """The status of `/health/readiness`; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(self._readiness, timeout=5) as answer:
+            with urllib.request.urlopen(self.readiness, timeout=5) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit_svc.paging import page_size, read_token, write_token
-from audit_svc.store import Conditions, Position
+from audit_svc.paging import cut_page, page_size, read_token, write_token
+from audit_svc.store import Conditions, Entry, Position
 from chassis.errors import Reason, RunestoneError
 
 LAST = Position(1_800_000_000_000_000_000, "req_1")
@@ -55,3 +55,16 @@ def test_what_is_no_token_is_refused(token):
 def test_pages_hold_a_hundred_by_default_and_never_more_than_a_thousand(asked, given_size):
     """What the proto says of page_size."""
     assert page_size(asked) == given_size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size", "held"),
+    [((1, 1, 1), 2, 2), ((1, 1), 2, 2), ((), 2, 0), ((20, 12, 1), 9, 2), ((20, 13), 9, 1), ((40, 1), 9, 1)],
+)
+def test_a_page_of_large_records_holds_fewer_and_never_none(sizes, size, held):
+    """Sizes are in MiB."""
+    entries = [
+        Entry(request_id=str(number), started_at=0, tenant="", model="", status=200, record=bytes(mebibytes << 20))
+        for number, mebibytes in enumerate(sizes)
+    ]
+    assert len(cut_page(entries, size)) == held

@@ -137,3 +137,17 @@ async def test_metrics_count_what_was_kept_and_what_was_dropped(audit, channel, 
     assert "runestone_audit_duplicates_total 1.0" in lines
     assert "runestone_audit_batch_records_sum 3.0" in lines
     assert "runestone_audit_append_seconds_count 2.0" in lines
+
+
+async def test_records_that_are_more_than_one_message_together_are_found_page_by_page(audit, make_record):
+    """A hundred megabytes: a search for them is answered, and goes on."""
+    records = [make_record(number, question=b"q" * (1 << 20)) for number in range(100)]
+    for start in range(0, len(records), 50):
+        await audit.Append(AppendRequest(records=records[start : start + 50]))
+    found, token = [], ""
+    while not found or token:
+        page = await audit.Search(SearchRequest(page_size=1_000, page_token=token))
+        assert page.records
+        found += [record.request_id for record in page.records]
+        token = page.next_page_token
+    assert sorted(found) == sorted(record.request_id for record in records)

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+import aiohttp
 import grpc.aio
 import pytest
 from pod_load import Counts, load
@@ -25,11 +26,14 @@ pytestmark = pytest.mark.timeout(400 + 400 * ROUNDS)  # a minute where nothing e
 
 
 class Balancer:
-    """Gives the edges in turn, those that were ready when it last looked: what a proxy with health checks does."""
+    """Gives the edges in turn, those that were ready when it last looked: what a proxy with health checks does. It looks at each by itself:
+    one that starts, and does not answer yet, keeps nobody waiting for word of another that stops."""
 
-    def __init__(self, pods: Cluster) -> None:
+    def __init__(self, pods: Cluster, session: aiohttp.ClientSession) -> None:
         self._cluster = pods
+        self._session = session
         self._ready: list[Pod] = []
+        self._looks: dict[int, asyncio.Task[None]] = {}
         self._turn = 0
 
     def __call__(self) -> str:
@@ -38,32 +42,50 @@ class Balancer:
 
     async def look(self) -> None:
         """Looks at all edges once."""
-        edges = self._cluster.of("edge")
-        found = await asyncio.gather(*(edge.is_ready() for edge in edges))
-        self._ready = [edge for edge, is_ready in zip(edges, found, strict=True) if is_ready] or self._ready
+        await asyncio.gather(*map(self._look_at, self._cluster.of("edge")))
 
     async def keep_looking(self) -> None:
         """Until cancelled."""
-        while True:
-            await self.look()
-            await asyncio.sleep(CHECK)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for edge in {*self._cluster.of("edge"), *self._ready}:
+                    pid = edge.process.pid
+                    if pid not in self._looks or self._looks[pid].done():
+                        self._looks[pid] = group.create_task(self._look_at(edge))
+                await asyncio.sleep(CHECK)
+
+    async def _look_at(self, edge: Pod) -> None:
+        is_ready, is_known = await self._is_ready(edge), edge in self._ready
+        if is_ready and not is_known:
+            self._ready = [*self._ready, edge]
+        elif not is_ready and is_known and len(self._ready) > 1:
+            self._ready = [one for one in self._ready if one is not edge]
+
+    async def _is_ready(self, edge: Pod) -> bool:
+        try:
+            async with self._session.get(edge.readiness) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
 
 
 @asynccontextmanager
 async def balanced(pods: Cluster) -> AsyncIterator[Balancer]:
-    balancer = Balancer(pods)
-    await balancer.look()
-    looking = asyncio.create_task(balancer.keep_looking())
-    try:
-        yield balancer
-    finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1), connector=connector) as session:
+        balancer = Balancer(pods, session)
+        await balancer.look()
+        looking = asyncio.create_task(balancer.keep_looking())
+        try:
+            yield balancer
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
 
 @pytest.fixture
 async def pods() -> AsyncIterator[Cluster]:
-    async with cluster(REPLICAS) as running:
+    async with cluster(REPLICAS, delay=f"{0.5 * LOAD:g}s") as running:  # the busier, the later all have looked
         yield running
 
 

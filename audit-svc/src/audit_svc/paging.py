@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import astuple
 
-from audit_svc.store import Conditions, Position
+from audit_svc.store import Conditions, Entry, Position
 from chassis.errors import Reason, RunestoneError
 
 DEFAULT_SIZE, MAX_SIZE = 100, 1_000
+MAX_BYTES = 32 << 20  # of a page's records: well below what one message may have
 
 _HEAD = struct.Struct(">16sq")  # the search's digest, and the last record's start
 
@@ -16,6 +18,16 @@ _HEAD = struct.Struct(">16sq")  # the search's digest, and the last record's sta
 def page_size(asked: int) -> int:
     """How many records a page holds when the request says `asked`."""
     return min(asked or DEFAULT_SIZE, MAX_SIZE)
+
+
+def cut_page(entries: Sequence[Entry], size: int) -> Sequence[Entry]:
+    """As many as a page of `size` holds, fewer where they are large; one whatever its size."""
+    filled = 0
+    for count, entry in enumerate(entries[:size]):
+        filled += len(entry.record)
+        if filled > MAX_BYTES:
+            return entries[: max(count, 1)]
+    return entries[:size]
 
 
 def write_token(conditions: Conditions, last: Position) -> str:

@@ -2,7 +2,7 @@
 
 from audit_svc.batch import read_batch
 from audit_svc.moment import to_nanoseconds
-from audit_svc.paging import page_size, read_token, write_token
+from audit_svc.paging import cut_page, page_size, read_token, write_token
 from audit_svc.store import AuditStore, Conditions
 from chassis.server import Context
 from chassis.tracing import Tracing
@@ -30,8 +30,8 @@ class AuditServicer(AuditServiceServicer):
         conditions, size = _read_conditions(request), page_size(request.page_size)
         before = read_token(request.page_token, conditions)
         entries = await self._store.search(conditions, before=before, limit=size + 1)
-        page = entries[:size]
-        token = write_token(conditions, page[-1].position) if len(entries) > size else ""
+        page = cut_page(entries, size)
+        token = write_token(conditions, page[-1].position) if len(entries) > len(page) else ""
         return SearchResponse(records=[AuditRecord.FromString(entry.record) for entry in page], next_page_token=token)
 
 

@@ -8,6 +8,7 @@ from channels.channel_stage import Stage, answer_nothing
 
 from chassis.errors import Reason, RunestoneError
 from gateway_edge.call import Outcome
+from gateway_edge.door.intake import STREAM_HEADER
 from gateway_edge.door.running import LastReply
 from runestone.common.v1.cost_pb2 import Cost
 from runestone.common.v1.usage_pb2 import Usage
@@ -414,6 +415,7 @@ async def test_binary_message_is_the_request_itself():
 
 async def test_stream_that_ends_with_the_process_is_left_for_its_client_to_come_back_to():
     async def stop(reply: LastReply, outcome: Outcome) -> None:
+        reply.headers[STREAM_HEADER] = "req_1"
         await reply.write(event(1))
         stage.connection.drain()
         raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping")
@@ -449,3 +451,70 @@ async def test_draining_lets_what_runs_end_and_no_whole_answer_begin():
     assert (await busy.reply("2"))["status"] == "ok"
     await busy.wait(lambda: [busy.socket.closed_with] if busy.socket.closed_with else [])
     assert busy.socket.closed_with == (1012, "the gateway restarts")
+
+
+DRAIN = [None, None, "phoenix", "phx_drain", {}]
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+async def test_client_is_told_to_leave_when_all_that_it_reads_is_found_elsewhere(is_noted: bool):
+    """A stream whose note was not kept ends with its connection: who left it would never find the rest."""
+    start, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(reply: LastReply, outcome: Outcome) -> None:
+        reply.expect_events()
+        await start.wait()
+        if is_noted:
+            reply.headers[STREAM_HEADER] = "req_1"
+        await reply.write(event(1))
+        await go_on.wait()
+        await reply.close()
+
+    stage = Stage(answer)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    assert stage.connection.drain() is True
+    assert DRAIN not in stage.socket.sent, "nobody knows yet whether it can be found"
+    start.set()
+    await stage.event("stream:chunk")
+    assert (DRAIN in stage.socket.sent) is is_noted
+    stage.connection.drain()
+    go_on.set()
+    await stage.wait(lambda: [stage.socket.closed_with] if stage.socket.closed_with else [])
+    assert stage.socket.sent.count(DRAIN) == 1
+    assert stage.events("stream:complete")
+    if not is_noted:
+        assert stage.socket.sent[-1] == DRAIN, "it is told of the end first"
+
+
+async def test_whole_answer_may_be_asked_for_by_a_client_that_was_not_told_to_leave():
+    stream_goes_on = asyncio.Event()
+
+    async def answer(reply: LastReply, outcome: Outcome) -> None:
+        if len(stage.calls.seen) > 1:
+            await reply.send(b"{}")
+            return
+        await reply.write(event(1))
+        await stream_goes_on.wait()
+        await reply.close()
+
+    stage = Stage(answer)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    stage.connection.drain()
+    assert (await stage.push("chat:message", {"request": REQUEST}, "3"))["status"] == "ok"
+    stream_goes_on.set()
+    await stage.event("phx_drain")
+
+
+async def test_stream_that_nobody_finds_elsewhere_is_told_that_it_ends_with_the_process():
+    async def stop(reply: LastReply, outcome: Outcome) -> None:
+        await reply.write(event(1))
+        stage.connection.drain()
+        raise RunestoneError(Reason.UNAVAILABLE, "the gateway is stopping")
+
+    stage = Stage(stop)
+    await stage.join()
+    await stage.push("chat:stream", {"request": REQUEST}, "2")
+    (failed,) = await stage.event("stream:error")
+    assert failed["status"] == 503

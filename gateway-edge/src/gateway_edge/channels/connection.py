@@ -41,11 +41,13 @@ class Connection:
         self._take(self._topics.receive(frame))
 
     def drain(self) -> bool:
-        """Says that the process stops. Channels stay joined: a client that is told they closed would not join anew elsewhere. What runs may
-        end: then it is true that the socket is closed behind the last."""
-        if not self._streams.is_draining:
-            self._socket.send(DRAINING)
-        self._streams.drain(lambda: self._socket.close(RESTARTING, "the gateway restarts"))
+        """Says that the process stops, as soon as its client can leave without losing a stream that nobody finds elsewhere. Channels stay
+        joined: a client that is told they closed would not join anew elsewhere. What runs may end: then it is true that the socket is
+        closed behind the last."""
+        self._streams.drain(
+            tell=lambda: self._socket.send(DRAINING),
+            then=lambda: self._socket.close(RESTARTING, "the gateway restarts"),
+        )
         return self._streams.taken > 0
 
     def closed(self, code: int, reason: str) -> None:  # noqa: ARG002  an application's signature

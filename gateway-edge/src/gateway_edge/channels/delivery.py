@@ -9,6 +9,7 @@ from gateway_edge.channels.channel import Answer, Channel
 from gateway_edge.channels.frames import open_push
 from gateway_edge.channels.numbering import Numbered
 from gateway_edge.channels.telling import write_failed, write_started, write_stream
+from gateway_edge.door.intake import STREAM_HEADER
 from gateway_edge.messages.gate import Gate
 
 PRESSURE = 16 << 10  # bytes that a client has not taken, from which on events that came together are sent together
@@ -24,7 +25,7 @@ class Delivery:
         self._gate = gate
         self._answer = answer
         self._is_admitted = answer is None
-        self._is_over = False
+        self._is_over = self._is_tied = self._is_alone = False
         self._head = b'%b{"stream_id":%b,' % (
             open_push(channel.join_ref, channel.topic, "stream:chunk"),
             orjson.dumps(stream_id),
@@ -33,12 +34,15 @@ class Delivery:
     def admit(self) -> None:
         """Tells who asked which stream it is."""
         if self._answer is not None:
+            self._tie(is_tied=True)  # whether others can find it is not known before it starts
             self._answer.ok(write_stream(self._stream_id))
         self._is_admitted = True
 
     def start(self, headers: dict[str, str]) -> None:
-        """Says who answers, to who did not know."""
+        """Says who answers, to who did not know. A stream without an id in `headers` could not be noted, and is found nowhere but here."""
         if self._answer is not None:
+            self._is_alone = STREAM_HEADER not in headers
+            self._tie(is_tied=self._is_alone)
             self._channel.push("stream:started", write_started(self._stream_id, headers))
 
     async def deliver(self, events: Sequence[Numbered]) -> None:
@@ -54,18 +58,28 @@ class Delivery:
 
     def fail(self, error: RunestoneError) -> None:
         """Says how it ended, once: in the answer while that was not given. What ends because the process does is not over: its client comes
-        back for it elsewhere, when its socket closes."""
+        back for it elsewhere, when its socket closes, unless it is found nowhere else."""
         if self._is_over:
             return
         self._is_over = True
         if not self._is_admitted and self._answer is not None:
             self._answer.error(error)
-        elif error.reason is Reason.UNAVAILABLE and self._channel.streams.is_draining:
+        elif error.reason is Reason.UNAVAILABLE and self._channel.streams.is_draining and not self._is_alone:
             return
         elif error.reason is Reason.CANCELLED:
             self._channel.push("stream:cancelled", write_stream(self._stream_id))
         else:
             self._channel.push("stream:error", write_failed(self._stream_id, error))
+
+    def end(self) -> None:
+        """It is over here, and its client was told how."""
+        self._tie(is_tied=False)
+
+    def _tie(self, *, is_tied: bool) -> None:
+        if is_tied == self._is_tied:
+            return
+        self._is_tied = is_tied
+        (self._channel.streams.tie if is_tied else self._channel.streams.untie)()
 
 
 def write_chunks(head: bytes, events: Sequence[Numbered], *, are_together: bool) -> list[bytes]:

@@ -70,10 +70,10 @@ class Streams:
         self._begin(partial(self._stream, message, answer), answer.error)
 
     def ask_whole(self, payload: Payload, answer: Answer) -> None:
-        """`chat:message`: the answer is the model's, whole. Not on a connection that is about to close: who asks for a stream comes back for
+        """`chat:message`: the answer is the model's, whole. Not on a connection whose client was told to leave: who asks for a stream comes back for
         it, but a whole answer would be lost. Raises UNAVAILABLE then."""
         message = self._read(payload, is_stream=False)
-        if self._channel.streams.is_draining:
+        if self._channel.streams.is_left:
             text = "the gateway is stopping"
             raise RunestoneError(Reason.UNAVAILABLE, text, retry_after=1.0, code="gateway_stopping")
         self._begin(partial(self._answer_whole, message, answer), answer.error)
@@ -107,13 +107,20 @@ class Streams:
         task.add_done_callback(lambda _task: slots.give_back())  # also of one that was cancelled before it ran
 
     async def _stream(self, message: Message, answer: Answer) -> None:
+        delivery: Delivery | None = None
+
         def open_delivery(call_id: str, gate: Gate) -> tuple[str, Delivery]:
-            return call_id, Delivery(self._channel, call_id, gate, answer)
+            nonlocal delivery
+            delivery = Delivery(self._channel, call_id, gate, answer)
+            return call_id, delivery
 
         try:
             await self._run(message, open_delivery)
         except RunestoneError as error:  # before there was a call
             answer.error(error)
+        finally:
+            if delivery is not None:
+                delivery.end()
 
     async def _follow(self, stream_id: str, after: int) -> None:
         def open_delivery(_call_id: str, gate: Gate) -> tuple[str, Delivery]:

@@ -1,13 +1,16 @@
 """Real handshakes on real sockets: who gets in, whom callers talk to, and what each may call."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tls_folder import new_authority
@@ -25,10 +28,11 @@ from tls_stage import (
 
 from chassis.config import ConfigError
 from chassis.config.schema import MeshCaller
-from chassis.dialing import PLAINLY, channel_options
+from chassis.dialing import PLAINLY, Dial, channel_options
 from chassis.errors import Reason, RunestoneError
 from chassis.logs import get_logger
 from chassis.mesh_security.certificate import read_certificate
+from chassis.mesh_security.issuing import BOTH_ENDS
 from chassis.mesh_security.kept_certificate import KeptCertificate
 from chassis.mesh_security.secure_dial import SecureDial
 from chassis.plain import PlainLink
@@ -118,6 +122,53 @@ async def test_a_name_of_another_trust_domain_may_nothing(folder: Any, cache: An
     assert error.reason is Reason.PERMISSION_DENIED
     assert error.message.startswith("spiffe://other.local/runestone/edge may not call")
     assert 'identity="other"' in runtime.metrics.exposition().decode()
+
+
+EDGE, CACHE = "edge.runestone.local", "cache.runestone.local"
+ODD_NAMES: dict[str, list[x509.GeneralName]] = {
+    "none": [],
+    "two": [x509.UniformResourceIdentifier(f"spiffe://runestone.local/runestone/{name}") for name in ("edge", "cache")],
+    "NUL in an ID": [x509.UniformResourceIdentifier("spiffe://runestone.local/runestone/edge\0/evil")],
+    "NUL in a name": [x509.DNSName(f"{EDGE}\0.evil.com")],
+    "a name within another's": [x509.DNSName(f"{EDGE}.evil.com")],
+    "percent-encoding": [
+        x509.UniformResourceIdentifier("spiffe://runestone.local/runestone/%65dge"),
+        x509.DNSName(EDGE),
+    ],
+    "upper case": [x509.UniformResourceIdentifier("SPIFFE://runestone.local/runestone/edge"), x509.DNSName(EDGE)],
+    "an empty segment": [x509.UniformResourceIdentifier("spiffe://runestone.local/runestone//edge")],
+    "an empty ID": [x509.UniformResourceIdentifier(""), x509.DNSName(EDGE)],
+    "many": [*(x509.DNSName(f"x{number}.evil.com") for number in range(500)), x509.DNSName(EDGE), x509.DNSName(CACHE)],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("names", ODD_NAMES.values(), ids=ODD_NAMES)
+async def test_a_stranger_with_odd_names_is_nobody(folder: Any, cache: Any, kind: str, names: list[Any]) -> None:
+    """Signed by our authority, and almost the edge."""
+    _, address = cache
+    async with linked(kind, address, dial_with(folder, names)) as link:
+        error = await refusal(link.call(UNARY, b"x", PATIENCE, ()))
+    assert error.message == "a caller without a name of this mesh may not call /test.Acts/Unary of cache"
+
+
+def dial_with(folder: Any, names: list[x509.GeneralName]) -> Dial:
+    """Channels with a certificate of our authority for `names`."""
+    issued = folder.authority.sign("edge", names, BOTH_ENDS, datetime.now(UTC), timedelta(days=1))
+    files = folder.files("edge")
+    files.cert.write_bytes(issued.certificate)
+    files.key.write_bytes(issued.key)
+    return SecureDial(KeptCertificate(files, read_certificate, get_logger("test")), CACHE)
+
+
+async def test_a_thousand_connections_that_never_shake_hands_hold_up_nobody(folder: Any, cache: Any) -> None:
+    _, address = cache
+    with ExitStack() as silent:
+        for _ in range(1000):
+            silent.enter_context(socket.create_connection(address.split(":")))
+        for kind in KINDS:
+            async with linked(kind, address, dial_as(folder.tls, "edge")) as link:
+                assert await link.call(UNARY, b"hello", PATIENCE, ()) == b"hello"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -28,16 +28,30 @@ async def test_it_says_how_the_service_is_without_a_certificate_and_nothing_else
     ):
         assert await check(channel) == SERVING
         runtime.facts.declare("store", "is gone")
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
-        async for said in watch:
-            if said.status == NOT_SERVING:
-                break
-        assert await check(channel) == NOT_SERVING
+        async with asyncio.timeout(PATIENCE):
+            while await check(channel) != NOT_SERVING:
+                await asyncio.sleep(0.01)
         assert await check(channel, "liveness") == SERVING
         for method in (UNARY, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"):
             with pytest.raises(grpc.aio.AioRpcError) as raised:
                 await channel.unary_unary(method)(b"", timeout=PATIENCE)
             assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_nobody_holds_anything_there(folder: Any) -> None:
+    """Neither streams that last, nor large messages: whoever reaches the port may ask."""
+    probe = f"127.0.0.1:{free_port()}"
+    async with (
+        serving(mesh_settings(folder.tls, cache=Peer(probe=probe)), folder.path),
+        grpc.aio.insecure_channel(probe) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as watching:
+            await anext(aiter(health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())))
+        assert watching.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.aio.AioRpcError) as large:
+            await check(channel, "x" * 5_000)
+        assert large.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await check(channel) == SERVING
 
 
 async def test_it_says_that_the_service_stops_while_calls_still_run(folder: Any) -> None:

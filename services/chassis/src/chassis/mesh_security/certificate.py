@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -44,6 +45,14 @@ class CertificateFiles:
         return self.cert, self.key, self.ca
 
 
+class Names(NamedTuple):
+    """A certificate's alternative names."""
+
+    uris: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """What connections are made with, as PEM. `uris`, `dns_names` and `addresses` are the certificate's own; `expires_at` is its end."""
@@ -74,15 +83,28 @@ def read_certificate(files: CertificateFiles, now: datetime | None = None) -> Ce
     _check_key(files, key, leaf)
     if (now or datetime.now(UTC)) >= leaf.not_valid_after_utc:
         raise CertificateError("cert", files.cert, f"expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC")
-    names = _names_of(leaf)
+    names = read_names(leaf)
     return Certificate(
         chain=chain,
         key=key,
         authorities=authorities,
-        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
-        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
-        addresses=tuple(map(str, names.get_values_for_type(x509.IPAddress))),
+        uris=names.uris,
+        dns_names=names.dns_names,
+        addresses=names.addresses,
         expires_at=leaf.not_valid_after_utc,
+    )
+
+
+def read_names(leaf: x509.Certificate) -> Names:
+    """Whole, whatever stands in them; none where they cannot be read."""
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return Names((), (), ())
+    return Names(
+        uris=tuple(found.get_values_for_type(x509.UniformResourceIdentifier)),
+        dns_names=tuple(found.get_values_for_type(x509.DNSName)),
+        addresses=tuple(map(str, found.get_values_for_type(x509.IPAddress))),
     )
 
 
@@ -125,10 +147,3 @@ def _check_key(files: CertificateFiles, text: bytes, leaf: x509.Certificate) -> 
     )
     if ours != its:
         raise CertificateError("key", files.key, f"is not the key of {files.cert}")
-
-
-def _names_of(leaf: x509.Certificate) -> x509.SubjectAlternativeName:
-    try:
-        return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return x509.SubjectAlternativeName([])

@@ -267,7 +267,7 @@ class SearchRequest(_message.Message):
     request_id: _builtins.str
     """Only this call."""
     page_size: _builtins.int
-    """At most this many; 0 for 100, never more than 1,000."""
+    """At most this many; 0 for 100, never more than 1,000. A page of large records holds fewer."""
     page_token: _builtins.str
     """Where the last page ended; empty for the first page. The other conditions must be the same."""
     @_builtins.property
