@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+# Meshes of containers are tested by tests of other folders too, which are imported as modules.
+pytest.register_assert_rewrite("e2e")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[Any]:

@@ -9,8 +9,6 @@ from containers.engine import find_obstacle
 from containers.mesh import ContainerMesh, container_mesh_running
 from containers.recipes import can_listen, find_gateway
 
-pytest.register_assert_rewrite("e2e")
-
 PATIENCE = 240  # seconds, for a mesh to come up before the first test of a process
 
 

@@ -30,7 +30,7 @@ def test_a_container_has_limits(name):
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
-@pytest.mark.parametrize("name", SERVICES.keys() - ONCE)
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
 def test_a_container_that_ends_is_started_again(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
 
