@@ -63,7 +63,7 @@ class Recipes:
                 yield self._make(f"{service}-{number}", service, self._describe(service))
         front = {
             "/etc/envoy/envoy.yaml": self._directory / "envoy.yaml",
-            "/etc/envoy/tls": self._directory / "certs" / "front",
+            "/etc/envoy/tls/front": self._directory / "certs" / "front",
         }
         command = ("envoy", "-c", "/etc/envoy/envoy.yaml", "--log-level", "warning", "--concurrency", "2")
         ports = (TLS_PORT, PLAIN, GRPC, ENVOYS_ADMIN)

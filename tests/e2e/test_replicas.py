@@ -36,7 +36,7 @@ def served(mesh: Mesh, part: str, method: str) -> int:
 def process_id(mesh: Mesh, part: str) -> int:
     with grpc.insecure_channel(mesh.about["services"][part]) as channel:
         return (
-            IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=5, wait_for_ready=True).process_id
+            IntrospectionServiceStub(channel).GetStatus(GetStatusRequest(), timeout=20, wait_for_ready=True).process_id
         )
 
 
