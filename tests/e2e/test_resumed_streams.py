@@ -490,11 +490,12 @@ async def test_what_was_read_to_its_end_is_found_at_another_edge_by_its_copy() -
 async def test_a_paused_stream_stops_its_provider_and_comes_whole_afterwards(
     mesh: Mesh, fake: FakeProvider, client: aiohttp.ClientSession
 ) -> None:
-    """One that is larger than all buffers between."""
-    first = await begin(client, ask("fake/words=100,repeat=600"), most=3)
+    """One that is larger than all buffers between; until it is paused, too little has passed to be given up."""
+    first = await begin(client, ask("fake/words=100,repeat=600,hold=10"), most=3)
     exchange = await fake.exchange(1)
     status, _ = await steer(client, first.stream_id, "pause")
     assert status == 200
+    exchange.released.set()
     reading = asyncio.create_task(go_on(client, first.stream_id, 3))
     written = await exchange.wait_still()
     assert not exchange.over.is_set() and not reading.done()

@@ -35,6 +35,7 @@ class Exchange:
     closed_at: float | None = None
     closed_early: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)  # set by a test that wished to `hold`
 
     @property
     def model(self) -> str:

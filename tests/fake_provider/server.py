@@ -194,12 +194,14 @@ async def _write(
     request: web.BaseRequest, response: web.StreamResponse, exchange: Exchange, pieces: Pieces
 ) -> web.StreamResponse:
     wishes = exchange.wishes
-    for piece in pieces:
+    for number, piece in enumerate(pieces, start=1):
         if piece is None:
             _break(request, reset=False)
             return response
         await response.write(piece)
         exchange.written += len(piece)
+        if number == wishes.hold:
+            await asyncio.wait_for(exchange.released.wait(), LONGEST_HANG)
         if wishes.hang == "body":
             await asyncio.sleep(LONGEST_HANG)
         if wishes.pace:

@@ -46,6 +46,7 @@ class Wishes:
     # What goes wrong.
     latency: float = 0.0  # before the status line
     pace: float = 0.0  # between two events
+    hold: int = 0  # wait behind so many events until the test lets the exchange go on
     drip: int = 0  # write the body so many bytes at a time, `pace` apart
     status: int = 200  # answer with this status and an error body
     retry_after: str = ""  # seconds
