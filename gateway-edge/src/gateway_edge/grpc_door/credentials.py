@@ -6,10 +6,9 @@ import grpc
 import msgspec
 
 from chassis.config.schema import Tls
-from chassis.kept_files import KeptFiles
 from chassis.logs import Logger
 from chassis.server_credentials import follow_credentials
-from gateway_edge.http1.tls import list_files, open_context, tell_reload
+from gateway_edge.http1.tls import keep_certificate, open_context
 
 SETTING = "edge.grpc.tls"
 
@@ -31,7 +30,7 @@ def open_credentials(tls: Tls, log: Logger) -> grpc.ServerCredentials:
         authority = Path(tls.ca).read_bytes() if tls.ca else None
         return Pem(chain=Path(tls.cert).read_bytes(), key=Path(tls.key).read_bytes(), authority=authority)
 
-    kept = KeptFiles(list_files(tls), read, tell_reload(SETTING, log))
+    kept = keep_certificate(tls, read, SETTING, log)
     return follow_credentials(lambda: kept.current, _configure, verifies_callers=bool(tls.ca))
 
 

@@ -7,12 +7,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chassis.config.schema import Tls
 from chassis.kept_files import KeptFiles
 from chassis.logs import Logger
 from gateway_edge.http1.connections import Connections
+
+T = TypeVar("T")
 
 SETTING = "edge.http.tls"
 HANDSHAKE_TIMEOUT = 10.0  # seconds
@@ -46,21 +48,21 @@ def open_context(tls: Tls, setting: str = SETTING) -> ssl.SSLContext:
 
 
 def keep_context(tls: Tls, log: Logger) -> KeptFiles[ssl.SSLContext]:
-    """What to make the next handshake with, as the files are then; of a change that cannot be used the log is told, and what was before
-    stays. Raises OSError when there is none to begin with."""
-    return KeptFiles(list_files(tls), lambda: open_context(tls), tell_reload(SETTING, log))
+    """What to make the next handshake with, as the files are then. Raises OSError when there is none to begin with."""
+    return keep_certificate(tls, lambda: open_context(tls), SETTING, log)
 
 
-def tell_reload(setting: str, log: Logger) -> Callable[[Exception | None], None]:
-    """Logs what became of a changed certificate."""
-
-    def tell(error: Exception | None) -> None:
-        if error is None:
-            log.info("certificate reloaded", setting=setting)
-        else:
-            log.error("certificate refused; the one before stays in use", setting=setting, reason=str(error))
-
-    return tell
+def keep_certificate(tls: Tls, read: Callable[[], T], setting: str, log: Logger) -> KeptFiles[T]:
+    """What `read` makes of a door's files, anew when they change; of a change that cannot be used the log is told, and what was before stays.
+    Raises OSError where `read` does to begin with."""
+    return KeptFiles(
+        list_files(tls),
+        read,
+        taken=lambda _found: log.info("certificate reloaded", setting=setting),
+        refused=lambda error: log.error(
+            "certificate refused; the one before stays in use", setting=setting, reason=str(error)
+        ),
+    )
 
 
 def list_files(tls: Tls) -> list[Path]:

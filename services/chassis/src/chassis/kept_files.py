@@ -8,22 +8,27 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-Tell = Callable[[Exception | None], None]
-
 
 class KeptFiles(Generic[T]):
     """Read once when it is made, which raises what `read` raises, and again when one of `paths` has changed.
 
-    Of a change `tell` is told None, or the error (a `refusal`) for which what was read before stays in use. Another that `read` raises
-    is raised. Any thread may ask.
+    Of a change `taken` is told what is in use from now on, or `refused` the error (a `refusal`) for which what was read before stays in
+    use; neither may ask for `current`. Another error that `read` raises is raised. Any thread may ask.
     """
 
     def __init__(
-        self, paths: Sequence[Path], read: Callable[[], T], tell: Tell, *, refusal: type[Exception] = OSError
+        self,
+        paths: Sequence[Path],
+        read: Callable[[], T],
+        *,
+        taken: Callable[[T], None],
+        refused: Callable[[Exception], None],
+        refusal: type[Exception] = OSError,
     ) -> None:
         self._paths = paths
         self._read = read
-        self._tell = tell
+        self._taken = taken
+        self._refused = refused
         self._refusal = refusal
         self._lock = threading.Lock()
         self._seen = self._look()
@@ -42,11 +47,11 @@ class KeptFiles(Generic[T]):
         try:
             found = self._read()
         except self._refusal as error:
-            self._tell(error)
+            self._refused(error)
             return
         if found != self._current:
             self._current = found
-            self._tell(None)
+            self._taken(found)
 
     def _look(self) -> tuple[object, ...]:
         """How the files are now: equal looks are equal files. Kubernetes turns a link: what it leads to is looked at."""

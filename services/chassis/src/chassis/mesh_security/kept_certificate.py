@@ -20,20 +20,22 @@ class KeptCertificate:
     def __init__(self, files: CertificateFiles, read: Read, log: Logger, note: Note = lambda _outcome: None) -> None:
         self._log = log
         self._note = note
-        self._files = KeptFiles(files.paths, lambda: read(files), self._tell, refusal=CertificateError)
+        self._files = KeptFiles(
+            files.paths, lambda: read(files), taken=self._say_taken, refused=self._say_refused, refusal=CertificateError
+        )
 
     @property
     def current(self) -> Certificate:
         """What to make the next connection with: the same object as long as nothing has changed."""
         return self._files.current
 
-    def _tell(self, error: Exception | None) -> None:
-        if error is None:
-            self._note("reloaded")
-            self._log.info("certificate reloaded")
-        else:
-            self._note("refused")
-            self._log.error("certificate refused; the one before stays in use", reason=str(error))
+    def _say_taken(self, found: Certificate) -> None:
+        self._note("reloaded")
+        self._log.info("certificate reloaded", expires_at=found.expires_at.isoformat())
+
+    def _say_refused(self, error: Exception) -> None:
+        self._note("refused")
+        self._log.error("certificate refused; the one before stays in use", reason=str(error))
 
     def __repr__(self) -> str:
         return f"KeptCertificate({self._files!r})"
