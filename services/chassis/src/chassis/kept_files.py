@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from chassis.file_identity import identify
+
 T = TypeVar("T")
 
 
@@ -55,15 +57,7 @@ class KeptFiles(Generic[T]):
 
     def _look(self) -> tuple[object, ...]:
         """How the files are now: equal looks are equal files. Kubernetes turns a link: what it leads to is looked at."""
-        return tuple(map(_look_at, self._paths))
+        return tuple(map(identify, self._paths))
 
     def __repr__(self) -> str:
         return f"KeptFiles({self._current!r})"
-
-
-def _look_at(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,15 +1,13 @@
 """The configuration as it stands on disk: read as often as asked, with every file that it was made of."""
 
-import os
-import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from chassis.config import ConfigError, Problem
+from chassis.file_identity import Identity, identify
 
 T = TypeVar("T")
-Identity = tuple[int, int, int] | None
 
 
 class Source(Generic[T]):
@@ -73,12 +71,3 @@ class Source(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Source({self._path}, {len(self._seen)} files)"
-
-
-def identify(path: Path) -> Identity:
-    """What tells a file from its successor; None where there is no regular file."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  one system call, through every link
-    except OSError:
-        return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if stat.S_ISREG(found.st_mode) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
+from chassis.file_identity import identify
 from launcher.errors import LaunchError
 from launcher.mesh.parts import LOOPBACK
 
@@ -65,18 +66,10 @@ async def _count_running(session: aiohttp.ClientSession, base: str) -> int:
 
 async def follow_file(path: Path, on_change: Callable[[], None]) -> None:
     """Calls `on_change` whenever the file is another one, until it is cancelled."""
-    known = await asyncio.to_thread(_sign, path)
+    known = await asyncio.to_thread(identify, path)
     while True:
         await asyncio.sleep(LOOK)
-        now = await asyncio.to_thread(_sign, path)
+        now = await asyncio.to_thread(identify, path)
         if now != known:
             known = now
             on_change()
-
-
-def _sign(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
